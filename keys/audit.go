@@ -1,0 +1,66 @@
+package keys
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// AuditEntry is one line of the audit trail: a decision, a call or a change.
+// It never holds a token, an argument's value or an upstream credential.
+type AuditEntry struct {
+	ID       string // UUIDv7
+	TenantID string
+	Time     time.Time
+
+	Kind   string // decision, call, change
+	Action string // tools/call, key.create, instance.update, ...
+
+	Actor      string // key id, "operator", or a JWT subject
+	KeyID      string // the key that asked; "" for the operator
+	KeyVersion int64
+	Subject    string // id of what was changed, or the tool's canonical id
+	Tool       string // the name as asked for, at most 256 characters
+
+	Decision string   // allow, deny
+	Failed   []string // all failing rules, in order
+	Ref      string   // the reference a denial carried; unique in the tenant
+
+	ArgsDigest string // hex SHA-256 of the arguments as received
+	Outcome    string // ok, tool_error, upstream_error, canceled; "" for changes
+	Latency    time.Duration
+	Client     string // name/version as the client says
+	Epoch      int64
+	Detail     json.RawMessage // a change: the fields before and after
+}
+
+// AuditQuery selects audit entries, newest first.
+type AuditQuery struct {
+	KeyID    string
+	Tool     string
+	Decision string
+	Kind     string
+	Ref      string
+	Since    time.Time
+	Before   string // entries older than this id; "" = from the newest
+	Limit    int    // 0 = 50
+}
+
+// Change is one row of the change feed: what was edited at which epoch.
+type Change struct {
+	Epoch    int64
+	TenantID string
+	Kind     ChangeKind
+	ID       string
+}
+
+// ChangeKind says what a change is about.
+type ChangeKind string
+
+// The kinds of change.
+const (
+	ChangeTenant   ChangeKind = "tenant"
+	ChangeProject  ChangeKind = "project"
+	ChangeInstance ChangeKind = "instance"
+	ChangePreset   ChangeKind = "preset"
+	ChangeKey      ChangeKind = "key"
+)

@@ -1,0 +1,79 @@
+package keys
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// Transport says how an instance is reached.
+type Transport string
+
+// The transports.
+const (
+	TransportStdio Transport = "stdio"
+	TransportHTTP  Transport = "http"
+	TransportSSE   Transport = "sse"
+)
+
+// Instance is one mounted upstream MCP server, in exactly one project.
+type Instance struct {
+	ID        string
+	TenantID  string
+	ProjectID string
+	Slug      string // [a-z0-9-]{1,32}, no "--", not "bailiwick", unique in the tenant
+	Transport Transport
+
+	Command string   // stdio
+	Args    []string // stdio
+	URL     string   // http, sse
+
+	// Sealed holds Credentials, encrypted under the root secret with the
+	// instance's id as associated data; empty when there are none.
+	Sealed []byte
+
+	Enabled          bool
+	WriteEnabled     bool
+	TrustAnnotations bool
+	Tools            []ToolRule
+	Source           string // api, cli, config, run
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+	Version          int64
+}
+
+// Credentials are the secret parts of an instance's configuration.
+type Credentials struct {
+	Env     map[string]string `json:"env,omitempty"`
+	Headers map[string]string `json:"headers,omitempty"`
+}
+
+// ToolRule is an operator's word on an instance's tools: an exact name or a
+// pattern of the upstream name, and the category or effect it gives ("" and 0
+// give none).
+type ToolRule struct {
+	Match    string        `json:"match"`
+	Category string        `json:"category,omitempty"`
+	Effect   policy.Effect `json:"effect,omitempty"`
+}
+
+// Definition is one tool (later: resource, prompt) as an upstream announced it.
+type Definition struct {
+	InstanceID string
+	Kind       string // tool
+	Name       string // upstream name
+	Raw        json.RawMessage
+	Digest     string // hex SHA-256 over name, description, schemas, annotations
+	SeenAt     time.Time
+}
+
+// Preset is a tenant's own ceiling, looked up by name when deciding.
+type Preset struct {
+	TenantID string
+	Name     string
+	policy.Preset
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Version   int64
+}

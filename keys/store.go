@@ -1,0 +1,122 @@
+package keys
+
+import (
+	"context"
+	"time"
+)
+
+// Store is where everything is kept. Implementations: db (Postgres, SQLite)
+// and keystest (memory); keystest.Run is the contract as tests.
+//
+// Absence is always ErrNotFound, a broken uniqueness a *ConflictError, an
+// unreachable database ErrUnavailable (wrapped). Times come back in UTC,
+// to the microsecond. No method checks permissions: that is the Service's.
+type Store interface {
+	// Read runs fn over one consistent snapshot. Its Reader ends with fn.
+	Read(ctx context.Context, fn func(Reader) error) error
+
+	// Edit runs fn in one read-write transaction: it takes the next epoch,
+	// runs fn, writes the rows with version = epoch, one change row for each
+	// thing changed, and fn's audit entries; then it commits and answers the
+	// epoch. Edits are serialized: epoch order is commit order. When fn fails,
+	// nothing is written and no epoch is used. fn may run more than once (on
+	// serialization failures) and must not keep state between runs. An edit
+	// that changes something and records no audit entry is an error, as is one
+	// whose fn changed nothing but asked for an audit entry of kind change.
+	// When fn writes nothing at all, no epoch is used and Edit answers the current one.
+	Edit(ctx context.Context, fn func(Writer) error) (epoch int64, err error)
+
+	// Epoch is the last committed edit, 0 on an empty store.
+	Epoch(ctx context.Context) (int64, error)
+	// Changes are the changes after the given epoch, in order, whole epochs
+	// only, at most limit rows (but at least one epoch).
+	Changes(ctx context.Context, after int64, limit int) ([]Change, error)
+
+	// TouchKeys sets lastUsedAt, never backwards, without an edit: no epoch,
+	// no version. Unknown ids are skipped.
+	TouchKeys(ctx context.Context, used map[string]time.Time) error
+	// SaveDefinitions replaces what is stored of one instance, without an edit.
+	// An instance that is gone is ErrNotFound.
+	SaveDefinitions(ctx context.Context, tenantID, instanceID string, defs []Definition) error
+	// AppendAudit writes call and decision entries, all or none. An entry whose
+	// id is already there is skipped, so that a batch can be tried again.
+	AppendAudit(ctx context.Context, entries []AuditEntry) error
+
+	Close() error
+}
+
+// Reader reads within one snapshot. tenantID confines every method that takes
+// it: a foreign id is ErrNotFound.
+type Reader interface {
+	Meta(ctx context.Context, name string) (string, error)
+
+	// Tenant finds by id, or else by slug.
+	Tenant(ctx context.Context, idOrSlug string) (Tenant, error)
+	Tenants(ctx context.Context) ([]Tenant, error) // by slug
+
+	Project(ctx context.Context, tenantID, id string) (Project, error)
+	Projects(ctx context.Context, tenantID string) ([]Project, error) // by slug
+
+	Instance(ctx context.Context, tenantID, id string) (Instance, error)
+	Instances(ctx context.Context, tenantID string) ([]Instance, error) // by slug; tenantID "" = of all tenants
+	Definitions(ctx context.Context, tenantID, instanceID string) ([]Definition, error)
+
+	Preset(ctx context.Context, tenantID, name string) (Preset, error)
+	Presets(ctx context.Context, tenantID string) ([]Preset, error) // by name
+
+	// Key finds revoked keys too. tenantID "" = in any tenant.
+	Key(ctx context.Context, tenantID, id string) (Key, error)
+	// KeyByHandle finds live and expired keys, not revoked ones.
+	KeyByHandle(ctx context.Context, tenantID, handle string) (Key, error)
+	// Keys answers one page and the total without limit and offset.
+	// tenantID "" = of all tenants.
+	Keys(ctx context.Context, tenantID string, q KeyQuery) ([]Key, int, error)
+	// KeyByHash finds the key that a secret belongs to, revoked ones too.
+	KeyByHash(ctx context.Context, hash [32]byte) (Key, KeySecret, error)
+	// Secrets are a key's secrets, newest first.
+	Secrets(ctx context.Context, tenantID, keyID string) ([]KeySecret, error)
+
+	// Audit answers entries, newest first.
+	Audit(ctx context.Context, tenantID string, q AuditQuery) ([]AuditEntry, error)
+}
+
+// Writer writes within one edit. The version of what is written is set to the
+// edit's epoch. Insert of a taken name, slug, handle or hash is a
+// *ConflictError; update or delete of what is not there ErrNotFound.
+type Writer interface {
+	Reader
+
+	// Epoch is the epoch this edit will have.
+	Epoch() int64
+
+	// PutMeta sets a value; it needs no audit entry and makes no change row.
+	PutMeta(ctx context.Context, name, value string) error
+
+	InsertTenant(ctx context.Context, t *Tenant) error
+	UpdateTenant(ctx context.Context, t *Tenant) error
+
+	InsertProject(ctx context.Context, p *Project) error
+	UpdateProject(ctx context.Context, p *Project) error
+	// DeleteProject of a project that still has instances is a *ConflictError.
+	DeleteProject(ctx context.Context, tenantID, id string) error
+
+	InsertInstance(ctx context.Context, i *Instance) error
+	UpdateInstance(ctx context.Context, i *Instance) error
+	DeleteInstance(ctx context.Context, tenantID, id string) error
+
+	InsertPreset(ctx context.Context, p *Preset) error
+	UpdatePreset(ctx context.Context, p *Preset) error
+	// DeletePreset of one that a key not revoked uses is a *ConflictError.
+	DeletePreset(ctx context.Context, tenantID, name string) error
+
+	InsertKey(ctx context.Context, k *Key, secrets ...KeySecret) error
+	// UpdateKey writes all but lastUsedAt, createdAt and the immutable fields.
+	UpdateKey(ctx context.Context, k *Key) error
+	// PutSecrets replaces a key's secrets.
+	PutSecrets(ctx context.Context, tenantID, keyID string, secrets ...KeySecret) error
+	// DeleteKey purges a key and its secrets.
+	DeleteKey(ctx context.Context, tenantID, id string) error
+
+	// Audit entry of this edit; the Store sets its Epoch.
+	Record(ctx context.Context, e AuditEntry) error
+}
