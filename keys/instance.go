@@ -36,6 +36,7 @@ type Instance struct {
 	Enabled          bool
 	WriteEnabled     bool
 	TrustAnnotations bool
+	AllowPrivate     bool // URLs on loopback, link-local and private addresses, as decided when written
 	Tools            []ToolRule
 	Source           string // api, cli, config, run
 	CreatedAt        time.Time
