@@ -43,11 +43,11 @@ func (e Effect) MarshalText() ([]byte, error) {
 	return []byte(e.String()), nil
 }
 
-// UnmarshalText reads the effect's name.
+// UnmarshalText reads the effect's name; the error is a *SyntaxError.
 func (e *Effect) UnmarshalText(text []byte) error {
 	v, err := ParseEffect(string(text))
 	if err != nil {
-		return err
+		return &SyntaxError{Problem: "must be read, write or destructive"}
 	}
 	*e = v
 	return nil

@@ -17,13 +17,7 @@ func Unlimited() Limit { return Limit{unlimited: true} }
 
 // Only limits to the given values; without any, to nothing.
 func Only(values ...string) Limit {
-	out := make([]string, 0, len(values))
-	for _, v := range values {
-		if !slices.Contains(out, v) {
-			out = append(out, v)
-		}
-	}
-	return Limit{only: out}
+	return Limit{only: append([]string{}, distinct(values)...)}
 }
 
 // IsUnlimited tells null from a list.
@@ -37,8 +31,16 @@ func (l Limit) Values() []string {
 	return slices.Clone(l.only)
 }
 
+// Equal tells whether two limits are written alike: null and a list differ, and
+// the order counts.
+func (l Limit) Equal(o Limit) bool {
+	return l.unlimited == o.unlimited && slices.Equal(l.Values(), o.Values())
+}
+
 // Contains tells whether v is within the limit.
 func (l Limit) Contains(v string) bool { return l.unlimited || slices.Contains(l.only, v) }
+
+const limitProblem = "must be null or a list of strings"
 
 // MarshalJSON writes null or the list; an empty list is [], never null.
 func (l Limit) MarshalJSON() ([]byte, error) {
@@ -51,11 +53,12 @@ func (l Limit) MarshalJSON() ([]byte, error) {
 	return json.Marshal(l.only)
 }
 
-// UnmarshalJSON reads null or a list of strings; null inside the list is an error.
+// UnmarshalJSON reads null or a list of strings; null inside the list is an
+// error. The error is a *SyntaxError.
 func (l *Limit) UnmarshalJSON(data []byte) error {
 	var list []*string
 	if err := json.Unmarshal(data, &list); err != nil {
-		return err
+		return &SyntaxError{Problem: limitProblem}
 	}
 	if list == nil {
 		*l = Unlimited()
@@ -64,7 +67,7 @@ func (l *Limit) UnmarshalJSON(data []byte) error {
 	values := make([]string, 0, len(list))
 	for _, v := range list {
 		if v == nil {
-			return &json.UnmarshalTypeError{Value: "null", Field: "list element"}
+			return &SyntaxError{Problem: limitProblem}
 		}
 		values = append(values, *v)
 	}

@@ -1,12 +1,19 @@
 package policy
 
-// UnmarshalStrict decodes one JSON value and nothing after it. It refuses
-// unknown, duplicate and case-variant object keys at any depth of v's type,
-// and null where v has no place for it. The error is a *SyntaxError.
-func UnmarshalStrict(data []byte, v any) error { return nil }
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"unicode/utf8"
+)
 
-// SyntaxError says where (a JSON pointer, "" for the whole) and what is wrong;
-// its text never quotes a value.
+// MaxDepth is how deep a strictly decoded value may nest.
+const MaxDepth = 100
+
+// SyntaxError says where (a JSON pointer, RFC 6901, "" for the whole) and what
+// is wrong; its text never quotes a value.
 type SyntaxError struct {
 	Pointer string
 	Problem string
@@ -19,11 +26,56 @@ func (e *SyntaxError) Error() string {
 	return e.Pointer + ": " + e.Problem
 }
 
-// Parse reads a policy's JSON form: an absent field takes its default, null
-// resets to it (for the nullable lists null is the value).
-func Parse(data []byte) (Policy, error) { return Default(), nil }
+// StrictElem is for a type with an UnmarshalJSON of its own that wraps another
+// one: what it returns (a value or a pointer) has the type that a non-null JSON
+// value is checked against.
+type StrictElem interface{ StrictElem() any }
 
-// Validate lists what is wrong with a policy as written: unknown preset (not
-// built in and not among presets), mode, permission, pattern, too many patterns.
-// Ids are the store's to check.
-func (p Policy) Validate(presets map[string]Preset) []Problem { return nil }
+// UnmarshalStrict decodes one JSON value and nothing after it. It refuses
+// unknown, duplicate and case-variant object keys at any depth of v's type
+// (duplicates within free-form values too), null where v has no place for it,
+// lists of another length than an array's, invalid UTF-8, halves of surrogate
+// pairs, and nesting beyond MaxDepth. The error is a *SyntaxError.
+//
+// null is in place for a pointer, map, interface, and a type with its own
+// UnmarshalJSON but time.Time, which would ignore it.
+func UnmarshalStrict(data []byte, v any) error {
+	dst := reflect.ValueOf(v)
+	if dst.Kind() != reflect.Pointer || dst.IsNil() {
+		return &SyntaxError{Problem: "cannot be decoded: the destination is not a pointer"}
+	}
+	if err := checkText(data); err != nil {
+		return err
+	}
+	w := walker{data: data}
+	if err := w.value(dst.Type().Elem()); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return w.cause(err, "has a wrong type or form")
+	}
+	return nil
+}
+
+// checkText tells whether data is one JSON value, so that the walker may trust
+// its grammar.
+func checkText(data []byte) error {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return &SyntaxError{Problem: "is empty: a JSON value is needed"}
+	}
+	if !utf8.Valid(data) {
+		return &SyntaxError{Problem: "is not valid UTF-8"}
+	}
+	if json.Valid(data) {
+		return nil
+	}
+	var one json.RawMessage
+	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&one); err == nil {
+		return &SyntaxError{Problem: "has more data after the JSON value"}
+	}
+	var bad *json.SyntaxError
+	if errors.As(json.Unmarshal(data, &one), &bad) {
+		return &SyntaxError{Problem: fmt.Sprintf("is not valid JSON: see byte %d", bad.Offset)}
+	}
+	return &SyntaxError{Problem: "is not valid JSON"}
+}
