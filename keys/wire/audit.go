@@ -1,0 +1,68 @@
+package wire
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// AuditEvent is one line of the audit trail as answered.
+type AuditEvent struct {
+	ID         string          `json:"id"`
+	Time       time.Time       `json:"time"`
+	Kind       string          `json:"kind"`
+	Action     string          `json:"action"`
+	Actor      string          `json:"actor"`
+	KeyID      *string         `json:"keyId"`
+	KeyVersion *int64          `json:"keyVersion"`
+	Subject    *string         `json:"subject"`
+	Tool       *string         `json:"tool"`
+	Decision   *string         `json:"decision"`
+	Failed     []string        `json:"failed"`
+	Ref        *string         `json:"ref"`
+	ArgsDigest *string         `json:"argsDigest"`
+	Outcome    *string         `json:"outcome"`
+	LatencyMS  *float64        `json:"latencyMs"`
+	Client     *string         `json:"client"`
+	Epoch      int64           `json:"epoch"`
+	Detail     json.RawMessage `json:"detail"`
+}
+
+// AuditPage is one page of the audit trail, newest first; Next is the cursor
+// of the following one, null at the end.
+type AuditPage struct {
+	Events []AuditEvent `json:"events"`
+	Next   *string      `json:"next"`
+}
+
+// AuditEventOf is the wire form of an audit entry.
+func AuditEventOf(e keys.AuditEntry) AuditEvent {
+	out := AuditEvent{
+		ID: e.ID, Time: e.Time, Kind: e.Kind, Action: e.Action, Actor: e.Actor,
+		KeyID: optional(e.KeyID), Subject: optional(e.Subject), Tool: optional(e.Tool),
+		Decision: optional(e.Decision), Failed: list(e.Failed), Ref: optional(e.Ref),
+		ArgsDigest: optional(e.ArgsDigest), Outcome: optional(e.Outcome), Client: optional(e.Client),
+		Epoch: e.Epoch, Detail: e.Detail,
+	}
+	if e.KeyID != "" {
+		out.KeyVersion = &e.KeyVersion
+	}
+	if e.Latency != 0 {
+		ms := float64(e.Latency.Microseconds()) / 1000
+		out.LatencyMS = &ms
+	}
+	if len(out.Detail) == 0 {
+		out.Detail = json.RawMessage("null")
+	}
+	return out
+}
+
+// AuditPageOf is the wire form of one page; a full page has a next one.
+func AuditPageOf(entries []keys.AuditEntry, limit int) AuditPage {
+	page := AuditPage{Events: each(entries, AuditEventOf)}
+	if n := len(entries); n > 0 && n == limit {
+		page.Next = &entries[n-1].ID
+	}
+	return page
+}

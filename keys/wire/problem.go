@@ -1,0 +1,51 @@
+package wire
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// Problem is an error answer as in RFC 9457, application/problem+json. Type is
+// always about:blank (section 4.2.1), so that Title is the status's own text;
+// Code is what a program looks at.
+type Problem struct {
+	Type   string           `json:"type"`
+	Title  string           `json:"title"`
+	Status int              `json:"status"`
+	Detail string           `json:"detail"`
+	Code   string           `json:"code"`
+	Errors []policy.Problem `json:"errors"` // of single fields; never null
+}
+
+// NewProblem makes one; detail is for people and says what to do next.
+func NewProblem(status int, code, detail string, fields ...policy.Problem) Problem {
+	return Problem{Type: "about:blank", Title: http.StatusText(status), Status: status,
+		Detail: detail, Code: code, Errors: list(fields)}
+}
+
+// Unauthenticated is the one answer to a credential that is missing, malformed,
+// unknown, disabled, expired or revoked: the same bytes for all of them.
+func Unauthenticated() Problem {
+	return NewProblem(http.StatusUnauthorized, "unauthenticated",
+		"a valid API key is needed: send it as Authorization: Bearer <key> or X-API-Key: <key>")
+}
+
+// Answer answers with the problem. A 401 carries WWW-Authenticate: Bearer
+// unless the caller has set another challenge before, a 503 Retry-After: 1.
+func (p Problem) Answer(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch {
+	case p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "":
+		h.Set("WWW-Authenticate", "Bearer")
+	case p.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "":
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(p.Status)
+	body, _ := json.Marshal(p) // strings and numbers only: it can't fail
+	_, _ = w.Write(append(body, '\n'))
+}
