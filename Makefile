@@ -1,0 +1,66 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+ADDR ?= 127.0.0.1:8080
+DATA ?= ./bailiwick-data
+FUZZTIME ?= 30s
+BENCHTIME ?= 1s
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+E2E := ./cmd/bailiwick/e2e
+FIXTURES := testdata/e2e
+# The race detector looks at everything that runs in the test's own process;
+# the end-to-end tests drive a binary, so it would see nothing of theirs.
+RACE_PACKAGES = $(shell go list ./... | grep -v /cmd/bailiwick/e2e)
+
+.PHONY: help run build test unit e2e test-containers lint fuzz bench verify deps clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## Serve on SQLite in ./bailiwick-data with a sample upstream, and show how to connect
+	@bin/bailiwick serve --addr $(ADDR) --data $(DATA) --mcp-config cmd/notes/mcp.json | cmd/notes/welcome.sh $(DATA)
+
+build: ## Build bin/bailiwick and the sample upstream bin/notes
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/bailiwick ./cmd/bailiwick
+	go build -trimpath -o bin/notes ./cmd/notes
+
+test: unit e2e ## Run all tests, with real databases, MCP servers and clients
+
+unit: ## Run the tests of the packages, under the race detector
+	go test -race $(RACE_PACKAGES)
+
+# -count=1: the test's cache does not know of the binary that it builds.
+e2e: deps ## Run the end-to-end tests against real MCP servers and clients
+	go test -count=1 -timeout 10m $(E2E)
+
+test-containers: ## Run the store's tests on a Postgres that testcontainers starts (needs Docker)
+	TEST_POSTGRES=containers go test -count=1 ./db/...
+
+lint: ## Check formatting, go vet, staticcheck, and that nothing local is committed
+	@files=$$(gofmt -l cmd mcp keys policy db); [ -z "$$files" ] || { echo "not gofmt-ed (run gofmt -w on them):"; echo "$$files"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	@.ci/lint-local
+
+fuzz: ## Run each fuzz target for FUZZTIME (default 30s)
+	@.ci/fuzz $(FUZZTIME)
+
+bench: ## Measure decisions, listings, start-up and idle memory
+	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./policy/...
+	go test -run '^$$' -bench . -benchtime 10x $(E2E)
+
+verify: ## Regenerate golden files and go.mod, and fail when they differ
+	go mod tidy -diff
+	@.ci/verify-golden
+
+deps: $(FIXTURES)/node_modules/.package-lock.json ## Install the npm packages of the end-to-end tests
+
+$(FIXTURES)/node_modules/.package-lock.json: $(FIXTURES)/package-lock.json
+	npm ci --prefix $(FIXTURES) --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+clean: ## Remove what was built (not ./bailiwick-data)
+	rm -rf bin $(FIXTURES)/node_modules

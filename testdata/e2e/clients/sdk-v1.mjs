@@ -1,0 +1,17 @@
+// The TypeScript SDK v1: protocol versions up to 2025-11-25, with a session.
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { run } from "./job.mjs";
+
+await run(async (target, tap) => {
+  const client = new Client({ name: "e2e-sdk-v1", version: "1" });
+  const transport = target.url
+    ? new StreamableHTTPClientTransport(new URL(target.url), {
+        fetch: tap.fetch,
+        requestInit: { headers: target.headers },
+      })
+    : new StdioClientTransport({ ...target, stderr: "inherit" });
+  await client.connect(transport);
+  return { client, version: transport.protocolVersion ?? "stdio" };
+});
