@@ -1,0 +1,94 @@
+// Package bearer turns the credential of an HTTP request into a principal.
+//
+// The data flow: exactly one credential is read from the headers, and the one
+// kind of authenticator that it belongs to decides. A credential that fails
+// never falls through to another kind, or to anything else. Today there is one
+// kind, the API key; a JWT comes as a second branch in [Authenticator.Authenticate].
+//
+// Neighbours: keys below; cmd, which hands Authenticate to the edges, above.
+package bearer
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// maxCredential bounds what is hashed for a stranger, in bytes.
+const maxCredential = 8 << 10
+
+// APIKeys authenticates an API key: *keys.Service does.
+type APIKeys interface {
+	Authenticate(ctx context.Context, token keys.Secret) (keys.Principal, error)
+}
+
+// Authenticator authenticates requests. APIKeys is required.
+type Authenticator struct{ APIKeys APIKeys }
+
+// Authenticate answers who asks, and the credential itself. Errors:
+// keys.ErrUnauthenticated where there is no credential, keys.ErrBadCredential
+// for any reason why there is a wrong one, *keys.InvalidError (an edge answers
+// 400) where the request has several, and keys.ErrUnavailable.
+func (a Authenticator) Authenticate(r *http.Request) (keys.Principal, keys.Secret, error) {
+	credential, err := Credential(r.Header)
+	if err != nil {
+		return keys.Principal{}, "", err
+	}
+	p, err := a.APIKeys.Authenticate(r.Context(), credential)
+	if err != nil {
+		return keys.Principal{}, "", err
+	}
+	return p, credential, nil
+}
+
+// Credential reads the one credential of a request: Authorization: Bearer
+// (RFC 6750, section 2.1; the scheme's case does not matter) or X-API-Key. The
+// same one in both is fine; a header that is there twice is not. A query
+// parameter is never one (RFC 6750, section 5.3).
+func Credential(h http.Header) (keys.Secret, error) {
+	authorization, err := single(h, "Authorization")
+	if err != nil {
+		return "", err
+	}
+	apiKey, err := single(h, "X-Api-Key")
+	if err != nil {
+		return "", err
+	}
+	_, hasAuthorization := h["Authorization"]
+	_, hasAPIKey := h["X-Api-Key"]
+	scheme, token, _ := strings.Cut(authorization, " ")
+	token = strings.TrimLeft(token, " ")
+	bearer := strings.EqualFold(scheme, "Bearer")
+	switch {
+	case !hasAuthorization && !hasAPIKey:
+		return "", keys.ErrUnauthenticated
+	case hasAuthorization && hasAPIKey && (!bearer || token != apiKey):
+		return "", several("Authorization", "and X-API-Key hold different credentials: send one")
+	case hasAuthorization && !bearer:
+		return "", keys.ErrBadCredential
+	case !hasAuthorization:
+		token = apiKey
+	}
+	if token == "" || len(token) > maxCredential {
+		return "", keys.ErrBadCredential
+	}
+	return keys.Secret(token), nil
+}
+
+func single(h http.Header, name string) (string, error) {
+	values := h[name]
+	if len(values) > 1 {
+		return "", several(name, "is there more than once: send one credential")
+	}
+	if len(values) == 0 {
+		return "", nil
+	}
+	return strings.TrimSpace(values[0]), nil
+}
+
+func several(header, problem string) error {
+	return &keys.InvalidError{Fields: []policy.Problem{{Field: header, Problem: problem}}}
+}
