@@ -60,7 +60,7 @@ func Narrow(layers ...Narrowing) (*Session, error) {
 			return nil, fmt.Errorf("excluded tools: %w", err)
 		}
 		s.layers = append(s.layers, narrowed{
-			instances: idsIn(n.Instances), categories: idsIn(n.Categories), toolsets: idsIn(n.Toolsets),
+			instances: idsIn(n.Instances), categories: validCategories(n.Categories), toolsets: validCategories(n.Toolsets),
 			only: only, exclude: exclude, readOnly: n.ReadOnly,
 		})
 	}
@@ -68,6 +68,13 @@ func Narrow(layers ...Narrowing) (*Session, error) {
 		return nil, nil
 	}
 	return &s, nil
+}
+
+// validCategories drops what is no category, lest it match a tool's broken one.
+func validCategories(l Limit) idSet {
+	set := idsIn(l)
+	set.ids = slices.DeleteFunc(set.ids, func(name string) bool { return !ValidCategory(name) })
+	return set
 }
 
 func patternList(mode listMode, list []string) (allowlist, error) {
