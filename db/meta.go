@@ -1,0 +1,34 @@
+package db
+
+import (
+	"context"
+
+	"github.com/uptrace/bun"
+)
+
+type metaRow struct {
+	bun.BaseModel `bun:"table:meta"`
+	Name          string `bun:",pk"`
+	Value         string
+}
+
+func (r *reader) Meta(ctx context.Context, name string) (string, error) {
+	row, err := find[metaRow](ctx, r, eq{"name", name})
+	if err != nil {
+		return "", err
+	}
+	return row.Value, nil
+}
+
+func (w *writer) PutMeta(ctx context.Context, name, value string) error {
+	if err := w.take(ctx); err != nil {
+		return err
+	}
+	_, err := w.tx.NewInsert().Model(&metaRow{Name: name, Value: value}).
+		On("CONFLICT (name) DO UPDATE").Set("value = EXCLUDED.value").Exec(ctx)
+	if err != nil {
+		return fault(ctx, err)
+	}
+	w.wrote, w.meta = true, true
+	return nil
+}

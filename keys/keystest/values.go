@@ -1,0 +1,127 @@
+package keystest
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// The kinds of audit entry; see keys.AuditEntry.
+const (
+	kindDecision = "decision"
+	kindCall     = "call"
+	kindChange   = "change"
+)
+
+// stamp is a time as every store keeps it: UTC, to the microsecond.
+func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+func stampOrNil(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := stamp(*t)
+	return &at
+}
+
+func cloneStrings(values []string) []string { return append([]string{}, values...) }
+
+func cloneTenant(t keys.Tenant) keys.Tenant {
+	t.CreatedAt, t.UpdatedAt = stamp(t.CreatedAt), stamp(t.UpdatedAt)
+	return t
+}
+
+func cloneProject(p keys.Project) keys.Project {
+	p.CreatedAt, p.UpdatedAt = stamp(p.CreatedAt), stamp(p.UpdatedAt)
+	return p
+}
+
+func cloneInstance(i keys.Instance) keys.Instance {
+	i.Args = cloneStrings(i.Args)
+	i.Tools = append([]keys.ToolRule{}, i.Tools...)
+	if i.Sealed = bytes.Clone(i.Sealed); len(i.Sealed) == 0 {
+		i.Sealed = nil
+	}
+	i.CreatedAt, i.UpdatedAt = stamp(i.CreatedAt), stamp(i.UpdatedAt)
+	return i
+}
+
+func cloneDefinition(d keys.Definition) keys.Definition {
+	d.Raw = append(json.RawMessage{}, d.Raw...)
+	d.SeenAt = stamp(d.SeenAt)
+	return d
+}
+
+func clonePreset(p keys.Preset) keys.Preset {
+	p.Permissions = cloneStrings(p.Permissions)
+	p.CreatedAt, p.UpdatedAt = stamp(p.CreatedAt), stamp(p.UpdatedAt)
+	return p
+}
+
+func cloneKey(k keys.Key) keys.Key {
+	k.Tags, k.Permissions = cloneStrings(k.Tags), cloneStrings(k.Permissions)
+	k.Policy.ToolAllowlist = cloneStrings(k.Policy.ToolAllowlist)
+	k.ExpiresAt, k.LastUsedAt, k.RevokedAt = stampOrNil(k.ExpiresAt), stampOrNil(k.LastUsedAt), stampOrNil(k.RevokedAt)
+	k.CreatedAt, k.UpdatedAt = stamp(k.CreatedAt), stamp(k.UpdatedAt)
+	return k
+}
+
+func cloneSecret(s keys.KeySecret) keys.KeySecret {
+	s.CreatedAt, s.ExpiresAt = stamp(s.CreatedAt), stampOrNil(s.ExpiresAt)
+	return s
+}
+
+// cloneEntry also makes the texts of clients storable, as Postgres needs it.
+func cloneEntry(e keys.AuditEntry) (keys.AuditEntry, error) {
+	for _, text := range []*string{&e.Action, &e.Actor, &e.KeyID, &e.Subject, &e.Tool, &e.Decision, &e.Ref,
+		&e.ArgsDigest, &e.Outcome, &e.Client} {
+		*text = clean(*text)
+	}
+	e.Failed = cloneStrings(e.Failed)
+	e.Time, e.Latency = stamp(e.Time), e.Latency.Truncate(time.Microsecond)
+	if len(e.Detail) == 0 {
+		e.Detail = nil
+		return e, nil
+	}
+	if !json.Valid(e.Detail) {
+		return e, fmt.Errorf("detail of audit entry %s is not JSON", e.ID)
+	}
+	// An escaped backslash before u0000 is text and stays.
+	detail := strings.ReplaceAll(string(e.Detail), `\\`, "\x00")
+	detail = strings.ReplaceAll(detail, `\u0000`, `\ufffd`)
+	e.Detail = json.RawMessage(clean(strings.ReplaceAll(detail, "\x00", `\\`)))
+	return e, nil
+}
+
+func clean(text string) string {
+	const mark = string(utf8.RuneError)
+	return strings.ReplaceAll(strings.ToValidUTF8(text, mark), "\x00", mark)
+}
+
+func compareDefinitions(a, b keys.Definition) int {
+	return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+}
+
+func compareChanges(a, b keys.Change) int {
+	return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), strings.Compare(a.TenantID, b.TenantID),
+		strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.ID, b.ID))
+}
+
+// sorted are the values of a map in an order.
+func sorted[K comparable, V any](m map[K]V, keep func(V) bool, clone func(V) V, compare func(a, b V) int) []V {
+	values := []V{}
+	for _, v := range m {
+		if keep(v) {
+			values = append(values, clone(v))
+		}
+	}
+	slices.SortFunc(values, compare)
+	return values
+}
