@@ -58,11 +58,13 @@ func AuditEventOf(e keys.AuditEntry) AuditEvent {
 	return out
 }
 
-// AuditPageOf is the wire form of one page; a full page has a next one.
+// AuditPageOf is the wire form of one page of at most limit entries; one more
+// tells that there is a next page.
 func AuditPageOf(entries []keys.AuditEntry, limit int) AuditPage {
-	page := AuditPage{Events: each(entries, AuditEventOf)}
-	if n := len(entries); n > 0 && n == limit {
-		page.Next = &entries[n-1].ID
+	var next *string
+	if len(entries) > limit {
+		entries = entries[:limit]
+		next = &entries[limit-1].ID
 	}
-	return page
+	return AuditPage{Events: each(entries, AuditEventOf), Next: next}
 }

@@ -194,11 +194,11 @@ func TestInstanceNeverShowsCredentials(t *testing.T) {
 }
 
 func TestAuditPageEndsWithNull(t *testing.T) {
-	entries := []keys.AuditEntry{{ID: "b"}, {ID: "a"}}
-	if page := wire.AuditPageOf(entries, 2); page.Next == nil || *page.Next != "a" {
-		t.Errorf("next of a full page = %v", page.Next)
+	entries := []keys.AuditEntry{{ID: "c"}, {ID: "b"}, {ID: "a"}}
+	if page := wire.AuditPageOf(entries, 2); page.Next == nil || *page.Next != "b" || len(page.Events) != 2 {
+		t.Errorf("a full page = %+v", page)
 	}
-	if page := wire.AuditPageOf(entries, 3); page.Next != nil {
-		t.Errorf("next of the last page = %v", *page.Next)
+	if page := wire.AuditPageOf(entries, 3); page.Next != nil || len(page.Events) != 3 {
+		t.Errorf("the last page = %+v", page)
 	}
 }

@@ -1,0 +1,246 @@
+package rest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// call is one request being decoded and answered. It keeps track of what was
+// read, so that nothing a client says is ever ignored.
+type call struct {
+	r         *http.Request
+	w         http.ResponseWriter
+	principal keys.Principal
+	maxBody   int64
+
+	values    url.Values
+	queried   []string
+	bodyRead  bool
+	matchRead bool
+}
+
+const bodyTimeout = 30 * time.Second
+
+// id is the path's id of a thing that has a UUID. One that is no UUID becomes
+// the UUID of nothing, so that it takes the way of every unknown id.
+func (c *call) id() string {
+	id := c.r.PathValue("id")
+	if parsed, err := uuid.Parse(id); err != nil || parsed.String() != id {
+		return uuid.Nil.String()
+	}
+	return id
+}
+
+// idOrSlug is the path's id of a thing that has a slug too.
+func (c *call) idOrSlug() string {
+	id := c.r.PathValue("id")
+	for _, r := range id {
+		if r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') {
+			return uuid.Nil.String()
+		}
+	}
+	if len(id) > 64 {
+		return uuid.Nil.String()
+	}
+	return id
+}
+
+// name is the path's name of a preset; one that no preset can have is unknown.
+func (c *call) name() string {
+	name := c.r.PathValue("name")
+	if len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return uuid.Nil.String()
+	}
+	return name
+}
+
+// query is a query parameter, "" where it is absent.
+func (c *call) query(name string) (string, error) {
+	if err := c.parseQuery(); err != nil {
+		return "", err
+	}
+	c.queried = append(c.queried, name)
+	values := c.values[name]
+	if len(values) > 1 {
+		return "", malformed("malformed_query", name+": is there more than once", policy.Problem{Field: name, Problem: "is there more than once"})
+	}
+	return c.values.Get(name), nil
+}
+
+func (c *call) parseQuery() error {
+	if c.values != nil {
+		return nil
+	}
+	values, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return malformed("malformed_query", "the query is not well formed")
+	}
+	c.values = values
+	return nil
+}
+
+// number is a query parameter from low to high, or its default.
+func (c *call) number(name string, low, high, absent int) (int, error) {
+	text, err := c.query(name)
+	if err != nil || text == "" && !c.values.Has(name) {
+		return absent, err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high || strconv.Itoa(n) != text {
+		return 0, badQuery(name, "must be a whole number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high))
+	}
+	return n, nil
+}
+
+// page is which part of a list is asked for.
+type page struct{ number, limit int }
+
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+	maxPage      = 1_000_000
+)
+
+func (c *call) page() (page, error) {
+	number, err := c.number("page", 1, maxPage, 1)
+	if err != nil {
+		return page{}, err
+	}
+	limit, err := c.number("limit", 1, maxLimit, defaultLimit)
+	return page{number, limit}, err
+}
+
+func (p page) bounds(total int) (from, to int) {
+	from = min((p.number-1)*p.limit, total)
+	return from, min(from+p.limit, total)
+}
+
+// ifMatch is the version that an If-Match asks for (RFC 9110, section 13.1.1);
+// 0 where there is none, or *. Of several tags, and weak ones, which never
+// match, none could be given on to the store.
+func (c *call) ifMatch() (int64, error) {
+	c.matchRead = true
+	header := c.r.Header.Values("If-Match")
+	if len(header) == 0 {
+		return 0, nil
+	}
+	tag := strings.TrimSpace(strings.Join(header, ","))
+	if tag == "*" {
+		return 0, nil
+	}
+	if strings.HasPrefix(tag, "W/") {
+		return 0, keys.ErrVersion
+	}
+	inner, opened := strings.CutPrefix(tag, `"`)
+	inner, closed := strings.CutSuffix(inner, `"`)
+	if !opened || !closed || strings.ContainsAny(inner, `",`) {
+		return 0, malformed("malformed_header", `If-Match must be one entity tag, as ETag had it, or *`)
+	}
+	version, err := strconv.ParseInt(inner, 10, 64)
+	if err != nil || version <= 0 {
+		return 0, keys.ErrVersion
+	}
+	return version, nil
+}
+
+// etag says which version the answer is of.
+func (c *call) etag(version int64) {
+	c.w.Header().Set("ETag", `"`+strconv.FormatInt(version, 10)+`"`)
+}
+
+// json decodes the body strictly.
+func (c *call) json(v any) error {
+	c.bodyRead = true
+	if err := c.isJSON(); err != nil {
+		return err
+	}
+	data, err := c.body()
+	if err != nil {
+		return err
+	}
+	return policy.UnmarshalStrict(data, v)
+}
+
+// bodyAndVersion decodes the body of an edit and its If-Match.
+func (c *call) bodyAndVersion(v any) (int64, error) {
+	if err := c.json(v); err != nil {
+		return 0, err
+	}
+	return c.ifMatch()
+}
+
+// optionalJSON decodes the body where there is one.
+func (c *call) optionalJSON(v any) error {
+	if c.r.ContentLength == 0 {
+		c.bodyRead = true
+		return nil
+	}
+	return c.json(v)
+}
+
+func (c *call) isJSON() error {
+	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return &fault{wire.NewProblem(http.StatusUnsupportedMediaType, "not_json", "the body must be JSON: send Content-Type: application/json")}
+	}
+	if encoding := c.r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return &fault{wire.NewProblem(http.StatusUnsupportedMediaType, "encoded_body", "the body must not be compressed")}
+	}
+	return nil
+}
+
+// body reads all of it. The server has no read timeout of its own, as it would
+// end streams.
+func (c *call) body() ([]byte, error) {
+	control := http.NewResponseController(c.w)
+	if control.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil {
+		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &fault{wire.NewProblem(http.StatusRequestEntityTooLarge, "too_large",
+			"the body is larger than "+strconv.FormatInt(c.maxBody, 10)+" bytes")}
+	case err != nil:
+		return nil, malformed("malformed_body", "the body could not be read to its end")
+	}
+	return data, nil
+}
+
+// unread refuses what the route has no use for.
+func (c *call) unread() error {
+	if err := c.parseQuery(); err != nil {
+		return err
+	}
+	for name := range c.values {
+		if !slices.Contains(c.queried, name) {
+			return badQuery(name, "is not a parameter of this operation")
+		}
+	}
+	if !c.matchRead && len(c.r.Header.Values("If-Match")) > 0 {
+		return malformed("malformed_header", "If-Match is not supported by this operation")
+	}
+	if c.bodyRead || c.r.ContentLength == 0 {
+		return nil
+	}
+	data, err := c.body()
+	if text := bytes.TrimSpace(data); err != nil || len(text) == 0 || string(text) == "{}" {
+		return err
+	}
+	return malformed("malformed_body", "this operation takes no body")
+}

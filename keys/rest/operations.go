@@ -1,0 +1,149 @@
+package rest
+
+import (
+	"context"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// operations is what the API can do, whatever the URL shape. Most are the
+// Service's own methods, whose permission checks are theirs.
+type operations struct {
+	svc    *keys.Service
+	status func(id string) (state, problem string)
+	tools  func(ctx context.Context, i keys.Instance) ([]wire.Tool, error)
+}
+
+// nothing is the request or answer of an operation that has none.
+type nothing struct{}
+
+// many is one page of a list and its total.
+type many[T any] struct {
+	items []T
+	total int
+}
+
+// cut is one page of a list that is here as a whole.
+func cut[T any](all []T, p page) many[T] {
+	from, to := p.bounds(len(all))
+	return many[T]{all[from:to], len(all)}
+}
+
+type editKey struct {
+	id    string
+	patch keys.KeyPatch
+}
+
+type rotateKey struct {
+	id    string
+	grace time.Duration
+}
+
+func (o operations) listKeys(ctx context.Context, p keys.Principal, q keys.KeyQuery) (many[keys.Key], error) {
+	items, total, err := o.svc.Keys(ctx, p, q)
+	return many[keys.Key]{items, total}, err
+}
+
+func (o operations) updateKey(ctx context.Context, p keys.Principal, r editKey) (keys.Key, error) {
+	return o.svc.UpdateKey(ctx, p, r.id, r.patch)
+}
+
+func (o operations) rotateKey(ctx context.Context, p keys.Principal, r rotateKey) (keys.Issued, error) {
+	return o.svc.RotateKey(ctx, p, r.id, r.grace)
+}
+
+func (o operations) revokeKey(ctx context.Context, p keys.Principal, id string) (keys.Key, error) {
+	return o.svc.RevokeKey(ctx, p, id, "")
+}
+
+type editProject struct {
+	id    string
+	patch keys.ProjectPatch
+}
+
+func (o operations) listProjects(ctx context.Context, p keys.Principal, at page) (many[keys.Project], error) {
+	all, err := o.svc.Projects(ctx, p)
+	return cut(all, at), err
+}
+
+func (o operations) updateProject(ctx context.Context, p keys.Principal, r editProject) (keys.Project, error) {
+	return o.svc.UpdateProject(ctx, p, r.id, r.patch)
+}
+
+func (o operations) deleteProject(ctx context.Context, p keys.Principal, id string) (nothing, error) {
+	return nothing{}, o.svc.DeleteProject(ctx, p, id)
+}
+
+type editInstance struct {
+	id   string
+	spec keys.InstanceSpec
+}
+
+type instanceTools struct {
+	id string
+	at page
+}
+
+func (o operations) listInstances(ctx context.Context, p keys.Principal, at page) (many[keys.Instance], error) {
+	all, err := o.svc.Instances(ctx, p)
+	return cut(all, at), err
+}
+
+func (o operations) updateInstance(ctx context.Context, p keys.Principal, r editInstance) (keys.Instance, error) {
+	return o.svc.UpdateInstance(ctx, p, r.id, r.spec)
+}
+
+func (o operations) deleteInstance(ctx context.Context, p keys.Principal, id string) (nothing, error) {
+	return nothing{}, o.svc.DeleteInstance(ctx, p, id)
+}
+
+func (o operations) instanceTools(ctx context.Context, p keys.Principal, r instanceTools) (many[wire.Tool], error) {
+	i, err := o.svc.Instance(ctx, p, r.id)
+	if err != nil || o.tools == nil {
+		return many[wire.Tool]{}, err
+	}
+	all, err := o.tools(ctx, i)
+	return cut(all, r.at), err
+}
+
+type editPreset struct {
+	preset    keys.NewPreset
+	ifVersion int64
+}
+
+func (o operations) listPresets(ctx context.Context, p keys.Principal, at page) (many[keys.Preset], error) {
+	all, err := o.svc.Presets(ctx, p)
+	return cut(all, at), err
+}
+
+func (o operations) updatePreset(ctx context.Context, p keys.Principal, r editPreset) (keys.Preset, error) {
+	return o.svc.UpdatePreset(ctx, p, r.preset, r.ifVersion)
+}
+
+func (o operations) deletePreset(ctx context.Context, p keys.Principal, name string) (nothing, error) {
+	return nothing{}, o.svc.DeletePreset(ctx, p, name)
+}
+
+// tenant answers the principal's own tenant.
+func (o operations) tenant(_ context.Context, p keys.Principal, _ nothing) (keys.Tenant, error) {
+	const needed = "view:tenant"
+	if !p.Can(needed, time.Now()) {
+		return keys.Tenant{}, &keys.PermissionError{Needed: needed}
+	}
+	return p.Tenant(), nil
+}
+
+// auditPage is one page of audit entries and, where there are more, one beyond.
+type auditPage struct {
+	entries []keys.AuditEntry
+	limit   int
+}
+
+func (o operations) audit(ctx context.Context, p keys.Principal, q keys.AuditQuery) (auditPage, error) {
+	limit := q.Limit
+	q.Limit++
+	entries, err := o.svc.AuditEvents(ctx, p, q)
+	return auditPage{entries, limit}, err
+}

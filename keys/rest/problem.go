@@ -1,0 +1,132 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// fault is an error that this package found by itself.
+type fault struct{ wire.Problem }
+
+func (f *fault) Error() string { return f.Code + ": " + f.Detail }
+
+func malformed(code, detail string, fields ...policy.Problem) error {
+	return &fault{wire.NewProblem(http.StatusBadRequest, code, detail, fields...)}
+}
+
+func badQuery(name, problem string) error {
+	name = shorten(name)
+	return malformed("malformed_query", name+": "+problem, policy.Problem{Field: name, Problem: problem})
+}
+
+// notFound is what every absent thing and every unknown path answers with.
+func notFound() wire.Problem {
+	return wire.NewProblem(http.StatusNotFound, "not_found", "there is no such thing here")
+}
+
+func internal() wire.Problem {
+	return wire.NewProblem(http.StatusInternalServerError, "internal", "something went wrong in the server; nothing is known to have changed")
+}
+
+func unavailable() wire.Problem {
+	return wire.NewProblem(http.StatusServiceUnavailable, "unavailable", "the store can't be reached now: try again")
+}
+
+// problemOf is the one table from errors to answers.
+func problemOf(err error) wire.Problem {
+	var (
+		own      *fault
+		syntax   *policy.SyntaxError
+		denied   *keys.PermissionError
+		conflict *keys.ConflictError
+		invalid  *keys.InvalidError
+	)
+	switch {
+	case errors.As(err, &own):
+		return own.Problem
+	case errors.As(err, &syntax):
+		return syntaxProblem(syntax)
+	case errors.Is(err, keys.ErrUnauthenticated), errors.Is(err, keys.ErrBadCredential):
+		return wire.Unauthenticated()
+	case errors.As(err, &denied):
+		return deniedProblem(denied)
+	case errors.Is(err, keys.ErrNotFound):
+		return notFound()
+	case errors.As(err, &conflict):
+		var fields []policy.Problem
+		if conflict.Field != "" {
+			fields = []policy.Problem{{Field: conflict.Field, Problem: conflict.Problem}}
+		}
+		return wire.NewProblem(http.StatusConflict, "conflict", conflict.Error(), fields...)
+	case errors.Is(err, keys.ErrVersion):
+		return wire.NewProblem(http.StatusPreconditionFailed, "version_mismatch", "it was changed since you read it: read it again")
+	case errors.As(err, &invalid):
+		return wire.NewProblem(http.StatusUnprocessableEntity, "invalid", invalid.Error(), invalid.Fields...)
+	case errors.Is(err, keys.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return unavailable()
+	}
+	return internal()
+}
+
+func syntaxProblem(e *policy.SyntaxError) wire.Problem {
+	field := fieldOf(e.Pointer)
+	if field == "" {
+		return wire.NewProblem(http.StatusBadRequest, "malformed", "the body "+e.Problem)
+	}
+	return wire.NewProblem(http.StatusBadRequest, "malformed", field+" "+e.Problem, policy.Problem{Field: field, Problem: e.Problem})
+}
+
+func deniedProblem(e *keys.PermissionError) wire.Problem {
+	code, detail := "permission_denied", e.Error()
+	if e.Needed == "" {
+		code, detail = "exceeds_rights", "this exceeds your own rights"
+	}
+	if e.Hint != "" {
+		detail += ": " + e.Hint
+	}
+	return wire.NewProblem(http.StatusForbidden, code, detail, e.Fields...)
+}
+
+// fieldOf writes a JSON pointer the way the other errors name fields:
+// /tools/1/effect is tools[1].effect.
+func fieldOf(pointer string) string {
+	var b strings.Builder
+	for _, part := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		if _, err := strconv.Atoi(part); err == nil && b.Len() > 0 {
+			b.WriteString("[" + part + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(part)
+	}
+	return shorten(b.String())
+}
+
+// shorten bounds what is echoed of a client's own words.
+func shorten(s string) string {
+	const most = 100
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return s
+}
+
+func invalid(field, problem string) error {
+	return &keys.InvalidError{Fields: []policy.Problem{{Field: field, Problem: problem}}}
+}
+
+func asInvalid(err error) (*keys.InvalidError, bool) {
+	var invalid *keys.InvalidError
+	ok := errors.As(err, &invalid)
+	return invalid, ok
+}

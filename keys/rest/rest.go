@@ -1,0 +1,99 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// Config of a Handler. Service and Authenticate are required.
+type Config struct {
+	Service *keys.Service
+	// Authenticate turns the credential of a request into its principal. Errors:
+	// keys.ErrUnauthenticated, keys.ErrBadCredential, *keys.InvalidError (more
+	// than one credential: 400), keys.ErrUnavailable.
+	Authenticate func(*http.Request) (keys.Principal, keys.Secret, error)
+	// InstanceStatus is the state of an instance's connection and what is wrong
+	// with it; nil = not known.
+	InstanceStatus func(id string) (state, problem string)
+	// InstanceTools lists an instance's tools; nil = none are known.
+	InstanceTools func(ctx context.Context, i keys.Instance) ([]wire.Tool, error)
+	// Ready is nil while the server should get requests; its error is not told.
+	Ready   func(context.Context) error
+	MaxBody int64       // bytes of a request's body; default 1 MiB
+	Log     *zap.Logger // of what a client is not told; nil = none
+}
+
+const defaultMaxBody = 1 << 20
+
+// Handler serves /api/..., /livez and /readyz, and a problem for all else.
+type Handler struct {
+	cfg Config
+	mux *http.ServeMux
+}
+
+// New builds the routes.
+func New(cfg Config) *Handler {
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = defaultMaxBody
+	}
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = func(context.Context) error { return nil }
+	}
+	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
+	ops := operations{svc: cfg.Service, status: cfg.InstanceStatus, tools: cfg.InstanceTools}
+	h.mount(primaryShape(ops))
+	h.mux.HandleFunc("/livez", h.live)
+	h.mux.HandleFunc("/readyz", h.ready)
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound().Answer(w) })
+	return h
+}
+
+// ServeHTTP answers one request. A panic becomes a 500 without details.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		if cause == http.ErrAbortHandler {
+			panic(cause)
+		}
+		h.cfg.Log.Error("panic while serving", zap.String("route", r.Pattern), zap.ByteString("stack", debug.Stack()))
+		internal().Answer(w)
+	}()
+	// ServeMux would answer these with a redirect of its own.
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/") {
+		notFound().Answer(w)
+		return
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+func (h *Handler) live(w http.ResponseWriter, r *http.Request) {
+	if allowed(w, r, http.MethodGet, http.MethodHead) {
+		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+	}
+}
+
+func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
+	if !allowed(w, r, http.MethodGet, http.MethodHead) {
+		return
+	}
+	if err := h.cfg.Ready(r.Context()); err != nil {
+		h.cfg.Log.Warn("not ready", zap.Error(err))
+		wire.NewProblem(http.StatusServiceUnavailable, "not_ready", "the server is not ready: try again").Answer(w)
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"status": "ready"})
+}

@@ -1,0 +1,146 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// shape is one URL shape: a table of routes around the operations.
+type shape struct {
+	name string
+	// tenants are those that the request names, by id or slug; all must be the
+	// principal's.
+	tenants func(*http.Request) []string
+	fault   func(http.ResponseWriter, wire.Problem)
+	routes  []route
+}
+
+// route is one line of a shape.
+type route struct {
+	method    string
+	path      string // as http.ServeMux has it
+	operation string // its name in documentation
+	status    int    // of success
+	serve     func(*call) (any, error)
+}
+
+// on puts a shape's decoding and encoding around an operation. What decode did
+// not read of the request is refused before the operation runs.
+func on[Req, Resp any](
+	operation func(context.Context, keys.Principal, Req) (Resp, error),
+	decode func(*call) (Req, error),
+	encode func(*call, Resp) any,
+) func(*call) (any, error) {
+	return func(c *call) (any, error) {
+		req, err := decode(c)
+		if err == nil {
+			err = c.unread()
+		}
+		if err != nil {
+			return nil, err
+		}
+		resp, err := operation(c.r.Context(), c.principal, req)
+		if err != nil {
+			return nil, err
+		}
+		return encode(c, resp), nil
+	}
+}
+
+// mount registers a shape's routes, one handler for each path.
+func (h *Handler) mount(s shape) {
+	byPath := map[string][]route{}
+	for _, r := range s.routes {
+		byPath[r.path] = append(byPath[r.path], r)
+	}
+	for path, routes := range byPath {
+		methods := []string{}
+		for _, r := range routes {
+			methods = append(methods, r.method)
+			if r.method == http.MethodGet {
+				methods = append(methods, http.MethodHead)
+			}
+		}
+		h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			if !allowed(w, r, methods...) {
+				return
+			}
+			i := slices.IndexFunc(routes, func(one route) bool {
+				return one.method == r.Method || one.method == http.MethodGet && r.Method == http.MethodHead
+			})
+			h.serve(w, r, s, routes[i])
+		})
+	}
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one route) {
+	p, err := h.admit(r, s)
+	var body any
+	if err == nil {
+		c := &call{r: r, w: w, principal: p, maxBody: h.cfg.MaxBody}
+		body, err = one.serve(c)
+	}
+	if err != nil {
+		problem := problemOf(err)
+		if problem.Status >= http.StatusInternalServerError {
+			h.cfg.Log.Error("request failed", zap.String("operation", one.operation), zap.Error(err))
+		}
+		s.fault(w, problem)
+		return
+	}
+	answer(w, one.status, body)
+}
+
+// admit answers who asks, once the credential, the tenant and the scope let
+// them in.
+func (h *Handler) admit(r *http.Request, s shape) (keys.Principal, error) {
+	p, _, err := h.cfg.Authenticate(r)
+	if several, ok := asInvalid(err); ok {
+		return p, malformed("several_credentials", several.Error(), several.Fields...)
+	}
+	if err != nil {
+		return p, err
+	}
+	tenant := p.Tenant()
+	for _, named := range s.tenants(r) {
+		if named != tenant.ID && named != tenant.Slug {
+			return p, keys.ErrNotFound
+		}
+	}
+	if !p.Key().Scope.OpensAPI() {
+		return p, &fault{wire.NewProblem(http.StatusForbidden, "scope_denied",
+			"this key's scope does not open the REST API: use a key of scope full or api")}
+	}
+	return p, nil
+}
+
+func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	if slices.Contains(methods, r.Method) {
+		return true
+	}
+	allow := strings.Join(methods, ", ")
+	w.Header().Set("Allow", allow)
+	wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers to "+allow).Answer(w)
+	return false
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // our own types: a fault of the program
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(data, '\n'))
+}
