@@ -62,3 +62,5 @@ func (e *InvalidError) Error() string {
 	}
 	return msg
 }
+
+func isNotFound(err error) bool { return errors.Is(err, ErrNotFound) }

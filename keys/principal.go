@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"slices"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -16,6 +17,9 @@ type Principal struct {
 	grant  *policy.Grant
 	chain  []string // ids of the key and its ancestors
 	epoch  int64    // as of which the grant was compiled
+
+	projects []string  // the chain's confinements, all of which hold; nil = none
+	until    time.Time // when the first of secret, key and ancestors expires; zero = never
 }
 
 type principalKind uint8
@@ -65,13 +69,20 @@ func (p Principal) Epoch() int64 { return p.epoch }
 func (p Principal) Chain() []string { return p.chain }
 
 // Can tells whether the principal holds a REST permission now, on every
-// ancestor too. The operator holds all.
-func (p Principal) Can(permission string, _ time.Time) bool {
+// ancestor too. The operator holds all, an expired key none.
+func (p Principal) Can(permission string, now time.Time) bool {
 	switch p.kind {
 	case principalOperator:
 		return true
 	case principalKey:
-		return p.grant.Can(permission)
+		return !p.expired(now) && p.grant.Can(permission)
 	}
 	return false
+}
+
+func (p Principal) expired(now time.Time) bool { return !p.until.IsZero() && !now.Before(p.until) }
+
+// reaches tells whether the confinements of the chain leave the project in sight.
+func (p Principal) reaches(projectID string) bool {
+	return !slices.ContainsFunc(p.projects, func(id string) bool { return id != projectID })
 }

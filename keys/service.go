@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -14,7 +16,7 @@ type Config struct {
 	Root        RootSecret
 	TokenPrefix string           // default "bwk_live_"
 	Now         func() time.Time // default time.Now
-	Rand        io.Reader        // default crypto/rand.Reader
+	Rand        io.Reader        // default crypto/rand.Reader; read by several goroutines
 	// AllowPrivateUpstreams lets every holder of manage:instances use URLs on
 	// loopback, link-local and private addresses.
 	AllowPrivateUpstreams bool
@@ -25,59 +27,79 @@ type Config struct {
 // Service is the only way to read and change what the Store holds. Every
 // method takes the Principal, decides, and records the change it makes.
 //
-// Errors: ErrUnauthenticated for nobody, *PermissionError for a right that is
-// missing or exceeded, ErrNotFound, *InvalidError, *ConflictError, ErrVersion,
-// ErrUnavailable.
+// Errors: ErrUnauthenticated for nobody, ErrBadCredential for a principal whose
+// key no longer counts, *PermissionError for a right that is missing or
+// exceeded, ErrNotFound, *InvalidError, *ConflictError, ErrVersion, ErrUnavailable.
 type Service struct {
-	cfg Config
+	cfg     Config
+	derived *derived
+	ids     *ids
+	cache   *cache
+	feed    feed
+	used    lastUsed
+	trail   *trail
 }
 
 // New makes a Service and checks the root secret against the store's
 // fingerprint (another one: ErrWrongSecret). It starts nothing: Run does.
 func New(ctx context.Context, cfg Config) (*Service, error) {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
+	if cfg.Store == nil {
+		return nil, errors.New("keys: a Store is required")
 	}
-	if cfg.Rand == nil {
-		cfg.Rand = rand.Reader
+	cfg = cfg.withDefaults()
+	if err := checkTokenPrefix(cfg.TokenPrefix); err != nil {
+		return nil, err
 	}
-	return &Service{cfg: cfg}, nil
+	derived, err := derive(cfg.Root)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{
+		cfg: cfg, derived: derived, cache: newCache(cfg.CacheSize), trail: newTrail(),
+		ids: &ids{now: cfg.Now, rand: cfg.Rand},
+	}
+	s.feed.watchers = map[int]func([]Change){}
+	if err := s.checkFingerprint(ctx); err != nil {
+		return nil, fmt.Errorf("checking the root secret: %w", err)
+	}
+	asked := cfg.Now()
+	epoch, err := cfg.Store.Epoch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.feed.applied, s.feed.epoch, s.feed.confirmed = epoch, epoch, asked
+	return s, nil
 }
 
-// Run follows the change feed, flushes last-used times and call records, until
-// ctx ends; then it flushes what is left and answers nil.
-func (s *Service) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-
-var errTodo = errors.New("not built yet")
-
-// Bootstrap makes, on an empty store, the tenant "default" with a project
-// "default" and the first key, and answers its plaintext; on any other store
-// it answers "" and changes nothing. Of several processes at once exactly one
-// gets the key.
-func (s *Service) Bootstrap(ctx context.Context) (Secret, error) { return "", errTodo }
-
-// Authenticate turns a token into a Principal. Any reason why the token does
-// not count is ErrBadCredential; a wrong checksum never reaches the store.
-// A paused key, a closed scope or the tenant's switch are not its matter: the
-// grant denies them.
-func (s *Service) Authenticate(ctx context.Context, token Secret) (Principal, error) {
-	return Principal{}, errTodo
+func (c Config) withDefaults() Config {
+	if c.TokenPrefix == "" {
+		c.TokenPrefix = DefaultTokenPrefix
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.PollInterval <= 0 {
+		c.PollInterval = 250 * time.Millisecond
+	}
+	if c.CacheSize <= 0 {
+		c.CacheSize = 20_000
+	}
+	return c
 }
 
-// Refresh answers the principal as it stands now, with the rights of the
-// latest edit known here; ErrBadCredential when its key no longer counts.
-func (s *Service) Refresh(ctx context.Context, p Principal) (Principal, error) {
-	return Principal{}, errTodo
+// Run follows the change feed, flushes last-used times and audit entries, until
+// ctx ends; then it flushes what is left. Its error tells what could not be
+// written. It is to be called once.
+func (s *Service) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.poll(ctx) })
+	wg.Go(func() { every(ctx, touchInterval, func() { _ = s.flushUsed(ctx) }) })
+	wg.Go(func() { s.runTrail(ctx) })
+	wg.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	return errors.Join(s.flushUsed(last), s.endTrail(last))
 }
-
-// Operator is the local operator in one tenant (id or slug): who can read the
-// store owns it. The command line uses it on the server's own machine.
-func (s *Service) Operator(ctx context.Context, tenant string) (Principal, error) {
-	return Principal{}, errTodo
-}
-
-// Watch calls fn after each batch of changes that this process has applied
-// (its own and other processes'), in epoch order, from one goroutine or from
-// the editing one before its method returns; fn must not block for long nor
-// call methods that edit. The returned function ends it.
-func (s *Service) Watch(fn func([]Change)) (stop func()) { return func() {} }

@@ -1,0 +1,151 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// loadTries bounds how often a load is repeated because of edits beside it.
+const loadTries = 8
+
+// Authenticate turns a token into a Principal. Any reason why the token does
+// not count is ErrBadCredential; a wrong checksum never reaches the store.
+// A paused key, a closed scope or the tenant's switch are not its matter: the
+// grant denies them.
+func (s *Service) Authenticate(ctx context.Context, token Secret) (Principal, error) {
+	if _, ok := ShownPrefix(token); !ok {
+		return Principal{}, ErrBadCredential
+	}
+	d := digest(token)
+	hashes := make([][32]byte, len(s.derived.byAge))
+	for i, v := range s.derived.byAge {
+		hashes[i] = v.hash(d)
+	}
+	p, err := s.principal(ctx, hashes...)
+	if err == nil {
+		s.used.note(p.key.ID, s.now())
+	}
+	return p, err
+}
+
+// Refresh answers the principal as it stands now, with the rights of the
+// latest edit known here; ErrBadCredential when its key no longer counts. It is
+// not a use of the key.
+func (s *Service) Refresh(ctx context.Context, p Principal) (Principal, error) {
+	switch p.kind {
+	case principalKey:
+		return s.principal(ctx, p.hash)
+	case principalOperator:
+		return s.Operator(ctx, p.tenant.ID)
+	}
+	return Principal{}, ErrUnauthenticated
+}
+
+// Operator is the local operator in one tenant (id or slug): who can read the
+// store owns it. The command line uses it on the server's own machine.
+func (s *Service) Operator(ctx context.Context, tenant string) (Principal, error) {
+	p := Principal{kind: principalOperator}
+	p.epoch, _ = s.Confirmed()
+	err := s.cfg.Store.Read(ctx, func(r Reader) (err error) {
+		p.tenant, err = r.Tenant(ctx, tenant)
+		return err
+	})
+	if err != nil {
+		return Principal{}, err
+	}
+	return p, nil
+}
+
+// principal looks a secret up by its hash under each version of the root secret.
+func (s *Service) principal(ctx context.Context, hashes ...[32]byte) (Principal, error) {
+	now := s.cfg.Now()
+	for _, hash := range hashes {
+		if p, ok, bad := s.cache.find(hash, now); bad {
+			return Principal{}, ErrBadCredential
+		} else if ok {
+			return p, nil
+		}
+	}
+	for range loadTries {
+		mark := s.cache.mark()
+		p, err := s.loadPrincipal(ctx, hashes)
+		if errors.Is(err, ErrBadCredential) {
+			s.cache.putUnknown(mark, hashes[0])
+		}
+		if err != nil {
+			return Principal{}, err
+		}
+		// An edit that was applied during the load may have taken rights away
+		// that the load still saw, so it is read again.
+		if s.cache.put(mark, p) {
+			return p, nil
+		}
+	}
+	return Principal{}, ErrUnavailable
+}
+
+func (s *Service) loadPrincipal(ctx context.Context, hashes [][32]byte) (p Principal, err error) {
+	epoch, _ := s.Confirmed()
+	now := s.cfg.Now()
+	err = s.cfg.Store.Read(ctx, func(r Reader) error {
+		for _, hash := range hashes {
+			key, secret, err := r.KeyByHash(ctx, hash)
+			if errors.Is(err, ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			c, err := loadChain(ctx, r, key)
+			if err != nil {
+				return credentialError(err)
+			}
+			if !secretLive(&secret, now) || !c.live(now) {
+				return ErrBadCredential
+			}
+			p = c.principal(hash, epoch)
+			p.until = earlier(p.until, secret.ExpiresAt)
+			return nil
+		}
+		return ErrBadCredential
+	})
+	return p, err
+}
+
+const touchInterval = time.Second
+
+// lastUsed collects when keys were used, between two flushes.
+type lastUsed struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+func (u *lastUsed) note(keyID string, at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.at == nil {
+		u.at = map[string]time.Time{}
+	}
+	if at.After(u.at[keyID]) {
+		u.at[keyID] = at
+	}
+}
+
+func (s *Service) flushUsed(ctx context.Context) error {
+	s.used.mu.Lock()
+	used := s.used.at
+	s.used.at = nil
+	s.used.mu.Unlock()
+	if len(used) == 0 {
+		return nil
+	}
+	err := s.cfg.Store.TouchKeys(ctx, used)
+	if err != nil {
+		for id, at := range used {
+			s.used.note(id, at)
+		}
+	}
+	return err
+}

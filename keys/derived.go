@@ -1,0 +1,229 @@
+package keys
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// derived holds what HKDF-SHA-256 (RFC 5869) makes of the root secret.
+type derived struct {
+	root    RootSecret
+	current int
+	byAge   []versionKeys // the current version first
+}
+
+type versionKeys struct {
+	version     int
+	pepper      []byte
+	fingerprint string
+	seal        cipher.AEAD
+}
+
+const (
+	fingerprintMeta = "root.fingerprints" // JSON: version -> fingerprint
+	sealFormat      = 1                   // first byte of what is sealed
+	sealHeader      = 1 + 4               // format, version of the root secret
+)
+
+func derive(root RootSecret) (*derived, error) {
+	if err := root.check(); err != nil {
+		return nil, err
+	}
+	d := &derived{root: root, current: root.current()}
+	for _, v := range root.versions() {
+		value, _ := root.at(v)
+		block, err := aes.NewCipher(expand(value, "encryption"))
+		if err != nil {
+			return nil, err
+		}
+		seal, err := cipher.NewGCM(block)
+		if err != nil {
+			return nil, err
+		}
+		d.byAge = append(d.byAge, versionKeys{
+			version: v, pepper: expand(value, "pepper"), seal: seal,
+			fingerprint: hex.EncodeToString(expand(value, "fingerprint")[:16]),
+		})
+	}
+	return d, nil
+}
+
+// expand never fails: 32 bytes are far below HKDF's limit.
+func expand(secret Secret, purpose string) []byte {
+	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "bailiwick v1 "+purpose, 32)
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+// hash is what the store knows a token by, under one version's pepper.
+func (v versionKeys) hash(digest [32]byte) (out [32]byte) {
+	mac := hmac.New(sha256.New, v.pepper)
+	mac.Write(digest[:])
+	mac.Sum(out[:0])
+	return out
+}
+
+// secretHash is the hash for a new secret, with the version that made it.
+func (d *derived) secretHash(token Secret) ([32]byte, int) {
+	return d.byAge[0].hash(digest(token)), d.current
+}
+
+// MACKey is 32 bytes, a different one for each purpose.
+func (s *Service) MACKey(purpose string) []byte {
+	return expand(s.derived.root.Value, "mac "+purpose)
+}
+
+// checkFingerprint compares the root secret with the one the store was made
+// with, and notes it in an empty store; a new version is noted beside the old.
+func (s *Service) checkFingerprint(ctx context.Context) error {
+	var known bool
+	err := s.cfg.Store.Read(ctx, func(r Reader) (err error) {
+		known, err = s.derived.known(ctx, r)
+		return err
+	})
+	if err != nil || known {
+		return err
+	}
+	_, err = s.cfg.Store.Edit(ctx, func(w Writer) error {
+		known, err := s.derived.known(ctx, w) // another process may have been first
+		if err != nil || known {
+			return err
+		}
+		return s.derived.note(ctx, w)
+	})
+	return err
+}
+
+// known tells whether the store has the current version's fingerprint; false
+// without an error means that it may be noted.
+func (d *derived) known(ctx context.Context, r Reader) (bool, error) {
+	stored, err := storedFingerprints(ctx, r)
+	if err != nil {
+		return false, err
+	}
+	if len(stored) == 0 {
+		tenants, err := r.Tenants(ctx)
+		if err == nil && len(tenants) > 0 {
+			err = fmt.Errorf("%w: the store is in use but has no fingerprint of it", ErrWrongSecret)
+		}
+		return false, err
+	}
+	matches := 0
+	for _, v := range d.byAge {
+		was, ok := stored[v.version]
+		if ok && was != v.fingerprint {
+			return false, fmt.Errorf("%w (version %d differs)", ErrWrongSecret, v.version)
+		}
+		if ok {
+			matches++
+		}
+	}
+	for version := range stored {
+		if version > d.current {
+			return false, fmt.Errorf("%w: the store has seen version %d, this is %d", ErrWrongSecret, version, d.current)
+		}
+	}
+	if matches == 0 {
+		return false, fmt.Errorf("%w: keep the old one beside the new, as <version>:<secret>", ErrWrongSecret)
+	}
+	return stored[d.current] != "", nil
+}
+
+func (d *derived) note(ctx context.Context, w Writer) error {
+	stored, err := storedFingerprints(ctx, w)
+	if err != nil {
+		return err
+	}
+	stored[d.current] = d.byAge[0].fingerprint
+	text, err := json.Marshal(stored)
+	if err != nil {
+		return err
+	}
+	return w.PutMeta(ctx, fingerprintMeta, string(text))
+}
+
+func storedFingerprints(ctx context.Context, r Reader) (map[int]string, error) {
+	stored := map[int]string{}
+	text, err := r.Meta(ctx, fingerprintMeta)
+	if errors.Is(err, ErrNotFound) {
+		return stored, nil
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &stored)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the root secret's fingerprint: %w", err)
+	}
+	return stored, nil
+}
+
+// sealCredentials encrypts with AES-256-GCM: format, version, nonce,
+// ciphertext. The instance is associated data, so that a row's secret can't be
+// moved to another row.
+func (s *Service) sealCredentials(i *Instance, c Credentials) ([]byte, error) {
+	if len(c.Env)+len(c.Headers) == 0 {
+		return nil, nil
+	}
+	plain, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	v := s.derived.byAge[0]
+	out := binary.BigEndian.AppendUint32([]byte{sealFormat}, uint32(v.version))
+	nonce := make([]byte, v.seal.NonceSize())
+	if _, err := io.ReadFull(s.cfg.Rand, nonce); err != nil {
+		return nil, err
+	}
+	return v.seal.Seal(append(out, nonce...), nonce, plain, sealedRow(i, out[:sealHeader])), nil
+}
+
+// Credentials opens an instance's sealed credentials.
+func (s *Service) Credentials(i Instance) (Credentials, error) {
+	if len(i.Sealed) == 0 {
+		return Credentials{}, nil
+	}
+	var c Credentials
+	plain, err := s.derived.open(&i)
+	if err == nil {
+		err = json.Unmarshal(plain, &c)
+	}
+	if err != nil {
+		return Credentials{}, fmt.Errorf("opening the credentials of instance %s: %w", i.Slug, err)
+	}
+	return c, nil
+}
+
+func (d *derived) open(i *Instance) ([]byte, error) {
+	if len(i.Sealed) < sealHeader || i.Sealed[0] != sealFormat {
+		return nil, errors.New("unknown format")
+	}
+	version := int(binary.BigEndian.Uint32(i.Sealed[1:sealHeader]))
+	for _, v := range d.byAge {
+		if v.version != version {
+			continue
+		}
+		rest := i.Sealed[sealHeader:]
+		if len(rest) < v.seal.NonceSize() {
+			return nil, errors.New("cut short")
+		}
+		nonce, sealed := rest[:v.seal.NonceSize()], rest[v.seal.NonceSize():]
+		return v.seal.Open(nil, nonce, sealed, sealedRow(i, i.Sealed[:sealHeader]))
+	}
+	return nil, fmt.Errorf("version %d of the root secret is missing", version)
+}
+
+func sealedRow(i *Instance, header []byte) []byte {
+	return []byte(fmt.Sprintf("%x instance %s %s", header, i.TenantID, i.ID))
+}

@@ -1,0 +1,124 @@
+package keys
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// feed is how far this process has applied the changes of the store.
+type feed struct {
+	mu      sync.Mutex // held while changes are applied
+	applied int64      // under mu
+
+	state     sync.RWMutex
+	epoch     int64     // applied, for readers
+	confirmed time.Time // when the store was last asked and had nothing more
+
+	watching sync.Mutex
+	watchers map[int]func([]Change)
+	next     int
+}
+
+const (
+	feedBatch   = 1000
+	settleLimit = 5 * time.Second
+)
+
+// Confirmed is the edit that this process has applied, and when it last
+// confirmed with the store that there is none after it.
+func (s *Service) Confirmed() (epoch int64, at time.Time) {
+	s.feed.state.RLock()
+	defer s.feed.state.RUnlock()
+	return s.feed.epoch, s.feed.confirmed
+}
+
+// Watch calls fn after each batch of changes that this process has applied
+// (its own and other processes'), in epoch order, from one goroutine or from
+// the editing one before its method returns; fn must not block for long nor
+// call methods that edit. The returned function ends it.
+func (s *Service) Watch(fn func([]Change)) (stop func()) {
+	f := &s.feed
+	f.watching.Lock()
+	defer f.watching.Unlock()
+	id := f.next
+	f.next++
+	f.watchers[id] = fn
+	return func() {
+		f.watching.Lock()
+		defer f.watching.Unlock()
+		delete(f.watchers, id)
+	}
+}
+
+// catchUp applies all changes up to what the store has now.
+func (s *Service) catchUp(ctx context.Context) error {
+	f := &s.feed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	asked := s.cfg.Now()
+	latest, err := s.cfg.Store.Epoch(ctx)
+	if err != nil {
+		return err
+	}
+	for f.applied < latest {
+		changes, err := s.cfg.Store.Changes(ctx, f.applied, feedBatch)
+		if err != nil {
+			return err
+		}
+		if len(changes) == 0 { // the last edits changed nothing but meta values
+			f.applied = latest
+			break
+		}
+		s.cache.drop(changes)
+		f.applied = changes[len(changes)-1].Epoch
+		s.announce(changes)
+	}
+	f.state.Lock()
+	defer f.state.Unlock()
+	f.epoch, f.confirmed = f.applied, asked
+	return nil
+}
+
+// settle applies an edit of this process before its method returns. The edit is
+// committed by now: when the feed can't be read, everything is forgotten, and
+// the next poll tells the watchers.
+func (s *Service) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	if err := s.catchUp(ctx); err != nil {
+		s.cache.dropAll()
+	}
+}
+
+func (s *Service) announce(changes []Change) {
+	f := &s.feed
+	f.watching.Lock()
+	fns := make([]func([]Change), 0, len(f.watchers))
+	for _, fn := range f.watchers {
+		fns = append(fns, fn)
+	}
+	f.watching.Unlock()
+	for _, fn := range fns {
+		fn(changes)
+	}
+}
+
+// poll follows other processes' edits until ctx ends. A failed poll is tried
+// again at the next turn; Confirmed shows how old the knowledge is.
+func (s *Service) poll(ctx context.Context) {
+	every(ctx, s.cfg.PollInterval, func() { _ = s.catchUp(ctx) })
+}
+
+func every(ctx context.Context, interval time.Duration, fn func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			fn()
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+const (
+	viewKeys   = "view:api-keys"
+	manageKeys = "manage:api-keys"
+)
+
+// CreateKey mints a key within the principal's own rights. It needs
+// manage:api-keys.
+func (s *Service) CreateKey(ctx context.Context, p Principal, n NewKey) (Issued, error) {
+	token, err := NewToken(s.cfg.Rand, s.cfg.TokenPrefix)
+	if err != nil {
+		return Issued{}, err
+	}
+	var key Key
+	err = s.edit(ctx, p, operation{"key.create", manageKeys}, func(e *edit) error {
+		k, err := e.newKey(ctx, &n)
+		if err != nil {
+			return err
+		}
+		key = k
+		return e.insertKey(ctx, &key, token)
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	return Issued{Key: key, Secret: token}, nil
+}
+
+// newKey checks a request and makes the key of it, still without an id.
+func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
+	k := draftKey(n)
+	k.TenantID, k.CreatedBy = e.who.tenant.ID, e.who.Actor()
+	var f faults
+	if err := e.checkNew(ctx, &f, &k); err != nil {
+		return Key{}, err
+	}
+	if err := f.err(); err != nil {
+		return Key{}, err
+	}
+	if err := e.mayParent(ctx, k.ParentKeyID); err != nil {
+		return Key{}, err
+	}
+	if err := e.fit(ctx, &k, openFields(n)); err != nil {
+		return Key{}, err
+	}
+	if checkPermissions(&f, &k); f != nil { // the maker's projectId may have come in
+		return Key{}, f.err()
+	}
+	return k, e.giveHandle(ctx, &k)
+}
+
+// draftKey is the request over the defaults.
+func draftKey(n *NewKey) Key {
+	k := Key{
+		Name: n.Name, Handle: n.Handle, Description: n.Description, Tags: distinct(n.Tags),
+		Scope: policy.ScopeFull, Permissions: []string{}, Enabled: true, Policy: policy.Default(),
+		ProjectID: n.ProjectID, ParentKeyID: n.ParentKeyID, Source: n.Source, DeviceName: n.DeviceName,
+	}
+	patch(&k.Scope, n.Scope, policy.ScopeFull)
+	patch(&k.Permissions, n.Permissions, nil)
+	patch(&k.Enabled, n.Enabled, true)
+	k.Permissions = distinct(k.Permissions)
+	n.PolicyPatch.applyTo(&k.Policy)
+	if n.ExpiresAt != nil {
+		at := n.ExpiresAt.UTC().Truncate(timeUnit)
+		k.ExpiresAt = &at
+	}
+	if k.Source == "" {
+		k.Source = "api"
+	}
+	return k
+}
+
+func openFields(n *NewKey) []string {
+	open := n.PolicyPatch.open()
+	for field, set := range map[string]bool{
+		"scope": n.Scope.Set, "permissions": n.Permissions.Set,
+		"projectId": n.ProjectID != "", "expiresAt": n.ExpiresAt != nil,
+	} {
+		if !set {
+			open = append(open, field)
+		}
+	}
+	return open
+}
+
+// checkNew checks what only a new key has, and all that any key has.
+func (e *edit) checkNew(ctx context.Context, f *faults, k *Key) error {
+	switch k.Scope {
+	case policy.ScopeAPI, policy.ScopeMCPOnly, policy.ScopeFull:
+	default:
+		f.add("scope", "unknown scope %q: use api, mcp_only or full", clip(string(k.Scope)))
+	}
+	if k.Handle != "" {
+		checkHandle(f, k.Handle)
+	}
+	if !slices.Contains(keySources, k.Source) {
+		f.add("source", "unknown source %q", clip(k.Source))
+	}
+	if k.ExpiresAt != nil && !e.now.Before(*k.ExpiresAt) {
+		f.add("expiresAt", "must be in the future")
+	}
+	if k.ProjectID != "" {
+		if _, err := e.Project(ctx, k.TenantID, k.ProjectID); isNotFound(err) {
+			f.add("projectId", "no such project: %q", clip(k.ProjectID))
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := e.checkParent(ctx, f, k.ParentKeyID); err != nil {
+		return err
+	}
+	return e.checkKey(ctx, f, k, &Key{})
+}
+
+// checkParent holds a parent to being live, not too deep and not too fertile.
+func (e *edit) checkParent(ctx context.Context, f *faults, id string) error {
+	if id == "" {
+		return nil
+	}
+	parent, err := e.Key(ctx, e.who.tenant.ID, id)
+	if isNotFound(err) {
+		f.add("parentKeyId", "no such key: %q", clip(id))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := loadChain(ctx, e, parent)
+	if err != nil {
+		return err
+	}
+	if !c.live(e.now) {
+		f.add("parentKeyId", "the parent, or a key above it, is revoked, expired or disabled")
+	}
+	if len(c.keys) >= maxDepth {
+		f.add("parentKeyId", "a chain of keys has at most %d", maxDepth)
+	}
+	children, total, err := e.Keys(ctx, e.who.tenant.ID, KeyQuery{ParentKeyID: id, Limit: maxChildren + 1})
+	if err != nil || total < maxChildren {
+		return err
+	}
+	if total > len(children) { // expired ones fill the page: count them all
+		if children, _, err = e.Keys(ctx, e.who.tenant.ID, KeyQuery{ParentKeyID: id}); err != nil {
+			return err
+		}
+	}
+	live := 0
+	for i := range children {
+		if children[i].Live(e.now) {
+			live++
+		}
+	}
+	if live >= maxChildren {
+		f.add("parentKeyId", "the parent has %d live children already", maxChildren)
+	}
+	return nil
+}
+
+// mayParent lets a key be the parent that is in the principal's own subtree, or
+// whose rights the principal covers.
+func (e *edit) mayParent(ctx context.Context, id string) error {
+	if id == "" || id == e.who.KeyID() {
+		return nil
+	}
+	parent, err := e.Key(ctx, e.who.tenant.ID, id)
+	if err != nil {
+		return err
+	}
+	var denied *PermissionError
+	if err := e.holds(ctx, &parent); errors.As(err, &denied) {
+		return exceeds([]policy.Problem{{Field: "parentKeyId", Problem: "the parent's rights are not within your own"}})
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+func (e *edit) giveHandle(ctx context.Context, k *Key) (err error) {
+	if k.Handle == "" {
+		k.Handle, err = e.freeHandle(ctx, k.TenantID, k.Name)
+		return err
+	}
+	_, err = e.KeyByHandle(ctx, k.TenantID, k.Handle)
+	if isNotFound(err) {
+		return nil
+	}
+	if err == nil {
+		err = &ConflictError{Field: "handle", Problem: "another key has this handle"}
+	}
+	return err
+}
+
+// insertKey gives the key its id, times and first secret, and writes it.
+func (e *edit) insertKey(ctx context.Context, k *Key, token Secret) (err error) {
+	if k.ID, err = e.svc.ids.next(); err != nil {
+		return err
+	}
+	if k.CreatedBy == "" {
+		k.CreatedBy = e.who.Actor()
+	}
+	k.CreatedAt, k.UpdatedAt, k.Version = e.now, e.now, e.Epoch()
+	k.Prefix, _ = ShownPrefix(token)
+	if err := e.InsertKey(ctx, k, e.secret(k, token)); err != nil {
+		return err
+	}
+	_, err = e.log(ctx, k.ID, nil, k.fields())
+	return err
+}
+
+// secret is how a token is kept.
+func (e *edit) secret(k *Key, token Secret) KeySecret {
+	hash, pepper := e.svc.derived.secretHash(token)
+	return KeySecret{KeyID: k.ID, TenantID: k.TenantID, Hash: hash, Pepper: pepper, CreatedAt: e.now}
+}

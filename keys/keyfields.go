@@ -1,0 +1,198 @@
+package keys
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+const (
+	maxName        = 200
+	maxDescription = 2000
+	maxTags        = 32
+	maxTag         = 64
+	maxHandle      = 64
+	maxReason      = 500
+)
+
+var keySources = []string{"dashboard", "api", "cli", "agent", "mcp"}
+
+// applyTo overlays the MCP fields that are there.
+func (pp *PolicyPatch) applyTo(p *policy.Policy) {
+	d := policy.Default()
+	patch(&p.Active, pp.MCPActive, d.Active)
+	patch(&p.ReadOnly, pp.MCPReadOnly, d.ReadOnly)
+	patch(&p.Preset, pp.MCPPreset, d.Preset)
+	patch(&p.Permissions, pp.MCPPermissions, policy.Unlimited())
+	patch(&p.AllowlistMode, pp.MCPAllowlistMode, d.AllowlistMode)
+	patch(&p.ToolAllowlist, pp.MCPToolAllowlist, d.ToolAllowlist)
+	patch(&p.ProjectIDs, pp.MCPProjectIDs, policy.Unlimited())
+	patch(&p.InstanceIDs, pp.MCPInstanceIDs, policy.Unlimited())
+	p.ToolAllowlist = distinct(p.ToolAllowlist)
+}
+
+// open names the MCP fields that the request left out.
+func (pp *PolicyPatch) open() []string {
+	var out []string
+	for field, set := range map[string]bool{
+		"mcpActive": pp.MCPActive.Set, "mcpReadOnly": pp.MCPReadOnly.Set,
+		"mcpPreset": pp.MCPPreset.Set, "mcpPermissions": pp.MCPPermissions.Set,
+		"mcpAllowlistMode": pp.MCPAllowlistMode.Set, "mcpToolAllowlist": pp.MCPToolAllowlist.Set,
+		"mcpProjectIds": pp.MCPProjectIDs.Set, "mcpInstanceIds": pp.MCPInstanceIDs.Set,
+	} {
+		if !set {
+			out = append(out, field)
+		}
+	}
+	return out
+}
+
+// checkKey lists what is wrong with a key as it is to be written; was is the
+// key that it replaces, the zero Key for a new one.
+func (e *edit) checkKey(ctx context.Context, f *faults, k, was *Key) error {
+	f.text("name", k.Name, 1, maxName)
+	f.text("description", k.Description, 0, maxDescription)
+	f.text("deviceName", k.DeviceName, 0, maxName)
+	checkTags(f, k.Tags)
+	checkPermissions(f, k)
+	presets, err := e.Presets(ctx, k.TenantID)
+	if err != nil {
+		return err
+	}
+	known := make(map[string]policy.Preset, len(presets))
+	for _, p := range presets {
+		known[p.Name] = p.Preset
+	}
+	*f = append(*f, k.Policy.Validate(known)...)
+	err = e.checkIDs(f, "mcpProjectIds", "project", k.Policy.ProjectIDs, was.Policy.ProjectIDs, func(id string) error {
+		_, err := e.Project(ctx, k.TenantID, id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return e.checkIDs(f, "mcpInstanceIds", "instance", k.Policy.InstanceIDs, was.Policy.InstanceIDs, func(id string) error {
+		_, err := e.Instance(ctx, k.TenantID, id)
+		return err
+	})
+}
+
+// checkIDs takes an id that is already on the key again: what it named may
+// have been deleted, and the list must stay a list.
+func (e *edit) checkIDs(f *faults, field, noun string, ids, had policy.Limit, find func(string) error) error {
+	old := had.Values()
+	if n := len(ids.Values()); n > maxChildren {
+		f.add(field, "has more than %d entries", maxChildren)
+		return nil
+	}
+	for _, id := range ids.Values() {
+		if slices.Contains(old, id) {
+			continue
+		}
+		if err := find(id); isNotFound(err) {
+			f.add(field, "no such %s: %q", noun, clip(id))
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkTags(f *faults, tags []string) {
+	if len(tags) > maxTags {
+		f.add("tags", "has more than %d entries", maxTags)
+	}
+	for _, tag := range tags {
+		f.text("tags", tag, 1, maxTag)
+	}
+}
+
+// checkPermissions also holds a key that is confined to a project to
+// permissions that mean something within one.
+func checkPermissions(f *faults, k *Key) {
+	for _, permission := range k.Permissions {
+		if _, err := policy.ParsePermission(permission); err != nil {
+			f.add("permissions", "unknown permission %q: use * or view: or manage: with a resource", clip(permission))
+			continue
+		}
+		_, resource, _ := strings.Cut(permission, ":")
+		if k.ProjectID != "" && resource != "projects" && resource != "instances" {
+			f.add("permissions", "%s can't stand on a key with a projectId: only permissions on projects and instances can", permission)
+		}
+	}
+}
+
+func checkHandle(f *faults, handle string) {
+	bad := func(r rune) bool { return r > '~' || !isAlphanumeric(byte(r)) && !strings.ContainsRune("._-", r) }
+	if handle == "" || len(handle) > maxHandle || handle == "." || handle == ".." || strings.ContainsFunc(handle, bad) {
+		f.add("handle", "must be 1 to %d of letters, digits, '.', '_' and '-', and not . or ..", maxHandle)
+	}
+}
+
+// freeHandle derives a handle of the name: across-shapes, across-shapes-2, ...
+func (e *edit) freeHandle(ctx context.Context, tenantID, name string) (string, error) {
+	base := slugOf(name, "key", maxHandle-5, "._")
+	for n := 1; ; n++ {
+		handle := base
+		switch {
+		case n > 20: // a name that many keys bear: stop counting
+			suffix, err := randomBase62(e.svc.cfg.Rand, 4)
+			if err != nil {
+				return "", err
+			}
+			handle += "-" + strings.ToLower(suffix)
+		case n > 1:
+			handle += fmt.Sprintf("-%d", n)
+		}
+		_, err := e.KeyByHandle(ctx, tenantID, handle)
+		if isNotFound(err) {
+			return handle, nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+}
+
+// fields are the key's settings for the audit trail.
+func (k *Key) fields() fields {
+	var expires any
+	if k.ExpiresAt != nil {
+		expires = k.ExpiresAt.UTC().Format(time.RFC3339Nano)
+	}
+	return fields{
+		"name": k.Name, "handle": k.Handle, "description": k.Description, "tags": nonNil(k.Tags),
+		"prefix": k.Prefix, "scope": string(k.Scope), "permissions": nonNil(k.Permissions), "enabled": k.Enabled,
+		"projectId": k.ProjectID, "parentKeyId": k.ParentKeyID, "source": k.Source, "deviceName": k.DeviceName,
+		"expiresAt": expires, "revoked": k.RevokedAt != nil, "revokeReason": k.RevokeReason,
+		"mcpActive": k.Policy.Active, "mcpReadOnly": k.Policy.ReadOnly, "mcpPreset": k.Policy.Preset,
+		"mcpPermissions": limitField(k.Policy.Permissions), "mcpAllowlistMode": string(k.Policy.AllowlistMode),
+		"mcpToolAllowlist": nonNil(k.Policy.ToolAllowlist),
+		"mcpProjectIds":    limitField(k.Policy.ProjectIDs), "mcpInstanceIds": limitField(k.Policy.InstanceIDs),
+	}
+}
+
+func limitField(l policy.Limit) any {
+	if l.IsUnlimited() {
+		return nil
+	}
+	return nonNil(l.Values())
+}
+
+func nonNil(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+func clip(s string) string {
+	if r := []rune(s); len(r) > 64 {
+		return string(r[:64]) + "…"
+	}
+	return s
+}

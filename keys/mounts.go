@@ -1,0 +1,36 @@
+package keys
+
+import "context"
+
+// What follows is for the gateway, which acts for no principal when it mounts
+// upstreams.
+
+// Mounts lists every enabled and disabled instance of every tenant.
+func (s *Service) Mounts(ctx context.Context) (list []Instance, err error) {
+	err = s.cfg.Store.Read(ctx, func(r Reader) error {
+		list, err = r.Instances(ctx, "")
+		return err
+	})
+	return list, err
+}
+
+// PrivateUpstreamAllowed tells whether an instance may be on a loopback,
+// link-local or private address (see PrivateAddress): the one who wrote it held
+// manage:tenants, or the server runs with AllowPrivateUpstreams.
+func (s *Service) PrivateUpstreamAllowed(i Instance) bool {
+	return i.AllowPrivate || s.cfg.AllowPrivateUpstreams
+}
+
+// Definitions are what is stored of an instance's tools.
+func (s *Service) Definitions(ctx context.Context, i Instance) (defs []Definition, err error) {
+	err = s.cfg.Store.Read(ctx, func(r Reader) error {
+		defs, err = r.Definitions(ctx, i.TenantID, i.ID)
+		return err
+	})
+	return defs, err
+}
+
+// SaveDefinitions stores what an upstream announced.
+func (s *Service) SaveDefinitions(ctx context.Context, i Instance, defs []Definition) error {
+	return s.cfg.Store.SaveDefinitions(ctx, i.TenantID, i.ID, defs)
+}

@@ -1,0 +1,191 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// trail holds the audit entries of calls and decisions until a batch is
+// written. It is bounded: when it is full, Record waits.
+type trail struct {
+	mu      sync.Mutex
+	waiting []AuditEntry
+	room    chan struct{} // closed, and made anew, when entries have left
+	running bool          // Run empties it
+	ended   bool          // Run did, and will not come back
+	lost    int64
+
+	flushing sync.Mutex // one batch at a time, so that the order holds
+	wake     chan struct{}
+}
+
+const (
+	trailLimit    = 4096
+	trailBatch    = 256
+	trailInterval = 400 * time.Millisecond // entries are to be readable within 1 s
+)
+
+func newTrail() *trail {
+	return &trail{room: make(chan struct{}), wake: make(chan struct{}, 1)}
+}
+
+// Record takes a call or decision entry for the next batch (written within
+// one second); it blocks while 4096 wait, until ctx ends. Its id and time are
+// set when they are empty. Before Run, a full trail is written by the caller;
+// after Run, every entry is.
+func (s *Service) Record(ctx context.Context, e AuditEntry) error {
+	if e.ID == "" {
+		id, err := s.ids.next()
+		if err != nil {
+			return fmt.Errorf("recording an audit entry: %w", err)
+		}
+		e.ID = id
+	}
+	if e.Time.IsZero() {
+		e.Time = s.now()
+	}
+	t := s.trail
+	for {
+		t.mu.Lock()
+		room, running, ended := t.room, t.running, t.ended
+		if len(t.waiting) < trailLimit {
+			t.waiting = append(t.waiting, e)
+			full := len(t.waiting) >= trailBatch
+			t.mu.Unlock()
+			if ended {
+				return s.flushTrail(ctx)
+			}
+			if full {
+				t.hurry()
+			}
+			return nil
+		}
+		t.mu.Unlock()
+		if !running {
+			if err := s.flushTrail(ctx); err != nil {
+				return fmt.Errorf("recording an audit entry: %w", err)
+			}
+			continue
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return fmt.Errorf("recording an audit entry: %w", ctx.Err())
+		}
+	}
+}
+
+// AuditWaiting is how many entries wait to be written, and how many could not
+// be written because the store refused them for good.
+func (s *Service) AuditWaiting() (waiting int, lost int64) {
+	s.trail.mu.Lock()
+	defer s.trail.mu.Unlock()
+	return len(s.trail.waiting), s.trail.lost
+}
+
+func (t *trail) hurry() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Service) runTrail(ctx context.Context) {
+	t := s.trail
+	t.setRunning(true)
+	ticker := time.NewTicker(trailInterval)
+	defer ticker.Stop()
+	wake := t.wake
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+		case <-ticker.C:
+		}
+		// While the store can't be reached, only the ticker tries again.
+		if wake = t.wake; s.flushTrail(ctx) != nil {
+			wake = nil
+		}
+	}
+}
+
+// endTrail writes what is left.
+func (s *Service) endTrail(ctx context.Context) error {
+	s.trail.setRunning(false)
+	err := s.flushTrail(ctx)
+	for err != nil && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(trailInterval):
+			err = s.flushTrail(ctx)
+		}
+	}
+	if err != nil {
+		waiting, _ := s.AuditWaiting()
+		return fmt.Errorf("%d audit entries could not be written: %w", waiting, err)
+	}
+	return nil
+}
+
+func (t *trail) setRunning(on bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.running, t.ended = on, !on
+}
+
+// flushTrail writes all that waits, oldest first. On an error the entries stay.
+func (s *Service) flushTrail(ctx context.Context) error {
+	t := s.trail
+	t.flushing.Lock()
+	defer t.flushing.Unlock()
+	for {
+		t.mu.Lock()
+		batch := t.waiting[:min(trailBatch, len(t.waiting))]
+		t.mu.Unlock()
+		if len(batch) == 0 {
+			return nil
+		}
+		lost, err := s.writeBatch(ctx, batch)
+		if err != nil {
+			return err
+		}
+		t.leave(len(batch), lost)
+	}
+}
+
+// writeBatch tells a store that can't be reached (the batch is to be tried
+// again, entries already written are skipped by their id) from entries that it
+// refuses, which are counted.
+func (s *Service) writeBatch(ctx context.Context, batch []AuditEntry) (lost int64, err error) {
+	err = s.cfg.Store.AppendAudit(ctx, batch)
+	if err == nil || tryAgain(ctx, err) {
+		return 0, err
+	}
+	for i := range batch {
+		err := s.cfg.Store.AppendAudit(ctx, batch[i:i+1])
+		if err != nil && tryAgain(ctx, err) {
+			return 0, err
+		}
+		if err != nil {
+			lost++
+		}
+	}
+	return lost, nil
+}
+
+func tryAgain(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, ErrUnavailable)
+}
+
+func (t *trail) leave(n int, lost int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting = append([]AuditEntry(nil), t.waiting[n:]...)
+	t.lost += lost
+	close(t.room)
+	t.room = make(chan struct{})
+}
