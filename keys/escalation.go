@@ -114,8 +114,7 @@ var inherit = map[string]func(k *Key, from *policy.Subject){
 
 // companions are read together: one alone would say something else.
 var companions = map[string]string{
-	"mcpAllowlistMode": "mcpToolAllowlist", "mcpToolAllowlist": "mcpAllowlistMode",
-	"mcpPreset": "mcpPermissions", "mcpPermissions": "mcpPreset",
+	"mcpToolAllowlist": "mcpAllowlistMode", "mcpPreset": "mcpPermissions", "mcpPermissions": "mcpPreset",
 }
 
 // fit gives the fields that the request left open, and whose default would
@@ -150,7 +149,7 @@ func (e *edit) fit(ctx context.Context, k *Key, open []string) error {
 				continue
 			}
 			changed = true
-			if p.Field == "mcpAllowlistMode" || k.Policy.Preset == policy.PresetCustom && p.Field == "mcpPreset" {
+			if p.Field == "mcpToolAllowlist" || p.Field == "mcpPreset" && k.Policy.Preset == policy.PresetCustom {
 				take(companions[p.Field])
 			}
 		}
