@@ -37,7 +37,7 @@ e2e: deps ## Run the end-to-end tests against real MCP servers and clients
 	go test -count=1 -timeout 10m $(E2E)
 
 test-containers: ## Run the store's tests on a Postgres that testcontainers starts (needs Docker)
-	TEST_POSTGRES=containers go test -count=1 ./db/...
+	DB_TEST_CONTAINERS=require go test -count=1 ./db/...
 
 lint: ## Check formatting, go vet, staticcheck, and that nothing local is committed
 	@files=$$(gofmt -l cmd mcp keys policy db); [ -z "$$files" ] || { echo "not gofmt-ed (run gofmt -w on them):"; echo "$$files"; exit 1; }

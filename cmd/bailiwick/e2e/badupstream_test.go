@@ -1,0 +1,100 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestFaultyUpstreams mounts one of each beside a good one: the instance says
+// what is wrong, what is good of it works, and the others never notice.
+func TestFaultyUpstreams(t *testing.T) {
+	t.Parallel()
+	m := notesServer(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.stdio(t, "alpha", "absent", "/nonexistent/mcp-server")
+	for _, fault := range []string{"hang", "garbage", "name", "schema"} {
+		m.stdio(t, "alpha", fault, self, "faulty-upstream", fault)
+	}
+	_, token := m.rest().key(t, fullAccess())
+	client := modern{m.url + "/mcp", token}
+
+	m.settle(t, "notes__read_note", "name__good", "schema__good")
+	if said, failed := text(t, callTool(t, client, "notes__read_note", object{"title": "standup"})); failed {
+		t.Errorf("the good upstream beside them: %s", said)
+	}
+	for name := range m.tools {
+		if strings.HasPrefix(name, "name__") && name != "name__good" || strings.HasPrefix(name, "hang__") ||
+			strings.HasPrefix(name, "garbage__") || strings.HasPrefix(name, "absent__") {
+			t.Errorf("%q is listed", name)
+		}
+	}
+	for _, instance := range []string{"name", "schema"} {
+		if said, failed := text(t, callTool(t, client, instance+"__good", object{})); failed || said != "from the good tool" {
+			t.Errorf("%s__good: %s", instance, said)
+		}
+	}
+	for instance, says := range map[string]string{"absent": "/nonexistent/mcp-server", "hang": "", "garbage": ""} {
+		eventually(t, instance+" says what is wrong", func() string {
+			got := m.rest().must(t, http.MethodGet, "/api/instances/"+m.instances[instance], nil)
+			if problem, _ := got["problem"].(string); problem == "" || !strings.Contains(problem, says) {
+				return fmt.Sprint(got)
+			}
+			return ""
+		})
+	}
+	// The TypeScript SDK checks every definition: one bad one breaks its list.
+	for _, sdk := range []string{"sdk-v1", "sdk-v2"} {
+		if report := runSDK(t, sdk, clientSession{Target: withKey(m.url+"/mcp", token)})[0]; report.ConnectError != nil || len(report.Tools) < 7 {
+			t.Errorf("%s sees %v, %+v", sdk, report.names(), report.ConnectError)
+		}
+	}
+}
+
+// TestStartRefused: what makes a start impossible is said in one line on
+// standard error, with exit code 1.
+func TestStartRefused(t *testing.T) {
+	t.Parallel()
+	running := serve(t)
+	address := strings.TrimPrefix(running.url, "http://")
+	nobody := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
+	for _, c := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"database down", []string{"--data", t.TempDir(), "--database-url", "postgres://me:hidden-password@" + nobody + "/bailiwick"}, nobody},
+		{"second server on one file", []string{"--data", running.data}, running.data},
+		{"address in use", []string{"--data", t.TempDir(), "--addr", address}, address},
+		{"no such mcp.json", []string{"--data", t.TempDir(), "--mcp-config", "/nonexistent/mcp.json"}, "/nonexistent/mcp.json"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			command := exec.CommandContext(ctx, bailiwickBin, append([]string{"serve", "--addr", "127.0.0.1:0"}, c.args...)...)
+			command.Env = cleanEnv()
+			var out, problems bytes.Buffer
+			command.Stdout, command.Stderr = &out, &problems
+			if err := command.Run(); err == nil || command.ProcessState.ExitCode() != 1 {
+				t.Errorf("%v, want exit 1", err)
+			}
+			if !strings.Contains(problems.String(), c.says) || strings.Contains(problems.String(), "hidden-password") {
+				t.Errorf("standard error: %s, want it to name %s", &problems, c.says)
+			}
+			if strings.Contains(out.String(), "listening") {
+				t.Errorf("it listened: %s", &out)
+			}
+		})
+	}
+}

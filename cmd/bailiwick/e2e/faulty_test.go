@@ -1,0 +1,48 @@
+package e2e_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// faultyUpstream is a stdio upstream with one fault:
+//
+//	hang     reads and never answers
+//	garbage  answers lines that are no JSON
+//	name     lists a good tool and one whose name the protocol does not allow
+//	schema   lists a good tool and one whose schema is no object schema
+func faultyUpstream(fault string, in io.Reader, out io.Writer) {
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		var request struct {
+			ID     json.RawMessage
+			Method string
+		}
+		if json.Unmarshal(lines.Bytes(), &request) != nil || request.ID == nil || fault == "hang" {
+			continue
+		}
+		if fault == "garbage" {
+			fmt.Fprintln(out, "<html>this is no JSON-RPC</html>")
+			continue
+		}
+		fmt.Fprintf(out, `{"jsonrpc":"2.0","id":%s,%s}`+"\n", request.ID, faultyAnswer(fault, request.Method))
+	}
+}
+
+func faultyAnswer(fault, method string) string {
+	const good = `{"name":"good","inputSchema":{"type":"object"}}`
+	switch method {
+	case "initialize":
+		return `"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"faulty","version":"1"}}`
+	case "tools/list":
+		if fault == "name" {
+			return `"result":{"tools":[` + good + `,{"name":"bad name\u0000!","inputSchema":{"type":"object"}}]}`
+		}
+		return `"result":{"tools":[` + good + `,{"name":"odd","inputSchema":{"type":["object",7],"properties":[]}}]}`
+	case "tools/call":
+		return `"result":{"content":[{"type":"text","text":"from the good tool"}]}`
+	}
+	return `"error":{"code":-32601,"message":"no such method"}`
+}

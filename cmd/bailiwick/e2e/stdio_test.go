@@ -1,0 +1,89 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestStdioServesOneKey: the same key over stdio, from the local store and
+// relayed to the running server, seen by the SDKs' own stdio transport.
+func TestStdioServesOneKey(t *testing.T) {
+	t.Parallel()
+	m := notesServer(t)
+	_, token := m.rest().key(t, object{"mcpToolAllowlist": []string{"read_*"}, "mcpAllowlistMode": "allow"})
+	keyFile := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(keyFile, []byte(token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	withEnv := map[string]string{"BAILIWICK_KEY": token, "PATH": os.Getenv("PATH")}
+	for name, target := range map[string]target{
+		"local store": {Command: bailiwickBin, Args: []string{"stdio", "--data", m.data}, Env: withEnv},
+		"key file":    {Command: bailiwickBin, Args: []string{"stdio", "--data", m.data, "--key-file", keyFile}},
+		"relayed":     {Command: bailiwickBin, Args: []string{"stdio", "--url", m.url}, Env: withEnv},
+	} {
+		for _, sdk := range []string{"sdk-v1", "sdk-v2"} {
+			t.Run(name+" "+sdk, func(t *testing.T) {
+				t.Parallel()
+				report := runSDK(t, sdk, clientSession{target, []toolCall{
+					{"notes__read_note", object{"title": "standup"}},
+					{"notes__delete_note", object{"title": "standup"}},
+				}})[0]
+				checkStdio(t, report, []string{"notes__read_note", "whoami"}, "Monday", "notes__delete_note")
+			})
+		}
+	}
+}
+
+// TestRunWrapsOneServer is the README's example, without a store.
+func TestRunWrapsOneServer(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "hello.txt"), []byte("hello from a real file\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"run", "--read-only", "--allow", "read_*", "--", nodePath(t), filesystem(t), folder}
+	for _, sdk := range []string{"sdk-v1", "sdk-v2"} {
+		t.Run(sdk, func(t *testing.T) {
+			t.Parallel()
+			probe := runSDK(t, sdk, clientSession{Target: target{Command: bailiwickBin, Args: args}})[0]
+			prefix, _, _ := strings.Cut(strings.Join(probe.names(), " "), "read_file")
+			prefix = prefix[strings.LastIndex(prefix, " ")+1:] // run may expose the upstream's names as they are
+			report := runSDK(t, sdk, clientSession{target{Command: bailiwickBin, Args: args}, []toolCall{
+				{prefix + "read_text_file", object{"path": filepath.Join(folder, "hello.txt")}},
+				{prefix + "write_file", object{"path": filepath.Join(folder, "hello.txt"), "content": "gone"}},
+			}})[0]
+			want := []string{"read_file", "read_media_file", "read_multiple_files", "read_text_file"}
+			for i := range want {
+				want[i] = prefix + want[i]
+			}
+			checkStdio(t, report, want, "hello from a real file", prefix+"write_file")
+		})
+	}
+	if content, _ := os.ReadFile(filepath.Join(folder, "hello.txt")); string(content) != "hello from a real file\n" {
+		t.Errorf("the file was written: %q", content)
+	}
+}
+
+// checkStdio wants exactly these tools, the first call through and the second
+// refused as unknown.
+func checkStdio(t *testing.T, report clientReport, want []string, says, hidden string) {
+	t.Helper()
+	if report.ConnectError != nil {
+		t.Fatalf("no session: %+v", report.ConnectError)
+	}
+	got := slices.DeleteFunc(report.names(), func(name string) bool { return name == "whoami" && !slices.Contains(want, name) })
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("lists %v, want %v", got, want)
+	}
+	if answered := string(report.Calls[0].Result); !strings.Contains(answered, says) || strings.Contains(answered, `"isError":true`) {
+		t.Errorf("the allowed call answered %s %+v", answered, report.Calls[0].Error)
+	}
+	refused := report.Calls[1].Error
+	if refused == nil || refused.Code != float64(-32602) || !strings.Contains(refused.Message, "Unknown tool: "+hidden) {
+		t.Errorf("%s answered %s %+v", hidden, report.Calls[1].Result, refused)
+	}
+}
