@@ -5,6 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -23,8 +28,11 @@ type Config struct {
 	// AllowPrivate permits loopback, link-local and private addresses; it is
 	// checked on every connection, after name resolution.
 	AllowPrivate bool
-	Version      string      // of this program, told to the upstream
-	Log          *zap.Logger // nil = none
+	// ConnectTimeout is the time for connecting, the handshake and the list of
+	// tools, each attempt; 0 = 30 s.
+	ConnectTimeout time.Duration
+	Version        string      // of this program, told to the upstream
+	Log            *zap.Logger // nil = none
 
 	// OnTools is called from Run with the whole list, each time it was read;
 	// never concurrently.
@@ -33,7 +41,8 @@ type Config struct {
 	OnStatus func(Status)
 }
 
-// Tool is a tool as announced: its name and its whole definition as received.
+// Tool is a tool as announced: its name and its whole definition as received,
+// except that line breaks between its tokens became spaces.
 type Tool struct {
 	Name string
 	Raw  json.RawMessage
@@ -44,7 +53,7 @@ type State string
 
 // The states.
 const (
-	StateConnecting State = "connecting" // also between attempts
+	StateConnecting State = "connecting" // the first attempt, or a session being renewed
 	StateReady      State = "ready"
 	StateDown       State = "down" // the last attempt failed; another follows
 )
@@ -52,7 +61,7 @@ const (
 // Status of a connection, for people.
 type Status struct {
 	State    State
-	Problem  string   // why it is down, in one line, without secrets
+	Problem  string   // why it is down, in one line, without secrets; when ready: why the list is old
 	Skipped  []string // tools left out of the list and why: "name: reason"
 	Protocol string   // negotiated protocol version
 	Server   string   // name/version as the server says
@@ -61,18 +70,24 @@ type Status struct {
 // Call is one tools/call.
 type Call struct {
 	Tool      string          // upstream name
-	Arguments json.RawMessage // as received; nil = absent
+	Arguments json.RawMessage // an object, as received; nil = absent
 	Meta      json.RawMessage // the client's params._meta, without the protocol's own keys and the progress token; nil = absent
 	// Progress, when not nil, asks the upstream for progress; each notification's
-	// params come without progressToken. Called in order, never after Call returned.
+	// params come without progressToken. Called in order, from the goroutine of
+	// Call, never after Call returned. A caller that is 1,000 notifications or
+	// 4 MiB behind loses the oldest.
 	Progress func(params json.RawMessage)
 	// Log, when not nil, gets the params of notifications/message that arrive
-	// on this call's own stream.
+	// on this call's own stream, in the same way.
 	Log func(params json.RawMessage)
+	// LogLevel is the level asked of a modern upstream when Log is not nil;
+	// empty = info.
+	LogLevel string
 }
 
 // Reply is what the upstream answered: a result as received (without the
-// modern era's resultType and serverInfo), or its JSON-RPC error.
+// modern era's resultType and serverInfo), or its JSON-RPC error. There are no
+// line breaks in its JSON: those between tokens became spaces.
 type Reply struct {
 	Result json.RawMessage
 	Error  *Error
@@ -98,22 +113,134 @@ var (
 
 // Upstream is one supervised connection.
 type Upstream struct {
-	cfg Config
+	cfg    Config
+	log    *zap.Logger
+	redact *strings.Replacer
+	remote *remote // of an HTTP or SSE upstream
+
+	running atomic.Bool
+	calls   calls
+	live    atomic.Pointer[session]
+	era     era // only Run uses it
+
+	mu      sync.Mutex
+	status  Status
+	renewed chan struct{} // closed and replaced when the status changes
 }
 
 // New checks the config and starts nothing.
-func New(cfg Config) (*Upstream, error) { return &Upstream{cfg: cfg}, nil }
+func New(cfg Config) (*Upstream, error) {
+	if cfg.Name == "" {
+		return nil, errors.New("upstream: name is missing")
+	}
+	if cfg.ConnectTimeout <= 0 {
+		cfg.ConnectTimeout = 30 * time.Second
+	}
+	u := &Upstream{cfg: cfg, log: cfg.Log, renewed: make(chan struct{}), status: Status{State: StateConnecting}}
+	if u.log == nil {
+		u.log = zap.NewNop()
+	}
+	u.log = u.log.With(zap.String("upstream", cfg.Name))
+	u.redact = redactor(&cfg)
+	var err error
+	switch cfg.Transport {
+	case keys.TransportStdio:
+		err = checkCommand(&cfg)
+	case keys.TransportHTTP, keys.TransportSSE:
+		u.remote, err = newRemote(&cfg)
+	default:
+		err = fmt.Errorf("transport %q is not known: use stdio, http or sse", cfg.Transport)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Name, err)
+	}
+	return u, nil
+}
 
-// Run connects, lists the tools, follows list_changed, and connects again with
-// back-off (100 ms to 30 s, with jitter) until ctx ends. It waits for its child
-// process to be gone.
-func (u *Upstream) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-
-// Call calls a tool. It never waits for a connection that is down. When ctx
-// ends, the upstream is told (notifications/cancelled, or the closed request).
+// Call calls a tool. It never waits for a connection that is down; only a
+// session that the upstream forgot is renewed first. When ctx ends, the
+// upstream is told (notifications/cancelled, or the closed request).
 func (u *Upstream) Call(ctx context.Context, c Call) (Reply, error) {
-	return Reply{}, fmt.Errorf("%s: %w", u.cfg.Name, ErrDown)
+	if !u.calls.begin() {
+		return Reply{}, u.down()
+	}
+	defer u.calls.end()
+	s := u.live.Load()
+	if s == nil {
+		return Reply{}, u.down()
+	}
+	reply, err := s.call(ctx, &c)
+	if errors.Is(err, errSessionEnded) {
+		// The upstream did not take the call, so it is safe to repeat it, once.
+		if s, err = u.successor(ctx, s); err == nil {
+			reply, err = s.call(ctx, &c)
+		}
+	}
+	if err != nil {
+		return Reply{}, fmt.Errorf("%s: %w", u.cfg.Name, err)
+	}
+	return reply, nil
+}
+
+// down is the error of a call without a connection.
+func (u *Upstream) down() error {
+	if p := u.Status().Problem; p != "" {
+		return fmt.Errorf("%s: %w: %s", u.cfg.Name, ErrDown, p)
+	}
+	return fmt.Errorf("%s: %w", u.cfg.Name, ErrDown)
+}
+
+// successor waits until Run has replaced the session old, or failed to.
+func (u *Upstream) successor(ctx context.Context, old *session) (*session, error) {
+	for {
+		u.mu.Lock()
+		state, renewed := u.status.State, u.renewed
+		u.mu.Unlock()
+		if s := u.live.Load(); s != nil && s != old {
+			return s, nil
+		}
+		if state == StateDown {
+			return nil, ErrDown
+		}
+		select {
+		case <-renewed:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // Status is the connection's state now.
-func (u *Upstream) Status() Status { return Status{State: StateConnecting} }
+func (u *Upstream) Status() Status {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.status
+}
+
+// calls counts the calls that run, so that Run can wait for them.
+type calls struct {
+	mu     sync.Mutex
+	closed bool
+	wg     sync.WaitGroup
+}
+
+func (c *calls) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.wg.Add(1)
+	}
+	return !c.closed
+}
+
+func (c *calls) end() { c.wg.Done() }
+
+// close refuses new calls and waits for the others.
+func (c *calls) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.wg.Wait()
+}
+
+var errSessionEnded = fmt.Errorf("%w: it ended the session (HTTP %d)", ErrDown, http.StatusNotFound)

@@ -1,0 +1,182 @@
+package upstream
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+)
+
+const (
+	maxStray   = 1000 // lines in a row that are no messages
+	maxLogLine = 4 << 10
+	maxQueue   = 64 << 20 // bytes that wait for a child to read them
+)
+
+// child is the stdio transport: a process of our own, one message a line.
+type child struct {
+	u      *Upstream
+	mux    mux
+	proc   *os.Process
+	stdin  *os.File
+	exited chan struct{} // closed when the process is gone and reaped
+	exit   error         // why; set before exited is closed
+	read   chan struct{} // closed when its output was read to the end
+	wg     sync.WaitGroup
+
+	mu     sync.Mutex
+	queue  [][]byte
+	queued int
+	wake   chan struct{}
+	loss
+}
+
+// end makes the link useless and ends its open requests.
+func (c *child) end(err error) {
+	c.lose(err)
+	c.mux.fail(err)
+}
+
+// readAll reads messages until the output ends.
+func (c *child) readAll(out *os.File) {
+	defer close(c.read)
+	err := c.scan(out)
+	if !errors.Is(err, ErrGarbage) {
+		// The exit status says more than the end of the output.
+		select {
+		case <-c.exited:
+			err = c.exit
+		case <-time.After(lastWords):
+			err = fmt.Errorf("%w: it closed its standard output", ErrDown)
+		}
+	}
+	c.end(err)
+}
+
+// scan hands on the messages. Lines that are no messages are passed over, for
+// many programs greet on standard output, but not without end; and a message
+// that is cut or mangled may be somebody's answer, so it ends the connection.
+func (c *child) scan(out *os.File) error {
+	r := bufio.NewReaderSize(out, 64<<10)
+	for stray := 0; ; {
+		line, own, err := readLine(r, maxMessage)
+		if err != nil {
+			return err
+		}
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if !own {
+			line = bytes.Clone(line)
+		}
+		f, err := parseFrame(line)
+		if err == nil {
+			stray = 0
+			c.mux.route(f)
+			continue
+		}
+		if errors.Is(err, errJSON) && bytes.Contains(line[:min(len(line), 512)], []byte(`"jsonrpc"`)) {
+			return fmt.Errorf("%w: a message on its standard output is %w", ErrGarbage, err)
+		}
+		if stray++; stray > maxStray {
+			return fmt.Errorf("%w: its standard output is not JSON-RPC", ErrGarbage)
+		}
+		c.logLine("stray line on standard output", line)
+	}
+}
+
+// logErrors logs what the child writes on its error output.
+func (c *child) logErrors(out *os.File) {
+	r := bufio.NewReaderSize(out, maxLogLine)
+	for rest := false; ; {
+		line, more, err := r.ReadLine()
+		if err != nil {
+			return
+		}
+		if !rest {
+			c.logLine("standard error", line)
+		}
+		rest = more
+	}
+}
+
+// logLine logs a foreign line, without our own credentials, at debug only: it
+// may hold anything.
+func (c *child) logLine(what string, line []byte) {
+	if e := c.u.log.Check(zap.DebugLevel, "upstream's "+what); e != nil {
+		e.Write(zap.String("line", printable(c.u.redact.Replace(string(line[:min(len(line), maxLogLine)])), maxLogLine)))
+	}
+}
+
+// writeAll writes what is queued until the link is lost.
+func (c *child) writeAll() {
+	for {
+		select {
+		case <-c.wake:
+		case <-c.gone:
+			return
+		}
+		c.mu.Lock()
+		queue := c.queue
+		c.queue = nil
+		c.mu.Unlock()
+		for _, message := range queue {
+			if _, err := c.stdin.Write(message); err != nil {
+				return // it is ending, or being ended
+			}
+			c.mu.Lock()
+			c.queued -= len(message)
+			c.mu.Unlock()
+		}
+	}
+}
+
+// push queues a message, so that a child that does not read blocks nobody.
+func (c *child) push(message []byte) error {
+	message = append(message, '\n')
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queued+len(message) > maxQueue {
+		return fmt.Errorf("%w: it does not read its input", ErrDown)
+	}
+	c.queue, c.queued = append(c.queue, message), c.queued+len(message)
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (c *child) exchange(ctx context.Context, r *request) (frame, error) {
+	box, err := c.mux.register(r)
+	if err != nil {
+		return frame{}, err
+	}
+	defer c.mux.drop(r.id)
+	if err := c.push(r.message); err != nil {
+		return frame{}, err
+	}
+	f, err := box.wait(ctx, r.notes)
+	if err != nil && ctx.Err() != nil {
+		if r.method == string(mcpgo.MethodToolsCall) {
+			c.notify(cancelled(r.id))
+		}
+		err = context.Cause(ctx)
+	}
+	return f, err
+}
+
+func (c *child) notify(message []byte) { _ = c.push(message) }
+
+// speak and stream have nothing to do: there is one stream, and its messages
+// are the same for every version.
+func (c *child) speak(string)                   {}
+func (c *child) stream(context.Context, func()) {}

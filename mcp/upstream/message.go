@@ -1,0 +1,162 @@
+package upstream
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+)
+
+// maxMessage is the largest message that is read from an upstream, in bytes.
+const maxMessage = 64 << 20
+
+// request is one JSON-RPC request on its way.
+type request struct {
+	id      int64
+	method  string
+	message []byte // the whole message
+	params  []byte // the part of message that is the params
+	name    string // what Mcp-Name mirrors
+	headers map[string]string
+	modern  bool
+	notes   func(note) // nil = the caller wants none
+	own     bool       // notifications/message on its own stream are for notes too
+}
+
+// note is a notification that belongs to a request.
+type note struct {
+	method string
+	params json.RawMessage
+}
+
+// newRequest encodes a request; params appends the params object.
+func newRequest(id int64, method string, size int, params func([]byte) []byte) *request {
+	b := make([]byte, 0, size+len(method)+96)
+	b = append(b, `{"jsonrpc":"2.0","id":`...)
+	b = strconv.AppendInt(b, id, 10)
+	b = append(b, `,"method":"`...)
+	b = append(b, method...)
+	b = append(b, `","params":`...)
+	start := len(b)
+	b = params(b)
+	end := len(b)
+	b = append(b, '}')
+	flatten(b)
+	return &request{id: id, method: method, message: b, params: b[start:end]}
+}
+
+// notification encodes a notification.
+func notification(method, params string) []byte {
+	return []byte(`{"jsonrpc":"2.0","method":"` + method + `","params":` + params + `}`)
+}
+
+// frame is one message of an upstream, its parts as received.
+type frame struct {
+	id     json.RawMessage // nil = absent or null
+	method string
+	params json.RawMessage
+	result json.RawMessage
+	err    *Error
+	broken error // an answer that is not what the protocol says
+}
+
+var errNoMessage = errors.New("not a JSON-RPC message")
+
+// parseFrame reads the envelope once. An error is something that is not a
+// JSON-RPC message at all; a message with an id that breaks the rules is a
+// frame whose broken says why. The frame keeps slices of b, and b's line breaks
+// become spaces.
+func parseFrame(b []byte) (frame, error) {
+	var f frame
+	var version, fault string
+	var seen [6]bool
+	once := func(i int, name string) {
+		if seen[i] {
+			fault = "member " + name + " twice"
+		}
+		seen[i] = true
+	}
+	err := members(b, func(key string, value []byte) error {
+		switch key {
+		case "jsonrpc":
+			once(0, key)
+			version, _ = text(value)
+		case "id":
+			once(1, key)
+			if string(value) != "null" {
+				f.id = value
+			}
+		case "method":
+			once(2, key)
+			f.method, _ = text(value)
+		case "params":
+			once(3, key)
+			f.params = value
+		case "result":
+			once(4, key)
+			f.result = value
+		case "error":
+			once(5, key)
+			f.err, f.broken = parseError(value)
+		}
+		return nil
+	})
+	if err != nil {
+		return frame{}, err
+	}
+	flatten(b)
+	hasResult, hasError := seen[4], seen[5]
+	switch {
+	case !seen[0]:
+		return frame{}, errNoMessage
+	case version != mcpgo.JSONRPC_VERSION:
+		fault = `jsonrpc is not "2.0"`
+	case f.method != "" || f.broken != nil:
+	case hasResult == hasError:
+		fault = "not exactly one of result and error"
+	case hasResult && !isObject(f.result):
+		fault = "result is not an object"
+	}
+	if fault != "" {
+		f.broken = errors.New(fault)
+	}
+	return f, nil
+}
+
+func parseError(b []byte) (*Error, error) {
+	e, haveCode := &Error{}, false
+	err := members(b, func(key string, value []byte) (err error) {
+		switch key {
+		case "code":
+			e.Code, err = strconv.Atoi(string(value))
+			haveCode = err == nil
+		case "message":
+			e.Message, _ = text(value)
+		case "data":
+			e.Data = value
+		}
+		return err
+	})
+	if err != nil || !haveCode {
+		return nil, errors.New("error is not an object with an integer code")
+	}
+	return e, nil
+}
+
+// answers reports whether f answers the request with this id.
+func (f *frame) answers(id int64) bool {
+	return f.method == "" && string(f.id) == strconv.FormatInt(id, 10)
+}
+
+// isRequest reports whether the upstream asks something.
+func (f *frame) isRequest() bool { return f.method != "" && f.id != nil }
+
+// check turns a broken answer into ErrGarbage.
+func (f *frame) check() error {
+	if f.broken != nil {
+		return fmt.Errorf("%w: %w", ErrGarbage, f.broken)
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"sync"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+)
+
+const (
+	maxNotes     = 1000    // undelivered notifications of one request
+	maxNoteBytes = 4 << 20 // and their size
+)
+
+// mux finds the request that a message belongs to, on a connection that carries
+// many at once. The progress token of a request is its id, so that progress
+// finds its request on whatever stream it comes (some servers send it on the
+// stream of another request).
+type mux struct {
+	mu    sync.Mutex
+	open  map[int64]*inbox
+	cause error // set once the connection is lost
+
+	// changed is told of notifications/tools/list_changed; it must not block.
+	changed func()
+	// answer sends an answer to the upstream's own request; it must not block.
+	answer func(message []byte)
+}
+
+// inbox holds what came for one request until its caller takes it, so that a
+// slow caller never stops the reading for others, and nothing is delivered
+// after the caller left.
+type inbox struct {
+	mu     sync.Mutex
+	wants  bool
+	notes  []note
+	size   int
+	answer *frame
+	err    error
+	wake   chan struct{}
+}
+
+// register opens the inbox of a request; the caller ends with drop.
+func (m *mux) register(r *request) (*inbox, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cause != nil {
+		return nil, m.cause
+	}
+	if m.open == nil {
+		m.open = make(map[int64]*inbox)
+	}
+	box := &inbox{wants: r.notes != nil, wake: make(chan struct{}, 1)}
+	m.open[r.id] = box
+	return box, nil
+}
+
+func (m *mux) drop(id int64) {
+	m.mu.Lock()
+	delete(m.open, id)
+	m.mu.Unlock()
+}
+
+func (m *mux) find(id json.RawMessage) *inbox {
+	n, err := strconv.ParseInt(string(id), 10, 64)
+	if err != nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.open[n]
+}
+
+// fail ends every open request with cause, and refuses later ones.
+func (m *mux) fail(cause error) {
+	m.mu.Lock()
+	if m.cause == nil {
+		m.cause = cause
+	}
+	boxes := m.open
+	m.open = nil
+	m.mu.Unlock()
+	for _, box := range boxes {
+		box.end(nil, cause)
+	}
+}
+
+// route hands a message to its request. An answer to a request that is gone
+// (cancelled a moment ago) is dropped.
+func (m *mux) route(f frame) {
+	switch {
+	case f.isRequest():
+		m.answer(refusal(f))
+	case f.method == "":
+		if box := m.find(f.id); box != nil {
+			box.end(&f, nil)
+		}
+	case f.method == "notifications/tools/list_changed", f.method == mcpgo.MethodNotificationSubscriptionsAcknowledged:
+		m.changed() // what changed before the acknowledgement was not announced
+	case f.method == "notifications/progress":
+		token, rest := progress(f.params)
+		if box := m.find(token); box != nil {
+			box.push(note{f.method, rest})
+		}
+	}
+}
+
+// refusal answers a request of the upstream: a ping as it should be, and
+// everything else as unknown, because no capability was declared.
+func refusal(f frame) []byte {
+	b := append([]byte(`{"jsonrpc":"2.0","id":`), f.id...)
+	if f.method == "ping" {
+		return append(b, `,"result":{}}`...)
+	}
+	return append(b, `,"error":{"code":-32601,"message":"Method not found"}}`...)
+}
+
+// progress takes the token out of the params of notifications/progress.
+func progress(params json.RawMessage) (token, rest json.RawMessage) {
+	rest, _ = edit(params, func(key string, value []byte) []byte {
+		if key == "progressToken" {
+			token = value
+			return nil
+		}
+		return value
+	})
+	return token, rest
+}
+
+func (b *inbox) push(n note) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.wants || b.answer != nil || b.err != nil || len(n.params) > maxNoteBytes {
+		return
+	}
+	for len(b.notes) > 0 && (len(b.notes) >= maxNotes || b.size+len(n.params) > maxNoteBytes) {
+		b.size -= len(b.notes[0].params)
+		b.notes = b.notes[1:]
+	}
+	b.notes, b.size = append(b.notes, n), b.size+len(n.params)
+	b.signal()
+}
+
+func (b *inbox) end(f *frame, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.answer == nil && b.err == nil {
+		b.answer, b.err = f, err
+		b.signal()
+	}
+}
+
+func (b *inbox) signal() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// wait delivers notes, in the caller's goroutine, until the answer comes; all
+// that came before the answer is delivered before it returns.
+func (b *inbox) wait(ctx context.Context, deliver func(note)) (frame, error) {
+	for {
+		select {
+		case <-b.wake:
+		case <-ctx.Done():
+			return frame{}, context.Cause(ctx)
+		}
+		b.mu.Lock()
+		notes, answer, err := b.notes, b.answer, b.err
+		b.notes, b.size = nil, 0
+		b.mu.Unlock()
+		for _, n := range notes {
+			if ctx.Err() != nil {
+				return frame{}, context.Cause(ctx)
+			}
+			deliver(n)
+		}
+		if err != nil {
+			return frame{}, err
+		}
+		if answer != nil {
+			return *answer, answer.check()
+		}
+	}
+}
