@@ -95,7 +95,7 @@ func inspector(t testing.TB, url, token, method string, args ...string) (code in
 	t.Helper()
 	full := append([]string{
 		fixture(t, "node_modules", "@modelcontextprotocol", "inspector", "clients", "launcher", "build", "index.js"),
-		"--cli", url, "--transport", "http", "--format", "json", "--quiet",
+		"--cli", url, "--format", "json", "--quiet",
 		"--header", "Authorization: Bearer " + token, "--method", method}, args...)
 	command := exec.Command(node22(t), full...)
 	home := t.TempDir() // the Inspector keeps a catalog and credentials there

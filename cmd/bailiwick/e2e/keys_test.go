@@ -110,6 +110,7 @@ func TestSixKeys(t *testing.T) {
 	}
 	clients.Wait()
 	t.Run("inspector", func(t *testing.T) { checkWithInspector(t, m, tokens) })
+	t.Run("inspector otherwise", func(t *testing.T) { checkInspectorOtherwise(t, m, tokens[0]) })
 	t.Run("raw", func(t *testing.T) { checkRaw(t, m, tokens) })
 	t.Run("paused", func(t *testing.T) { checkPaused(t, m) })
 }
@@ -152,18 +153,10 @@ func checkWithInspector(t *testing.T, m *mounted, tokens []string) {
 	for i, k := range issuedKeys {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			code, out, problems := inspector(t, m.url+"/mcp", tokens[i], "tools/list")
-			var list struct {
-				Result struct{ Tools []object }
-				Tools  []object
-			}
-			if code != 0 || json.Unmarshal([]byte(out), &list) != nil {
-				t.Fatalf("tools/list: exit %d\n%s\n%s", code, out, problems)
-			}
-			checkListed(t, k, clientReport{Tools: append(list.Tools, list.Result.Tools...)}.names(), k.expected(m))
+			checkListed(t, k, inspectorLists(t, m.url+"/mcp", tokens[i]), k.expected(m))
 			calls := k.calls(m, k.expected(m))
 			arguments, _ := json.Marshal(calls[0].Arguments)
-			code, out, problems = inspector(t, m.url+"/mcp", tokens[i], "tools/call", "--tool-name", calls[0].Name, "--tool-args-json", string(arguments))
+			code, out, problems := inspector(t, m.url+"/mcp", tokens[i], "tools/call", "--tool-name", calls[0].Name, "--tool-args-json", string(arguments))
 			if code != 0 || !strings.Contains(out, k.answer) {
 				t.Errorf("%s: exit %d\n%s\n%s", calls[0].Name, code, out, problems)
 			}
@@ -174,6 +167,26 @@ func checkWithInspector(t *testing.T, m *mounted, tokens []string) {
 			}
 		})
 	}
+}
+
+// checkInspectorOtherwise lists over the legacy SSE endpoint and in 2026-07-28.
+func checkInspectorOtherwise(t *testing.T, m *mounted, token string) {
+	k := issuedKeys[0]
+	checkListed(t, k, inspectorLists(t, m.url+"/sse", token, "--transport", "sse"), k.expected(m))
+	checkListed(t, k, inspectorLists(t, m.url+"/mcp", token, "--protocol-era", "modern"), k.expected(m))
+}
+
+func inspectorLists(t *testing.T, url, token string, args ...string) []string {
+	t.Helper()
+	code, out, problems := inspector(t, url, token, "tools/list", args...)
+	var list struct {
+		Result struct{ Tools []object }
+		Tools  []object
+	}
+	if code != 0 || json.Unmarshal([]byte(out), &list) != nil {
+		t.Fatalf("tools/list: exit %d\n%s\n%s", code, out, problems)
+	}
+	return clientReport{Tools: append(list.Tools, list.Result.Tools...)}.names()
 }
 
 // checkRaw compares the bytes of every refusal, its headers included, in a

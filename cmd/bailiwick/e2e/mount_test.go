@@ -73,10 +73,12 @@ func (m *mounted) settle(t testing.TB, names ...string) {
 
 // everythingHTTP starts server-everything as a process of its own and answers
 // its endpoint.
-func everythingHTTP(t testing.TB) string {
+func everythingHTTP(t testing.TB) string { return everythingOver(t, "streamableHttp", "/mcp") }
+
+func everythingOver(t testing.TB, transport, path string) string {
 	t.Helper()
 	port := freePort(t)
-	command := exec.Command(nodePath(t), everything(t), "streamableHttp")
+	command := exec.Command(nodePath(t), everything(t), transport)
 	command.Env = append(cleanEnv(), "PORT="+strconv.Itoa(port))
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
@@ -86,7 +88,7 @@ func everythingHTTP(t testing.TB) string {
 		_ = command.Wait()
 	})
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	eventually(t, "server-everything over HTTP", func() string {
+	eventually(t, "server-everything over "+transport, func() string {
 		connection, err := net.Dial("tcp", address)
 		if err != nil {
 			return err.Error()
@@ -94,7 +96,7 @@ func everythingHTTP(t testing.TB) string {
 		_ = connection.Close()
 		return ""
 	})
-	return "http://" + address + "/mcp"
+	return "http://" + address + path
 }
 
 func freePort(t testing.TB) int {
