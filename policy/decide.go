@@ -19,6 +19,7 @@ type toolView struct {
 	*Tool
 	id, exposed, category string
 	slug, upstream        string
+	ends                  [4][2]ends // by target: what its patterns are held against
 	builtin, whoami       bool
 	ok                    bool // false for no tool, and for one whose id is not <slug>/<name>
 }
@@ -34,6 +35,11 @@ func viewOf(t *Tool) toolView {
 	v := toolView{
 		Tool: t, id: t.ID, exposed: t.Name, category: t.Category,
 		slug: t.ID[:slash], upstream: t.ID[slash+1:], ok: true,
+	}
+	id, category := endsOf(v.id), endsOf(v.category)
+	v.ends = [4][2]ends{
+		targetName: {endsOf(v.upstream), endsOf(v.exposed)},
+		targetID:   {id, id}, targetCategory: {category, category},
 	}
 	v.builtin = v.slug == builtinSlug
 	v.whoami = v.builtin && t.ID == whoamiID
@@ -126,13 +132,13 @@ func (l *layer) permitted(v *toolView) bool {
 		return false
 	}
 	if l.flags.has(flagLimited) {
-		return l.limit.contains(v.category)
+		return l.limit.contains(v.category, v.ends[targetCategory][0])
 	}
 	return l.preset != PresetCustom
 }
 
 func (l *layer) inPreset(v *toolView) bool {
-	return v.Effect.Known() && v.Effect <= l.ceiling.effect && l.ceiling.categories.contains(v.category)
+	return v.Effect.Known() && v.Effect <= l.ceiling.effect && l.ceiling.categories.contains(v.category, v.ends[targetCategory][0])
 }
 
 func (l *layer) inProject(v *toolView) bool {

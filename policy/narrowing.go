@@ -72,9 +72,10 @@ func Narrow(layers ...Narrowing) (*Session, error) {
 
 // validCategories drops what is no category, lest it match a tool's broken one.
 func validCategories(l Limit) idSet {
-	set := idsIn(l)
-	set.ids = slices.DeleteFunc(set.ids, func(name string) bool { return !ValidCategory(name) })
-	return set
+	if l.unlimited {
+		return idSet{all: true}
+	}
+	return idSet{names: namesOf(slices.DeleteFunc(slices.Clone(l.only), func(name string) bool { return !ValidCategory(name) }))}
 }
 
 func patternList(mode listMode, list []string) (allowlist, error) {

@@ -21,7 +21,6 @@ type Pattern struct {
 	text string
 	target
 	shape
-	key byte // first byte of an exact or prefix text, last of a suffix: a cheap first look
 }
 
 // target is what a pattern is held against.
@@ -65,7 +64,7 @@ func ParsePattern(text string) (Pattern, error) {
 	case strings.Contains(text, "/"):
 		p.target = targetID
 	}
-	p.shape, p.key = shapeOf(text)
+	p.shape = shapeOf(text)
 	return p, nil
 }
 
@@ -87,19 +86,19 @@ func patternProblem(text string) string {
 	return ""
 }
 
-func shapeOf(text string) (shape, byte) {
+func shapeOf(text string) shape {
 	last := len(text) - 1
 	switch star := strings.IndexByte(text, '*'); {
 	case star < 0:
-		return shapeExact, text[0]
+		return shapeExact
 	case last == 0:
-		return shapeAny, 0
+		return shapeAny
 	case star == last:
-		return shapePrefix, text[0]
+		return shapePrefix
 	case star == 0 && strings.LastIndexByte(text, '*') == 0:
-		return shapeSuffix, text[last]
+		return shapeSuffix
 	}
-	return shapeGlob, 0
+	return shapeGlob
 }
 
 func (p Pattern) String() string { return p.text }
@@ -133,16 +132,13 @@ func (p *Pattern) match(v *toolView) bool {
 }
 
 func (p *Pattern) matchText(s string) bool {
-	if s == "" {
-		return p.shape == shapeAny
-	}
 	switch p.shape {
 	case shapeExact:
-		return p.key == s[0] && p.text == s
+		return p.text == s
 	case shapePrefix:
-		return p.key == s[0] && strings.HasPrefix(s, p.text[:len(p.text)-1])
+		return strings.HasPrefix(s, p.text[:len(p.text)-1])
 	case shapeSuffix:
-		return p.key == s[len(s)-1] && strings.HasSuffix(s, p.text[1:])
+		return strings.HasSuffix(s, p.text[1:])
 	case shapeAny:
 		return true
 	}

@@ -9,7 +9,7 @@ import (
 // categorySet is either the listed categories, or every category but those.
 // The zero set is empty.
 type categorySet struct {
-	names  []string // sorted
+	names
 	allBut bool
 }
 
@@ -17,78 +17,71 @@ type categorySet struct {
 var everyCategory = categorySet{allBut: true}
 
 // ordinary categories are all but those of the built-in management tools.
-var ordinaryCategories = categorySet{allBut: true, names: []string{"audit", "keys", "platform"}}
+var ordinaryCategories = categorySet{allBut: true, names: namesOf([]string{"audit", "keys", "platform"})}
 
-func (c *categorySet) contains(name string) bool {
-	for _, n := range c.names {
-		if n == name {
-			return !c.allBut
-		}
+// contains answers for a category's name and its ends.
+func (c *categorySet) contains(name string, e ends) bool {
+	if c.has(name, e) {
+		return !c.allBut
 	}
 	return c.allBut && ValidCategory(name)
 }
 
 // categoriesOf reads mcp:<category> and mcp:*; any other entry adds nothing.
 func categoriesOf(entries []string) categorySet {
-	var names []string
+	var list []string
 	for _, e := range entries {
 		name, ok := strings.CutPrefix(e, categoryPrefix)
 		switch {
 		case e == anyCategory:
 			return everyCategory
 		case ok && ValidCategory(name):
-			names = append(names, name)
+			list = append(list, name)
 		}
 	}
-	slices.Sort(names)
-	return categorySet{names: slices.Clip(slices.Compact(names))}
+	return categorySet{names: namesOf(list)}
 }
 
 // within tells whether every category of c is in d.
 func (c categorySet) within(d categorySet) bool {
-	in := func(list []string) func(string) bool {
-		return func(n string) bool { return slices.Contains(list, n) }
+	mine, theirs := c.strings(), d.strings()
+	outside := func(list []string) func(string) bool {
+		return func(n string) bool { return !slices.Contains(list, n) }
 	}
 	switch {
 	case c.allBut && d.allBut:
-		return !slices.ContainsFunc(d.names, func(n string) bool { return !in(c.names)(n) })
+		return !slices.ContainsFunc(theirs, outside(mine))
 	case c.allBut:
 		return false // an open set is never within a list
 	case d.allBut:
-		return !slices.ContainsFunc(c.names, in(d.names))
+		return !slices.ContainsFunc(mine, func(n string) bool { return slices.Contains(theirs, n) })
 	}
-	return !slices.ContainsFunc(c.names, func(n string) bool { return !in(d.names)(n) })
+	return !slices.ContainsFunc(mine, outside(theirs))
 }
 
 // meet has the categories that both sets have.
 func (c categorySet) meet(d categorySet) categorySet {
 	if c.allBut && d.allBut {
-		names := append(slices.Clone(c.names), d.names...)
-		slices.Sort(names)
-		return categorySet{allBut: true, names: slices.Compact(names)}
+		return categorySet{allBut: true, names: namesOf(append(c.strings(), d.strings()...))}
 	}
 	if c.allBut {
 		c, d = d, c
 	}
-	var names []string
-	for _, n := range c.names {
-		if d.contains(n) {
-			names = append(names, n)
-		}
-	}
-	return categorySet{names: names}
+	list := slices.DeleteFunc(c.strings(), func(n string) bool { return !d.contains(n, endsOf(n)) })
+	return categorySet{names: namesOf(list)}
 }
 
 func (c *categorySet) String() string {
+	list := strings.Join(c.strings(), ", ")
 	switch {
-	case c.allBut && len(c.names) == 0:
+	case c.allBut && list == "":
 		return "every category"
 	case c.allBut:
-		return "every category but " + strings.Join(c.names, ", ")
-	case len(c.names) == 0:
+		return "every category but " + list
+	case list == "":
 		return "no category"
 	}
-	return strings.Join(c.names, ", ")
+	return list
 }
 
 // ceiling is a preset, resolved: these categories, up to this effect. The zero
@@ -98,9 +91,10 @@ type ceiling struct {
 	effect     Effect
 }
 
-// ceilingOf looks a preset up by name; one that does not exist excludes everything.
-func ceilingOf(p *Policy, limit categorySet, own map[string]Preset) ceiling {
-	switch p.Preset {
+// ceilingOf looks a preset up by name; one that does not exist excludes
+// everything. Under custom the categories are mcpPermissions, which the caller adds.
+func ceilingOf(name string, own map[string]Preset) ceiling {
+	switch name {
 	case PresetReadOnly:
 		return ceiling{ordinaryCategories, EffectRead}
 	case PresetStandard:
@@ -108,12 +102,9 @@ func ceilingOf(p *Policy, limit categorySet, own map[string]Preset) ceiling {
 	case PresetFullAccess:
 		return ceiling{everyCategory, EffectDestructive}
 	case PresetCustom:
-		if p.Permissions.IsUnlimited() {
-			limit = categorySet{}
-		}
-		return ceiling{limit, EffectDestructive}
+		return ceiling{effect: EffectDestructive}
 	}
-	preset, ok := own[p.Preset]
+	preset, ok := own[name]
 	if !ok || !preset.MaxEffect.Known() {
 		return ceiling{}
 	}
