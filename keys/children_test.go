@@ -1,0 +1,194 @@
+package keys_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+func TestChildEndsWithItsAncestors(t *testing.T) {
+	for name, end := range map[string]func(h *house, id string) error{
+		"revoked": func(h *house, id string) error { return errOf(h.svc.RevokeKey(h.ctx, h.op, id, "gone")) },
+		"disabled": func(h *house, id string) error {
+			return errOf(h.svc.UpdateKey(h.ctx, h.op, id, keys.KeyPatch{Enabled: keys.Some(false)}))
+		},
+		"expired": func(h *house, _ string) error { h.clock.Advance(2 * time.Hour); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			at := h.clock.Now().Add(time.Hour)
+			top := h.mint(h.op, keys.NewKey{Name: "top", ExpiresAt: &at}).Key
+			mid := h.mint(h.op, keys.NewKey{Name: "mid", ParentKeyID: top.ID}).Key
+			leaf := h.mint(h.op, keys.NewKey{Name: "leaf", ParentKeyID: mid.ID})
+			p := h.login(leaf.Secret)
+			if want := []string{leaf.Key.ID, mid.ID, top.ID}; !slices.Equal(p.Chain(), want) {
+				t.Errorf("chain %v, want %v", p.Chain(), want)
+			}
+			if err := end(h, top.ID); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.svc.Authenticate(h.ctx, leaf.Secret); !errors.Is(err, keys.ErrBadCredential) {
+				t.Errorf("authenticate: %v", err)
+			}
+			if _, err := h.svc.Refresh(h.ctx, p); !errors.Is(err, keys.ErrBadCredential) {
+				t.Errorf("refresh: %v", err)
+			}
+			if p.Can("view:projects", h.clock.Now()) {
+				t.Error("the old principal still can")
+			}
+			fresh := h.service()
+			if _, err := fresh.Authenticate(h.ctx, leaf.Secret); !errors.Is(err, keys.ErrBadCredential) {
+				t.Errorf("from the store: %v", err)
+			}
+			if err := errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "late", ParentKeyID: mid.ID})); !slices.Equal(fieldsOf(err), []string{"parentKeyId"}) {
+				t.Errorf("a child of an ended chain: %v", err)
+			}
+		})
+	}
+}
+
+// A child's rights are the meet with every ancestor's, now.
+func TestChildIsMetWithItsAncestors(t *testing.T) {
+	h := newHouse(t)
+	top := h.mint(h.op, keys.NewKey{Name: "top", Permissions: keys.Some([]string{"view:audit"}), PolicyPatch: full()}).Key
+	leaf := h.mint(h.op, keys.NewKey{
+		Name: "leaf", ParentKeyID: top.ID, Permissions: keys.Some([]string{"view:audit", "view:projects"}), PolicyPatch: full(),
+	})
+	p := h.login(leaf.Secret)
+	if !p.Can("view:audit", h.clock.Now()) || p.Can("view:projects", h.clock.Now()) {
+		t.Error("permissions are not the meet")
+	}
+	if !p.Grant().Unrestricted() {
+		t.Error("restricted before")
+	}
+	if _, err := h.svc.UpdateKey(h.ctx, h.op, top.ID, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPReadOnly: keys.Some(true)}}); err != nil {
+		t.Fatal(err)
+	}
+	if p = h.login(leaf.Secret); p.Grant().Unrestricted() {
+		t.Error("the parent was narrowed, the child was not")
+	}
+}
+
+func TestParent(t *testing.T) {
+	h := newHouse(t)
+	maker := h.manager(keys.PolicyPatch{})
+	own := h.mint(maker, keys.NewKey{Name: "own", ParentKeyID: maker.KeyID()}).Key
+	below := h.mint(maker, keys.NewKey{Name: "below", ParentKeyID: own.ID}).Key
+	covered := h.mint(h.op, keys.NewKey{Name: "covered"}).Key
+	wide := h.mint(h.op, keys.NewKey{Name: "wide", PolicyPatch: full()}).Key
+	other := h.otherTenant("elsewhere")
+	foreign := h.mint(other, keys.NewKey{Name: "foreign"}).Key
+	for name, c := range map[string]struct {
+		parent          string
+		denied, invalid bool
+	}{
+		"itself":         {parent: maker.KeyID()},
+		"its child":      {parent: own.ID},
+		"its grandchild": {parent: below.ID},
+		"a covered key":  {parent: covered.ID},
+		"a wider key":    {parent: wide.ID, denied: true},
+		"another tenant": {parent: foreign.ID, invalid: true},
+		"none there":     {parent: "nothing", invalid: true},
+	} {
+		err := errOf(h.svc.CreateKey(h.ctx, maker, keys.NewKey{Name: "child", ParentKeyID: c.parent}))
+		if isDenied(err) != c.denied || isInvalid(err) != c.invalid || (err != nil) != (c.denied || c.invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil && !slices.Equal(fieldsOf(err), []string{"parentKeyId"}) {
+			t.Errorf("%s: fields %v", name, fieldsOf(err))
+		}
+	}
+}
+
+func (h *house) otherTenant(slug string) keys.Principal {
+	h.t.Helper()
+	if _, err := h.svc.CreateTenant(h.ctx, h.op, keys.NewTenant{Slug: slug, Name: slug}); err != nil {
+		h.t.Fatal(err)
+	}
+	p, err := h.svc.Operator(h.ctx, slug)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return p
+}
+
+func TestChainIsBounded(t *testing.T) {
+	h := newHouse(t)
+	parent, made := "", 0
+	for range 20 {
+		issued, err := h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "link", ParentKeyID: parent})
+		if err != nil {
+			if !slices.Equal(fieldsOf(err), []string{"parentKeyId"}) {
+				t.Error(err)
+			}
+			break
+		}
+		h.login(issued.Secret)
+		parent = issued.Key.ID
+		made++
+	}
+	if made != 8 {
+		t.Errorf("a chain of %d, want 8", made)
+	}
+}
+
+func TestChildrenAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a thousand keys")
+	}
+	h := newHouse(t)
+	top := h.mint(h.op, keys.NewKey{Name: "top"}).Key
+	soon := h.clock.Now().Add(time.Hour)
+	var last string
+	for n := range 1000 {
+		last = h.mint(h.op, keys.NewKey{Name: "c", Handle: fmt.Sprintf("c%d", n), ParentKeyID: top.ID, ExpiresAt: &soon}).Key.ID
+	}
+	more := func() error {
+		return errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "more", ParentKeyID: top.ID}))
+	}
+	if err := more(); !slices.Equal(fieldsOf(err), []string{"parentKeyId"}) {
+		t.Errorf("the 1001st: %v", err)
+	}
+	if _, err := h.svc.RevokeKey(h.ctx, h.op, last, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := more(); err != nil {
+		t.Errorf("after one was revoked: %v", err)
+	}
+	h.clock.Advance(2 * time.Hour)
+	if err := more(); err != nil {
+		t.Errorf("after they expired: %v", err)
+	}
+}
+
+// A manager may rotate and resume what is below it, even when that says more on
+// paper than the manager has by now: the meet keeps it within.
+func TestSubtreeStaysManageable(t *testing.T) {
+	h := newHouse(t)
+	maker := h.manager(keys.PolicyPatch{MCPPreset: keys.Some(policy.PresetStandard), MCPReadOnly: keys.Some(false)})
+	child := h.mint(maker, keys.NewKey{
+		Name: "child", ParentKeyID: maker.KeyID(),
+		PolicyPatch: keys.PolicyPatch{MCPPreset: keys.Some(policy.PresetStandard), MCPReadOnly: keys.Some(false)},
+	}).Key
+	_, err := h.svc.UpdateKey(h.ctx, h.op, maker.KeyID(), keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPReadOnly: keys.Some(true)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.svc.RotateKey(h.ctx, maker, child.ID, 0); err != nil {
+		t.Errorf("rotate: %v", err)
+	}
+	for range 2 {
+		if _, err := h.svc.ToggleKey(h.ctx, maker, child.ID); err != nil {
+			t.Errorf("toggle: %v", err)
+		}
+	}
+	other := keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPAllowlistMode: keys.Some(policy.ModeAll), MCPPreset: keys.Some(policy.PresetFullAccess)}}
+	if _, err := h.svc.UpdateKey(h.ctx, maker, child.ID, other); !isDenied(err) {
+		t.Errorf("widening on paper: %v", err)
+	}
+}
