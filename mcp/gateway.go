@@ -2,16 +2,15 @@ package mcp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
-	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // Config of a Gateway. Service and Authenticate are required.
@@ -45,60 +44,71 @@ const (
 
 // Gateway is the MCP server of all tenants. New makes it, Run mounts the
 // upstreams and follows edits, Handler and ServeStdio serve clients.
-type Gateway struct{ cfg Config }
+type Gateway struct {
+	cfg      Config
+	svc      *keys.Service
+	log      *zap.Logger
+	front    *front
+	sessions *sessionTable
+	streams  *streamTable
+	calls    *callTable
+	mounts   *mountTable
+	builtins []builtin
+	edits    atomic.Int64 // batches of edits seen by this process
+
+	mu      sync.Mutex
+	tenants map[string]*tenant
+}
 
 // New checks the config and starts nothing.
-func New(cfg Config) (*Gateway, error) { return &Gateway{cfg: cfg}, nil }
+func New(cfg Config) (*Gateway, error) {
+	switch {
+	case cfg.Service == nil:
+		return nil, errors.New("mcp: Config.Service is required")
+	case cfg.Authenticate == nil:
+		return nil, errors.New("mcp: Config.Authenticate is required")
+	}
+	if cfg.MaxBody <= 0 {
+		cfg.MaxBody = defaultMaxBody
+	}
+	if cfg.ListWait <= 0 {
+		cfg.ListWait = defaultListWait
+	}
+	if cfg.SessionTTL <= 0 {
+		cfg.SessionTTL = defaultSessionTTL
+	}
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	f, err := newFront(cfg.PublicURL, cfg.AllowedOrigins)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, svc: cfg.Service, log: cfg.Log, front: f, tenants: map[string]*tenant{}}
+	g.sessions = newSessionTable(cfg.Service.MACKey("mcp session"), cfg.SessionTTL, cfg.Now)
+	g.streams = newStreamTable()
+	g.calls = newCallTable()
+	g.mounts = newMountTable()
+	g.builtins = g.builtinTools()
+	return g, nil
+}
 
 // Run reconciles the upstreams with the store, supervises them, and carries
 // edits to open streams and running calls; it blocks until ctx ends and
 // everything it started has stopped.
-func (g *Gateway) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-
-// Handler serves /mcp, /mcp/{instance}, /sse and /message.
-func (g *Gateway) Handler() http.Handler { return http.NotFoundHandler() }
-
-// ServeStdio serves one key over lines of JSON, each message decided against
-// the Service. It ends when in does, after finishing the running calls, or
-// when ctx ends. A token that does not count is keys.ErrBadCredential at once.
-func (g *Gateway) ServeStdio(ctx context.Context, token keys.Secret, in io.Reader, out io.Writer) error {
-	return errors.New("not built yet")
+func (g *Gateway) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	wg.Go(func() { g.follow(ctx) })
+	wg.Go(func() { g.reconcileLoop(ctx) })
+	<-ctx.Done()
+	g.calls.cancelAll()
+	g.streams.cutAll()
+	g.sessions.endAll()
+	wg.Wait()
+	return nil
 }
-
-// InstanceStatus is the state of an instance's connection (disabled,
-// connecting, ready, down) and, in words, what is wrong with it.
-func (g *Gateway) InstanceStatus(id string) (state, problem string) { return "disabled", "" }
-
-// InstanceTools are the tools of an instance as stored or announced, with
-// their classes, by upstream name; those that are left out say why.
-func (g *Gateway) InstanceTools(ctx context.Context, i keys.Instance) ([]ToolInfo, error) {
-	return nil, errors.New("not built yet")
-}
-
-// WaitReady waits until every mount was tried once, or ctx ends.
-func (g *Gateway) WaitReady(ctx context.Context) {}
-
-// ToolInfo is one tool of an instance, for people.
-type ToolInfo struct {
-	Name        string          `json:"name"`        // upstream name
-	ExposedName string          `json:"exposedName"` // as clients see it
-	Category    string          `json:"category"`
-	Effect      policy.Effect   `json:"effect"`
-	Digest      string          `json:"digest"`
-	Quarantined bool            `json:"quarantined"`
-	Problem     string          `json:"problem,omitempty"` // why it is not offered
-	Definition  json.RawMessage `json:"definition"`
-}
-
-// RelayConfig of RelayStdio. URL, In and Out are required.
-type RelayConfig struct {
-	URL        string // of the remote server's /mcp
-	Token      keys.Secret
-	In         io.Reader
-	Out        io.Writer
-	HTTPClient *http.Client // default http.DefaultClient's transport, without a timeout
-}
-
-// RelayStdio relays lines of JSON to a remote server over streamable HTTP and
-// its answers back, for clients of either protocol era.
-func RelayStdio(ctx context.Context, cfg RelayConfig) error { return errors.New("not built yet") }

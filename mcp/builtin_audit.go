@@ -1,0 +1,144 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+const viewAudit = "view:audit"
+
+// auditTools answer why and what happened.
+func (g *Gateway) auditTools() []builtin {
+	return []builtin{{
+		name: "explain_access", title: "Explain access", category: categoryAudit, permission: viewAudit, effect: policy.EffectRead,
+		description: "Tells whether a key may call a tool, and which rules of its policy decide that.",
+		input: object(schema{
+			"id":   str("Key id, or its handle; default the key in use"),
+			"tool": str("Name as listed, or canonical id <instance>/<name>"),
+		}, "tool"),
+		output: answered(schema{
+			"decision": oneOf("Outcome", "allow", "deny"),
+			"reason":   nullable(str("First failing rule; null when allowed")),
+			"failed":   listOf(str("Rule"), "All failing rules, in order"),
+			"rules": listOf(object(schema{"rule": str("Rule"), "ok": flag("Whether it holds"),
+				"observed": str("What it saw"), "pattern": str("Allowlist pattern that decided")},
+				"rule", "ok", "observed"), "Every rule that was evaluated, in order"),
+			"keyId": str("Key"), "keyVersion": whole("Its version"), "epoch": whole("Edit as of which it was decided"),
+		}),
+		run: g.explainAccess,
+	}, {
+		name: "list_audit_events", title: "List audit events", category: categoryAudit, permission: viewAudit, effect: policy.EffectRead,
+		description: "Lists calls, denials and changes, newest first.",
+		input: object(schema{
+			"limit": whole("1 to 200; default 50"), "cursor": str("next of the page before"),
+			"key": str("Only this key's, by id"), "tool": str("Only this tool, by name as asked for"),
+			"decision": oneOf("Only these", "allow", "deny"), "since": str("RFC 3339"),
+			"ref": str("Only the denial with this reference"),
+		}),
+		output: answered(schema{
+			"events": listOf(answered(eventProperties()), "Events"),
+			"next":   nullable(str("cursor of the next page; null at the end")),
+		}),
+		run: g.listAuditEvents,
+	}}
+}
+
+func eventProperties() schema {
+	return schema{
+		"id": str("Event id"), "time": str("RFC 3339"), "kind": oneOf("Kind", "decision", "call", "change"),
+		"action": str("What was asked or done"), "actor": str("Key id or operator"),
+		"keyId": nullable(str("Key")), "keyVersion": nullable(whole("Its version")),
+		"subject": nullable(str("What was changed, or the tool's canonical id")), "tool": nullable(str("Tool as asked for")),
+		"decision": nullable(str("allow or deny")), "failed": listOf(str("Rule"), "Failing rules"),
+		"ref": nullable(str("Reference that a denial carried")), "argsDigest": nullable(str("SHA-256 of the arguments")),
+		"outcome": nullable(str("ok, tool_error, upstream_error or canceled")), "latencyMs": nullable(schema{"type": "number", "description": "Duration"}),
+		"client": nullable(str("name/version as the client says")), "epoch": whole("Edit as of which it was decided"),
+		"detail": schema{"description": "Of a change: the fields before and after"},
+	}
+}
+
+// explanation is the answer of explain_access.
+type explanation struct {
+	Decision   string              `json:"decision"`
+	Reason     *policy.Rule        `json:"reason"`
+	Failed     []policy.Rule       `json:"failed"`
+	Rules      []policy.RuleResult `json:"rules"`
+	KeyID      string              `json:"keyId"`
+	KeyVersion int64               `json:"keyVersion"`
+	Epoch      int64               `json:"epoch"`
+}
+
+func (g *Gateway) explainAccess(ctx context.Context, r *request, raw json.RawMessage) (any, error) {
+	in, err := arguments[struct {
+		ID   keys.Opt[string] `json:"id"`
+		Tool keys.Opt[string] `json:"tool"`
+	}](raw)
+	if err != nil {
+		return nil, err
+	}
+	if in.Tool.Value == "" {
+		return nil, invalidArgument("tool", "is required: a tool's name as listed, or <instance>/<name>")
+	}
+	id := in.ID.Value
+	if id == "" {
+		id = r.principal.KeyID()
+	}
+	key, grant, err := g.svc.Grant(ctx, r.principal, id)
+	if err != nil {
+		return nil, err
+	}
+	c := r.tenant.catalog.Load()
+	tool, _ := c.tools.Lookup(in.Tool.Value)
+	if tool == nil {
+		tool, _ = c.tools.LookupID(in.Tool.Value)
+	}
+	decision, rules := grant.Explain(nil, tool, g.cfg.Now())
+	out := explanation{Decision: "allow", Failed: decision.Failed(), Rules: rules,
+		KeyID: key.ID, KeyVersion: key.Version, Epoch: r.principal.Epoch()}
+	if !decision.Allowed() {
+		reason := decision.Reason()
+		out.Decision, out.Reason = "deny", &reason
+	}
+	return out, nil
+}
+
+func (g *Gateway) listAuditEvents(ctx context.Context, r *request, raw json.RawMessage) (any, error) {
+	in, err := arguments[struct {
+		Limit    keys.Opt[int]    `json:"limit"`
+		Cursor   keys.Opt[string] `json:"cursor"`
+		Key      keys.Opt[string] `json:"key"`
+		Tool     keys.Opt[string] `json:"tool"`
+		Decision keys.Opt[string] `json:"decision"`
+		Since    keys.Opt[string] `json:"since"`
+		Ref      keys.Opt[string] `json:"ref"`
+	}](raw)
+	if err != nil {
+		return nil, err
+	}
+	_, limit, err := paging(keys.Opt[int]{}, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	q := keys.AuditQuery{KeyID: in.Key.Value, Tool: in.Tool.Value, Decision: in.Decision.Value,
+		Ref: in.Ref.Value, Before: in.Cursor.Value, Limit: limit}
+	switch q.Decision {
+	case "", "allow", "deny":
+	default:
+		return nil, invalidArgument("decision", "must be allow or deny")
+	}
+	if in.Since.Value != "" {
+		if q.Since, err = time.Parse(time.RFC3339, in.Since.Value); err != nil {
+			return nil, invalidArgument("since", "must be a time as in RFC 3339, like 2030-01-31T12:00:00Z")
+		}
+	}
+	entries, err := g.svc.AuditEvents(ctx, r.principal, q)
+	if err != nil {
+		return nil, err
+	}
+	return wire.AuditPageOf(entries, limit), nil
+}

@@ -1,0 +1,111 @@
+package mcp
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
+)
+
+// maxExposedName is the longest tool name that clients accept (2025-11-25,
+// server/tools, Tool Names).
+const maxExposedName = 128
+
+func exposedName(slug, upstream string) string { return slug + "__" + upstream }
+
+// expose is an upstream's definition under its exposed name; every other byte
+// stays as announced.
+func expose(raw json.RawMessage, name string) (json.RawMessage, error) {
+	if !json.Valid(raw) {
+		return nil, fmt.Errorf("definition is not valid JSON")
+	}
+	list, ok := members(raw)
+	if !ok {
+		return nil, fmt.Errorf("definition is not an object")
+	}
+	at := -1
+	seen := map[string]bool{}
+	for i, m := range list {
+		if seen[m.key] { // readers differ in which of the two counts
+			return nil, fmt.Errorf("definition has a key twice")
+		}
+		seen[m.key] = true
+		if m.key == "name" {
+			at = i
+		}
+	}
+	if at < 0 {
+		return nil, fmt.Errorf("definition has no name")
+	}
+	return replace(raw, list[at], quote(name)), nil
+}
+
+// pinned are the members of a definition that its digest covers, in order.
+var pinned = []string{"name", "description", "inputSchema", "outputSchema", "annotations"}
+
+// digestOf is the hex SHA-256 over what pinned names; the order of keys and
+// white space do not count.
+func digestOf(raw json.RawMessage) string {
+	h := sha256.New()
+	for _, key := range pinned {
+		var v any
+		if value := field(raw, key); value != nil {
+			dec := json.NewDecoder(bytes.NewReader(value))
+			dec.UseNumber()
+			if dec.Decode(&v) != nil {
+				v = string(value)
+			}
+		}
+		canonical, err := json.Marshal(v)
+		if err != nil {
+			canonical = []byte("null")
+		}
+		_, _ = fmt.Fprintf(h, "%s:%d:", key, len(canonical))
+		_, _ = h.Write(canonical)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// headerTool is what x-mcp-header checks need of a definition, nil when it
+// binds no header. A malformed binding is an error: such a tool must not be
+// offered (2026-07-28, SEP-2243).
+func headerTool(raw json.RawMessage) (*mcpgo.Tool, error) {
+	t := &mcpgo.Tool{RawInputSchema: field(raw, "inputSchema")}
+	if err := mcpgo.ValidateParamHeaderAnnotations(t); err != nil {
+		return nil, fmt.Errorf("x-mcp-header: %w", err)
+	}
+	if len(mcpgo.ExtractParamHeaderBindings(t)) == 0 {
+		return nil, nil
+	}
+	return t, nil
+}
+
+// definitionsOf turns an announced list into what is stored.
+func definitionsOf(i keys.Instance, tools []upstream.Tool, now time.Time) []keys.Definition {
+	out := make([]keys.Definition, 0, len(tools))
+	for _, t := range tools {
+		out = append(out, keys.Definition{
+			InstanceID: i.ID, Kind: "tool", Name: t.Name, Raw: t.Raw, Digest: digestOf(t.Raw), SeenAt: now,
+		})
+	}
+	return out
+}
+
+func sameDefinitions(a, b []keys.Definition) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Name != b[i].Name || string(a[i].Raw) != string(b[i].Raw) {
+			return false
+		}
+	}
+	return true
+}

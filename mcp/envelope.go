@@ -1,0 +1,200 @@
+package mcp
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+)
+
+// Limits of what a message may say about itself.
+const (
+	maxIDBytes     = 256
+	maxMethodBytes = 256
+	maxTokenBytes  = 256
+	maxMembers     = 256 // of the message, of params, of params._meta
+)
+
+// message is one JSON-RPC message as read once, strictly. What it holds are
+// pieces of the body as received.
+type message struct {
+	id     json.RawMessage // string or number; nil = a notification
+	method string
+	params json.RawMessage // an object; nil = absent
+
+	name      string          // params.name of tools/call
+	arguments json.RawMessage // params.arguments; nil = absent
+	meta      json.RawMessage // params._meta, an object; nil = absent
+	version   string          // protocol version that _meta declares
+	progress  json.RawMessage // progress token; nil = none wanted
+}
+
+// isRequest tells a request from a notification.
+func (m *message) isRequest() bool { return m.id != nil }
+
+// envelopeError is a message that is not what JSON-RPC or MCP say. Its text
+// goes to the client and quotes no value.
+type envelopeError struct {
+	code    int
+	problem string
+	id      json.RawMessage // as far as it was readable
+}
+
+func (e *envelopeError) Error() string { return e.problem }
+
+var (
+	topKeys    = []string{"jsonrpc", "id", "method", "params", "result", "error"}
+	paramsKeys = []string{"name", "arguments", "_meta", "cursor", "requestId", "level", "notifications", "protocolVersion"}
+	metaKeys   = []string{"progressToken", mcpgo.MetaKeyProtocolVersion, mcpgo.MetaKeyClientInfo,
+		mcpgo.MetaKeyClientCapabilities, mcpgo.MetaKeyLogLevel}
+)
+
+// readMessage reads one message. nil and no error is a response to a request
+// of ours: we send none, so there is nothing to do with it. An error is an
+// *envelopeError.
+//
+// mcp-go and encoding/json match keys case-insensitively and let the last of
+// two win, so a body could say one thing to who decides and another to who
+// acts; such keys are refused, here and in params and params._meta.
+func readMessage(body []byte) (*message, error) {
+	switch {
+	case !utf8.Valid(body):
+		return nil, &envelopeError{code: mcpgo.PARSE_ERROR, problem: "the body is not valid UTF-8"}
+	case !json.Valid(body):
+		return nil, &envelopeError{code: mcpgo.PARSE_ERROR, problem: "the body is not valid JSON"}
+	case tooDeep(body):
+		return nil, invalidRequest(nil, fmt.Sprintf("the body nests deeper than %d levels", maxDepth))
+	}
+	top, ok := members(body)
+	if !ok {
+		return nil, invalidRequest(nil, "the body is not one JSON-RPC message: batches are not supported, send each message by itself")
+	}
+	if problem := strictKeys(top, topKeys); problem != "" {
+		return nil, invalidRequest(nil, problem)
+	}
+	m, version, response := topLevel(top)
+	switch {
+	case !validID(m.id):
+		return nil, invalidRequest(nil, fmt.Sprintf("id must be a number, or a string, of at most %d bytes", maxIDBytes))
+	case version != `"2.0"`:
+		return nil, invalidRequest(m.id, `jsonrpc must be "2.0"`)
+	case response && m.method == "" && m.id != nil:
+		return nil, nil
+	case response:
+		return nil, invalidRequest(m.id, "a message is a request or a response, not both")
+	case m.method == "" || len(m.method) > maxMethodBytes:
+		return nil, invalidRequest(m.id, fmt.Sprintf("method must be a string of 1 to %d bytes", maxMethodBytes))
+	}
+	return m.readParams()
+}
+
+func topLevel(top []member) (m *message, version string, response bool) {
+	m = &message{}
+	for _, f := range top {
+		switch f.key {
+		case "jsonrpc":
+			version = string(f.value)
+		case "id":
+			m.id = f.value
+		case "method":
+			m.method = text(f.value)
+		case "params":
+			m.params = f.value
+		case "result", "error":
+			response = true
+		}
+	}
+	return m, version, response
+}
+
+func (m *message) readParams() (*message, error) {
+	if m.params == nil {
+		return m, nil
+	}
+	params, ok := members(m.params)
+	if !ok {
+		return nil, invalidRequest(m.id, "params must be an object")
+	}
+	if problem := strictKeys(params, paramsKeys); problem != "" {
+		return nil, invalidRequest(m.id, "params: "+problem)
+	}
+	for _, f := range params {
+		switch f.key {
+		case "name":
+			m.name = text(f.value)
+		case "arguments":
+			m.arguments = f.value
+		case "_meta":
+			m.meta = f.value
+		}
+	}
+	if m.meta == nil {
+		return m, nil
+	}
+	return m.readMeta()
+}
+
+func (m *message) readMeta() (*message, error) {
+	meta, ok := members(m.meta)
+	if !ok {
+		return nil, invalidRequest(m.id, "params._meta must be an object")
+	}
+	if problem := strictKeys(meta, metaKeys); problem != "" {
+		return nil, invalidRequest(m.id, "params._meta: "+problem)
+	}
+	for _, f := range meta {
+		switch f.key {
+		case mcpgo.MetaKeyProtocolVersion:
+			m.version = text(f.value)
+		case "progressToken":
+			if len(f.value) > maxTokenBytes || !validID(f.value) {
+				return nil, invalidRequest(m.id, fmt.Sprintf("params._meta.progressToken must be a number, or a string, of at most %d bytes", maxTokenBytes))
+			}
+			m.progress = f.value
+		}
+	}
+	return m, nil
+}
+
+// strictKeys says what is wrong with an object's keys: two that are equal but
+// for case, or one that is a known one but for case.
+func strictKeys(list []member, known []string) string {
+	if len(list) > maxMembers {
+		return fmt.Sprintf("more than %d keys", maxMembers)
+	}
+	for i, m := range list {
+		for _, k := range known {
+			if m.key != k && strings.EqualFold(m.key, k) {
+				return fmt.Sprintf("a key is spelled like %q but for case", k)
+			}
+		}
+		for _, other := range list[:i] {
+			if strings.EqualFold(m.key, other.key) {
+				return "a key is there twice"
+			}
+		}
+	}
+	return ""
+}
+
+func validID(id json.RawMessage) bool {
+	if id == nil {
+		return true
+	}
+	c := id[0]
+	return len(id) <= maxIDBytes && (c == '"' || c == '-' || c >= '0' && c <= '9')
+}
+
+// text is the string that raw holds, "" when it holds anything else.
+func text(raw json.RawMessage) string {
+	if len(raw) == 0 || raw[0] != '"' {
+		return ""
+	}
+	return decodeKey(raw)
+}
+
+func invalidRequest(id json.RawMessage, problem string) *envelopeError {
+	return &envelopeError{code: mcpgo.INVALID_REQUEST, problem: problem, id: id}
+}

@@ -1,0 +1,118 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// followTick is how often running calls and open streams are held against the
+// clock: an expiry is no edit.
+const followTick = 250 * time.Millisecond
+
+// follow carries edits, new catalogs and expiries to open streams and running
+// calls until ctx ends.
+func (g *Gateway) follow(ctx context.Context) {
+	stop := g.svc.Watch(g.edited)
+	defer stop()
+	tick := time.NewTicker(followTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.streams.wake:
+			g.lookAgain()
+		case <-tick.C:
+			g.sessions.expire()
+			g.dropEnded()
+			g.lookAgain()
+		}
+	}
+}
+
+// edited notes what changed; it runs on the editor's goroutine.
+func (g *Gateway) edited(changes []keys.Change) {
+	g.edits.Add(1)
+	for _, c := range changes {
+		switch c.Kind {
+		case keys.ChangeInstance, keys.ChangeProject, keys.ChangeTenant:
+			g.mounts.poke()
+		}
+		g.streams.poke(c.TenantID)
+	}
+}
+
+// lookAgain reviews everything open of the tenants that something changed in.
+func (g *Gateway) lookAgain() {
+	dirty := g.streams.takeDirty()
+	if len(dirty) == 0 {
+		return
+	}
+	for _, c := range g.calls.all() {
+		if dirty[c.principal.TenantID()] && g.ended(c.principal) != nil {
+			c.cancel()
+		}
+	}
+	for _, s := range g.streams.all() {
+		if dirty[s.tenant.id] {
+			g.review(s)
+		}
+	}
+}
+
+// review cuts a stream whose key no longer counts, and tells one whose visible
+// tools changed.
+func (g *Gateway) review(s *stream) {
+	p, err := g.svc.Refresh(s.ctx, s.current())
+	switch {
+	case errors.Is(err, keys.ErrBadCredential):
+		s.cut()
+		return
+	case err != nil:
+		// The store can't be asked: nothing new is known. Each request asks
+		// by itself, and the next edit or the next attempt looks again.
+		g.streams.later(s.tenant.id)
+		return
+	case !p.Grant().DecideKey(g.cfg.Now()).Allowed():
+		s.cut()
+		return
+	}
+	s.update(p, g.fingerprint(s, p))
+}
+
+func (g *Gateway) fingerprint(s *stream, p keys.Principal) uint64 {
+	c := s.tenant.catalog.Load()
+	return c.fingerprint(visible(question{principal: p, session: s.narrowing.session, catalog: c, now: g.cfg.Now()}))
+}
+
+// ended says why a principal may not go on with what it began; nil when it may.
+func (g *Gateway) ended(p keys.Principal) *wire.Problem {
+	fresh, err := g.svc.Refresh(context.Background(), p)
+	if err != nil {
+		if !errors.Is(err, keys.ErrBadCredential) {
+			return nil
+		}
+		problem := wire.Unauthenticated()
+		return &problem
+	}
+	return keyProblem(fresh.Grant().DecideKey(g.cfg.Now()))
+}
+
+// dropEnded ends what belongs to keys that have expired.
+func (g *Gateway) dropEnded() {
+	now := g.cfg.Now()
+	for _, s := range g.streams.all() {
+		if !s.current().Grant().DecideKey(now).Allowed() {
+			s.cut()
+		}
+	}
+	for _, c := range g.calls.all() {
+		if !c.principal.Grant().DecideKey(now).Allowed() {
+			c.cancel()
+		}
+	}
+}

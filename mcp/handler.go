@@ -1,0 +1,168 @@
+package mcp
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// Handler serves /mcp and /mcp/{instance} (streamable HTTP of both eras), and
+// /sse with /message (the HTTP+SSE transport of 2024-11-05).
+func (g *Gateway) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/mcp", g.guard(g.serveMCP, "GET, POST, DELETE"))
+	mux.HandleFunc("/mcp/{instance}", g.guard(g.serveMCP, "GET, POST, DELETE"))
+	mux.HandleFunc("/sse", g.guard(g.serveSSE, "GET"))
+	mux.HandleFunc("/message", g.guard(g.serveMessage, "POST"))
+	return mux
+}
+
+// visit is an HTTP request whose credential counts and whose key may speak MCP.
+type visit struct {
+	w         http.ResponseWriter
+	r         *http.Request
+	principal keys.Principal
+	tenant    *tenant
+	narrowing narrowing // of this request alone
+	edits     int64     // seen before the credential was checked
+}
+
+// guard lets only requests through that come from where they may, with a
+// credential that counts, of a key that may speak MCP now, on a path that the
+// key may know of. The body is not looked at before that.
+func (g *Gateway) guard(serve func(*visit), methods string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !g.front.admit(w, r) {
+			return
+		}
+		corsHeaders(w, r)
+		if r.Method == http.MethodOptions {
+			preflight(w)
+			return
+		}
+		v, problem := g.enter(w, r)
+		if problem != nil {
+			problem.Answer(w)
+			return
+		}
+		if !methodIn(r.Method, methods) {
+			w.Header().Set("Allow", methods)
+			wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers "+methods).Answer(w)
+			return
+		}
+		serve(v)
+	}
+}
+
+func methodIn(method, allowed string) bool {
+	list, _ := split([]string{allowed})
+	for _, m := range list {
+		if m == method {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *Gateway) enter(w http.ResponseWriter, r *http.Request) (*visit, *wire.Problem) {
+	edits := g.edits.Load()
+	p, _, err := g.cfg.Authenticate(r)
+	if err != nil {
+		problem := credentialProblem(err)
+		return nil, &problem
+	}
+	if problem := g.mayConnect(r.Context(), p, "http "+r.Method); problem != nil {
+		return nil, problem
+	}
+	v := &visit{w: w, r: r, principal: p, tenant: g.tenantOf(p.TenantID()), edits: edits}
+	slug := r.PathValue("instance")
+	if v.narrowing, err = narrowingOf(r.Header, r.URL.RawQuery, slug); err != nil {
+		problem := wire.NewProblem(http.StatusBadRequest, "malformed", err.Error())
+		return nil, &problem
+	}
+	if slug != "" && !g.showsInstance(v, slug) {
+		problem := wire.NewProblem(http.StatusNotFound, "not_found", "no such instance")
+		return nil, &problem
+	}
+	return v, nil
+}
+
+// showsInstance tells whether the key may know of an instance: it reaches it
+// and sees a tool of it, or nobody has seen its tools yet.
+func (g *Gateway) showsInstance(v *visit, slug string) bool {
+	c := v.tenant.catalog.Load()
+	if c == nil || c.slugs[slug] == nil {
+		return false
+	}
+	s := c.slugs[slug]
+	r := &request{principal: v.principal, tenant: v.tenant, msg: &message{}}
+	if !g.reaches(r, s.mount) {
+		return false
+	}
+	if _, known := s.mount.definitions(); !known {
+		return true
+	}
+	return s.shows(visible(r.question(g, "")))
+}
+
+// readBody reads a JSON body of bounded size; on a fault it has answered.
+func (g *Gateway) readBody(v *visit) ([]byte, bool) {
+	media, _, err := mime.ParseMediaType(v.r.Header.Get("Content-Type"))
+	if err != nil || media != "application/json" {
+		wire.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type must be application/json").Answer(v.w)
+		return nil, false
+	}
+	if v.r.ContentLength > g.cfg.MaxBody {
+		g.tooLarge(v)
+		return nil, false
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(v.w, v.r.Body, g.cfg.MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		g.tooLarge(v)
+		return nil, false
+	case err != nil:
+		wire.NewProblem(http.StatusBadRequest, "malformed", "the body could not be read").Answer(v.w)
+		return nil, false
+	}
+	return body, true
+}
+
+func (g *Gateway) tooLarge(v *visit) {
+	v.w.Header().Set("Connection", "close")
+	wire.NewProblem(http.StatusRequestEntityTooLarge, "too_large", "the message is larger than this server takes").Answer(v.w)
+}
+
+// readHTTPMessage reads one message; on a fault, and for a response (which
+// nothing here waits for), it has answered.
+func (g *Gateway) readHTTPMessage(v *visit) (*message, bool) {
+	body, ok := g.readBody(v)
+	if !ok {
+		return nil, false
+	}
+	m, err := readMessage(body)
+	var bad *envelopeError
+	switch {
+	case errors.As(err, &bad):
+		r := failure(bad.id, bad.code, bad.problem, nil)
+		r.status = http.StatusBadRequest
+		writeReply(v.w, r)
+		return nil, false
+	case m == nil:
+		v.w.WriteHeader(http.StatusAccepted)
+		return nil, false
+	}
+	return m, true
+}
+
+// modern tells whether the body or the header declares 2026-07-28 or later.
+func modern(m *message, header http.Header) bool {
+	return mcpgo.IsModernProtocol(m.version) || mcpgo.IsModernProtocol(header.Get(mcpgo.HeaderProtocolVersion))
+}

@@ -1,0 +1,101 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// listTools answers tools/list: one page, in order of the names, spliced from
+// definitions that are encoded already.
+//
+// mcp-go (v1.2.1) would copy, sort and encode every tool for each list, and
+// loses schema keywords that its types do not know.
+func (g *Gateway) listTools(ctx context.Context, r *request) reply {
+	if cursor := field(r.msg.params, "cursor"); cursor != nil && string(cursor) != "null" {
+		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "Unknown cursor: the list has one page", nil)
+	}
+	g.awaitUnseen(ctx, r)
+	q := r.question(g, "")
+	set := visible(q)
+	if r.session != nil {
+		r.session.listed.Store(q.catalog.fingerprint(set))
+	}
+	raw := listResult(q.catalog, set)
+	if r.era == eraModern {
+		// Whoever keeps a list shows tools that an edit has taken away since,
+		// so no time is granted (2026-07-28, caching hints).
+		raw = prepend(raw, "ttlMs", []byte("0"))
+		raw = prepend(raw, "cacheScope", []byte(`"private"`))
+		raw = complete(raw, r.tenant.info)
+	}
+	return result(r.msg.id, raw)
+}
+
+func listResult(c *catalog, set policy.Bitset) json.RawMessage {
+	size := len(`{"tools":[]}`)
+	for i := range c.entries {
+		if set.Has(i) {
+			size += len(c.entries[i].definition) + 1
+		}
+	}
+	out := append(make([]byte, 0, size), `{"tools":[`...)
+	for i := range c.entries {
+		if !set.Has(i) {
+			continue
+		}
+		if out[len(out)-1] != '[' {
+			out = append(out, ',')
+		}
+		out = append(out, c.entries[i].definition...)
+	}
+	return append(out, `]}`...)
+}
+
+// awaitUnseen waits, for a while, until the instances that the principal
+// reaches and whose tools nobody has seen yet were tried once. Instances that
+// it does not reach are never waited for.
+func (g *Gateway) awaitUnseen(ctx context.Context, r *request) {
+	var timeout <-chan time.Time
+	for _, m := range g.unseen(r.tenant.id) {
+		if !g.reaches(r, m) {
+			continue
+		}
+		if timeout == nil {
+			timer := time.NewTimer(g.cfg.ListWait)
+			defer timer.Stop()
+			timeout = timer.C
+		}
+		select {
+		case <-m.tried:
+		case <-timeout:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reaches tells whether the key and the session leave an instance at all: the
+// rules about instances and projects hold for a tool of it.
+func (g *Gateway) reaches(r *request, m *mount) bool {
+	i := m.instance.Load()
+	return r.narrowing.reaches(i.Slug) && !g.outside(r, i, policy.RuleInstance, policy.RuleProject)
+}
+
+// outside tells whether one of the given rules keeps the principal from every
+// tool of the instance.
+func (g *Gateway) outside(r *request, i *keys.Instance, rules ...policy.Rule) bool {
+	probe := policy.Tool{ID: i.Slug + "/probe", Name: exposedName(i.Slug, "probe"), Category: defaultCategory,
+		Effect: policy.EffectRead, InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: true}
+	rules = append(rules, policy.RuleUnknown) // nothing was evaluated
+	return slices.ContainsFunc(r.principal.Grant().Decide(nil, &probe, g.cfg.Now()).Failed(), func(failed policy.Rule) bool {
+		return slices.Contains(rules, failed)
+	})
+}

@@ -1,0 +1,37 @@
+package mcp
+
+import (
+	"slices"
+	"strings"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+)
+
+// levels in rising order (RFC 5424, reversed).
+var levels = []mcpgo.LoggingLevel{
+	mcpgo.LoggingLevelDebug, mcpgo.LoggingLevelInfo, mcpgo.LoggingLevelNotice, mcpgo.LoggingLevelWarning,
+	mcpgo.LoggingLevelError, mcpgo.LoggingLevelCritical, mcpgo.LoggingLevelAlert, mcpgo.LoggingLevelEmergency,
+}
+
+// severity is a level's place, -1 for an unknown one.
+func severity(level string) int { return slices.Index(levels, mcpgo.LoggingLevel(level)) }
+
+// logLevel is the least severity that the client wants to hear of during this
+// request. In the older era a client that set none hears everything; in
+// 2026-07-28 nothing is sent unless the request says a level.
+func (r *request) logLevel() (least int, wanted bool) {
+	if r.era == eraModern {
+		least = severity(text(field(r.msg.meta, mcpgo.MetaKeyLogLevel)))
+		return least, least >= 0
+	}
+	if r.session == nil {
+		return 0, true
+	}
+	if level := r.session.logLevel.Load(); level != nil {
+		return severity(string(*level)), true
+	}
+	return 0, true
+}
+
+// reservedMeta tells the protocol's own keys of _meta.
+func reservedMeta(key string) bool { return strings.HasPrefix(key, "io.modelcontextprotocol/") }

@@ -1,0 +1,277 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// mountTable holds the mounts by instance id.
+type mountTable struct {
+	mu       sync.Mutex
+	byID     map[string]*mount
+	disabled map[string]bool
+	running  sync.WaitGroup
+
+	wake      chan struct{} // the store's instances changed
+	loaded    chan struct{} // closed after the first reconciliation
+	loadOnce  sync.Once
+	rebuildMu sync.Mutex // one rebuild at a time, so that the last one is the newest
+}
+
+func newMountTable() *mountTable {
+	return &mountTable{byID: map[string]*mount{}, disabled: map[string]bool{},
+		wake: make(chan struct{}, 1), loaded: make(chan struct{})}
+}
+
+func (t *mountTable) poke() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (t *mountTable) get(id string) *mount {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byID[id]
+}
+
+func (t *mountTable) all() []*mount {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]*mount, 0, len(t.byID))
+	for _, m := range t.byID {
+		out = append(out, m)
+	}
+	return out
+}
+
+// ofTenant is ordered by slug, so that catalogs of the same mounts are alike.
+func (t *mountTable) ofTenant(id string) []*mount {
+	out := slices.DeleteFunc(t.all(), func(m *mount) bool { return m.instance.Load().TenantID != id })
+	slices.SortFunc(out, func(a, b *mount) int {
+		x, y := a.instance.Load(), b.instance.Load()
+		if x.Slug < y.Slug {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+const reconcileRetry = time.Second
+
+// reconcileLoop keeps the mounts as the store says until ctx ends, then waits
+// for all of them to stop.
+func (g *Gateway) reconcileLoop(ctx context.Context) {
+	defer g.mounts.running.Wait()
+	for {
+		retry := (<-chan time.Time)(nil)
+		if err := g.reconcile(ctx); err != nil && ctx.Err() == nil {
+			g.log.Warn("instances can't be read, trying again", zap.Error(err))
+			retry = time.After(reconcileRetry)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.mounts.wake:
+		case <-retry:
+		}
+	}
+}
+
+func (g *Gateway) reconcile(ctx context.Context) error {
+	want, err := g.svc.Mounts(ctx)
+	if err != nil {
+		return err
+	}
+	t := g.mounts
+	touched := map[string]bool{}
+	seen := map[string]bool{}
+	disabled := map[string]bool{}
+	for _, i := range want {
+		if !i.Enabled {
+			disabled[i.ID] = true
+			continue
+		}
+		seen[i.ID] = true
+		if g.mountOne(ctx, i) {
+			touched[i.TenantID] = true
+		}
+	}
+	t.mu.Lock()
+	t.disabled = disabled
+	for id, m := range t.byID {
+		if !seen[id] {
+			delete(t.byID, id)
+			m.stop()
+			touched[m.instance.Load().TenantID] = true
+		}
+	}
+	t.mu.Unlock()
+	for tenantID := range touched {
+		g.rebuild(tenantID)
+	}
+	t.loadOnce.Do(func() { close(t.loaded) })
+	return nil
+}
+
+// mountOne brings one enabled instance to what it should be and tells whether
+// the tenant's catalog may have changed by that.
+func (g *Gateway) mountOne(ctx context.Context, i keys.Instance) bool {
+	t := g.mounts
+	old := t.get(i.ID)
+	if old != nil && sameConnection(old.instance.Load(), &i) {
+		changed := !sameClasses(old.instance.Load(), &i)
+		old.instance.Store(&i)
+		return changed
+	}
+	m := g.newMount(ctx, i)
+	runCtx, stop := context.WithCancel(ctx)
+	m.stop = stop
+	if old != nil {
+		if defs, known := old.definitions(); known && !m.known {
+			m.setDefinitions(defs)
+		}
+		old.stop()
+	}
+	t.mu.Lock()
+	t.byID[i.ID] = m
+	t.mu.Unlock()
+	t.running.Go(func() {
+		defer stop()
+		m.run(runCtx, g.log, old)
+	})
+	return true
+}
+
+// rebuild makes a tenant's catalog anew and swaps it in.
+func (g *Gateway) rebuild(tenantID string) {
+	t := g.mounts
+	t.rebuildMu.Lock()
+	defer t.rebuildMu.Unlock()
+	mounts := t.ofTenant(tenantID)
+	parts := make([]mounted, 0, len(mounts))
+	for _, m := range mounts {
+		defs, _ := m.definitions()
+		parts = append(parts, mounted{mount: m, instance: *m.instance.Load(), defs: defs})
+	}
+	c, left, err := newCatalog(g.builtins, parts)
+	if err != nil {
+		g.log.Error("catalog can't be built, the last one stays", zap.String("tenant", tenantID), zap.Error(err))
+		return
+	}
+	for _, m := range mounts {
+		m.mu.Lock()
+		m.left = left[m.instance.Load().ID]
+		m.mu.Unlock()
+	}
+	g.tenantOf(tenantID).catalog.Store(c)
+	g.streams.poke(tenantID)
+}
+
+// WaitReady waits until every mount was tried once, or ctx ends.
+func (g *Gateway) WaitReady(ctx context.Context) {
+	select {
+	case <-g.mounts.loaded:
+	case <-ctx.Done():
+		return
+	}
+	for _, m := range g.mounts.all() {
+		select {
+		case <-m.tried:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// InstanceStatus is the state of an instance's connection (disabled,
+// connecting, ready, down; "" = not known here) and, in words, what is wrong.
+func (g *Gateway) InstanceStatus(id string) (state, problem string) {
+	if m := g.mounts.get(id); m != nil {
+		return m.status()
+	}
+	g.mounts.mu.Lock()
+	defer g.mounts.mu.Unlock()
+	if g.mounts.disabled[id] {
+		return "disabled", ""
+	}
+	return "", ""
+}
+
+// ToolInfo is one tool of an instance, for people.
+type ToolInfo struct {
+	Name        string // upstream name
+	ExposedName string // as clients see it
+	Category    string
+	Effect      policy.Effect
+	Digest      string
+	Quarantined bool
+	Problem     string          // why it is not offered; "" = it is
+	Definition  json.RawMessage // as announced
+}
+
+// Wire is the tool's JSON form.
+func (t ToolInfo) Wire() wire.Tool {
+	return wire.Tool{Name: t.Name, Exposed: t.ExposedName, Category: t.Category, Effect: t.Effect.String(),
+		Digest: t.Digest, Quarantined: t.Quarantined, Definition: t.Definition}
+}
+
+// InstanceTools are the tools of an instance as stored or announced, with
+// their classes, in the upstream's order; those that are left out say why. The
+// caller has made sure that the instance is the principal's to see.
+func (g *Gateway) InstanceTools(ctx context.Context, i keys.Instance) ([]ToolInfo, error) {
+	var defs []keys.Definition
+	if m := g.mounts.get(i.ID); m != nil {
+		defs, _ = m.definitions()
+	} else {
+		var err error
+		if defs, err = g.svc.Definitions(ctx, i); err != nil {
+			return nil, err
+		}
+	}
+	_, left, err := newCatalog(nil, []mounted{{instance: i, defs: defs}})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ToolInfo, 0, len(defs))
+	for _, d := range defs {
+		category, effect := classify(i, d.Name, field(d.Raw, "annotations"))
+		info := ToolInfo{Name: d.Name, ExposedName: exposedName(i.Slug, d.Name), Category: category,
+			Effect: effect, Digest: d.Digest, Definition: d.Raw}
+		for _, l := range left[i.ID] {
+			if l.name == d.Name {
+				info.Problem = l.reason
+			}
+		}
+		out = append(out, info)
+	}
+	return out, nil
+}
+
+// unseen are the mounts whose tools nobody knows yet and whose first attempt
+// is still on.
+func (g *Gateway) unseen(tenantID string) []*mount {
+	return slices.DeleteFunc(g.mounts.ofTenant(tenantID), func(m *mount) bool {
+		if _, known := m.definitions(); known {
+			return true
+		}
+		select {
+		case <-m.tried:
+			return true
+		default:
+			return m.up == nil || m.up.Status().State == upstream.StateDown
+		}
+	})
+}

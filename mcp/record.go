@@ -1,0 +1,91 @@
+package mcp
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// Outcomes of a call in the audit trail.
+const (
+	outcomeOK        = "ok"
+	outcomeToolError = "tool_error"
+	outcomeUpstream  = "upstream_error"
+	outcomeCanceled  = "canceled"
+)
+
+// recordPatience is how long an answer waits for room in the audit trail.
+const recordPatience = 5 * time.Second
+
+const maxRecordedTool = 256
+
+// newReference is 16 random characters that lead from a denial to its record.
+func newReference() string {
+	var b [10]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref string) {
+	e := g.entryOf(r, v)
+	e.Kind, e.Decision, e.Ref = "decision", "deny", ref
+	g.record(ctx, e)
+}
+
+func (g *Gateway) recordCall(ctx context.Context, r *request, v verdict, outcome string, took time.Duration) {
+	e := g.entryOf(r, v)
+	e.Kind, e.Decision, e.Outcome, e.Latency = "call", "allow", outcome, took
+	g.record(ctx, e)
+}
+
+func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
+	key := r.principal.Key()
+	e := keys.AuditEntry{
+		TenantID: r.principal.TenantID(), Time: g.cfg.Now(), Action: r.msg.method,
+		Actor: r.principal.Actor(), KeyID: key.ID, KeyVersion: key.Version,
+		Client: r.client, Epoch: r.principal.Epoch(), Failed: []string{},
+	}
+	if id, err := uuid.NewV7(); err == nil {
+		e.ID = id.String()
+	}
+	for _, rule := range v.decision.Failed() {
+		e.Failed = append(e.Failed, rule.String())
+	}
+	if v.class == classCall {
+		e.Tool = truncated(r.msg.name, maxRecordedTool)
+		sum := sha256.Sum256(r.msg.arguments)
+		e.ArgsDigest = hex.EncodeToString(sum[:])
+	}
+	if v.tool != nil {
+		e.Subject = v.tool.ID
+	}
+	return e
+}
+
+func (g *Gateway) record(ctx context.Context, e keys.AuditEntry) {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), recordPatience)
+	defer done()
+	if err := g.svc.Record(ctx, e); err != nil {
+		g.log.Error("an audit record was lost", zap.String("action", e.Action), zap.String("key", e.KeyID), zap.Error(err))
+	}
+}
+
+// truncated cuts to at most n characters.
+func truncated(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}

@@ -1,0 +1,67 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// request is one message with all that deciding and answering it needs,
+// whatever transport brought it.
+type request struct {
+	msg       *message
+	era       era
+	principal keys.Principal
+	tenant    *tenant
+	session   *session // of the legacy era; nil in the modern one
+	header    http.Header
+	narrowing narrowing // of the session and of the request itself, together
+	client    string    // name/version as the client says
+	edits     int64     // seen before the credential was checked
+
+	// sink is the request's own stream for what comes before its answer; nil
+	// when the transport has none.
+	sink sink
+}
+
+// sink takes messages for a client in order, from any goroutine.
+type sink interface {
+	send(message []byte) error
+	keepAlive() error
+}
+
+type requestKey struct{}
+
+func withRequest(ctx context.Context, r *request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
+// requestFrom is nil when the context has none, which the gate denies.
+func requestFrom(ctx context.Context) *request {
+	r, _ := ctx.Value(requestKey{}).(*request)
+	return r
+}
+
+// question is what the gate is asked about the request.
+func (r *request) question(g *Gateway, tool string) question {
+	return question{
+		principal: r.principal, session: r.narrowing.session, catalog: r.tenant.catalog.Load(),
+		method: r.msg.method, era: r.era, tool: tool, now: g.cfg.Now(),
+	}
+}
+
+// clientName reads name/version of an Implementation object.
+func clientName(raw json.RawMessage) string {
+	name, version := text(field(raw, "name")), text(field(raw, "version"))
+	if version != "" {
+		name += "/" + version
+	}
+	const most = 128
+	if len(name) > most {
+		name = strings.ToValidUTF8(name[:most], "")
+	}
+	return name
+}

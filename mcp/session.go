@@ -1,0 +1,217 @@
+package mcp
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// maxSessions is how many legacy sessions one key may have open; the one that
+// was unused longest gives way.
+const maxSessions = 512
+
+// session is one legacy client's connection. It lives in this process only: a
+// client whose session is gone gets 404 and initializes again.
+type session struct {
+	id        string
+	tenantID  string
+	keyID     string
+	narrowing narrowing // fixed at initialize
+	logLevel  atomic.Pointer[mcpgo.LoggingLevel]
+	used      atomic.Int64  // Unix nanoseconds
+	listed    atomic.Uint64 // fingerprint of the last tools/list; 0 = none yet
+
+	// Of the HTTP+SSE transport: where all answers go; nil in streamable HTTP.
+	sink sink
+	work sync.WaitGroup // messages of it that are being answered
+
+	ctx    context.Context // ends with the session
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	client  string                        // name/version as it says
+	running map[string]context.CancelFunc // by request id, as received
+	stream  *stream                       // the open GET stream; nil = none
+}
+
+func newSession(p keys.Principal, n narrowing, client string) *session {
+	s := &session{tenantID: p.TenantID(), keyID: p.KeyID(), narrowing: n, client: client,
+		running: map[string]context.CancelFunc{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// track makes a request of this session one that notifications/cancelled can
+// end; done must be called.
+func (s *session) track(ctx context.Context, id string) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	s.mu.Lock()
+	s.running[id] = cancel
+	s.mu.Unlock()
+	return ctx, func() {
+		stop()
+		s.mu.Lock()
+		delete(s.running, id)
+		s.mu.Unlock()
+		cancel()
+	}
+}
+
+// begin answers a message of the HTTP+SSE transport beside its POST; nothing
+// begins in a session that has ended.
+func (s *session) begin(answer func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() == nil {
+		s.work.Go(answer)
+	}
+}
+
+// finish ends the session's own context and waits for what it began.
+func (s *session) finish() {
+	s.mu.Lock()
+	s.cancel()
+	s.mu.Unlock()
+	s.work.Wait()
+}
+
+func (s *session) setClient(client string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.client = client
+}
+
+func (s *session) clientName() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.client
+}
+
+// cancelRequest ends a request of this session; of no other.
+func (s *session) cancelRequest(id string) {
+	s.mu.Lock()
+	cancel := s.running[id]
+	s.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}
+
+// attach makes st the session's one stream; an older one ends.
+func (s *session) attach(st *stream) {
+	s.mu.Lock()
+	old := s.stream
+	s.stream = st
+	s.mu.Unlock()
+	if old != nil {
+		old.cut()
+	}
+}
+
+// sessionTable holds the legacy sessions. An id is a random part and a MAC
+// over it and the key's id, so that it is worth nothing to any other key.
+type sessionTable struct {
+	mac []byte
+	ttl time.Duration
+	now func() time.Time
+
+	mu   sync.Mutex
+	byID map[string]*session
+}
+
+func newSessionTable(mac []byte, ttl time.Duration, now func() time.Time) *sessionTable {
+	return &sessionTable{mac: mac, ttl: ttl, now: now, byID: map[string]*session{}}
+}
+
+func (t *sessionTable) sign(random, keyID string) string {
+	h := hmac.New(sha256.New, t.mac)
+	_, _ = h.Write([]byte(random + "\x00" + keyID))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:24])
+}
+
+// add gives the session its id and keeps it.
+func (t *sessionTable) add(s *session) {
+	random := uuid.NewString()
+	s.id = random + "." + t.sign(random, s.keyID)
+	s.used.Store(t.now().UnixNano())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.makeRoom(s.keyID)
+	t.byID[s.id] = s
+}
+
+func (t *sessionTable) makeRoom(keyID string) {
+	var oldest *session
+	count := 0
+	for _, s := range t.byID {
+		if s.keyID != keyID {
+			continue
+		}
+		count++
+		if oldest == nil || s.used.Load() < oldest.used.Load() {
+			oldest = s
+		}
+	}
+	if count >= maxSessions {
+		delete(t.byID, oldest.id)
+		oldest.cancel()
+	}
+}
+
+// get finds the principal's own session; nil for an unknown one, an ended one
+// and a foreign one, which look alike.
+func (t *sessionTable) get(id string, p keys.Principal) *session {
+	random, mac, ok := strings.Cut(id, ".")
+	if !ok || !hmac.Equal([]byte(mac), []byte(t.sign(random, p.KeyID()))) {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.byID[id]
+	if s == nil || s.keyID != p.KeyID() || s.tenantID != p.TenantID() {
+		return nil
+	}
+	s.used.Store(t.now().UnixNano())
+	return s
+}
+
+// end ends a session: its requests and its stream.
+func (t *sessionTable) end(s *session) {
+	t.mu.Lock()
+	delete(t.byID, s.id)
+	t.mu.Unlock()
+	s.cancel()
+}
+
+// expire ends the sessions that nothing used for the time to live.
+func (t *sessionTable) expire() {
+	limit := t.now().Add(-t.ttl).UnixNano()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, s := range t.byID {
+		if s.used.Load() < limit {
+			delete(t.byID, id)
+			s.cancel()
+		}
+	}
+}
+
+func (t *sessionTable) endAll() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, s := range t.byID {
+		delete(t.byID, id)
+		s.cancel()
+	}
+}

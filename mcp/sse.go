@@ -1,0 +1,65 @@
+package mcp
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+)
+
+// serveSSE is the stream of the HTTP+SSE transport (2024-11-05): first the
+// address for POSTs, then every answer and notification. It is ours and not
+// mcp-go's (v1.2.1), whose sessions anybody may post to who knows the id.
+func (g *Gateway) serveSSE(v *visit) {
+	out := newEventSink(v.w)
+	s := newSession(v.principal, v.narrowing, "")
+	s.sink = out
+	g.sessions.add(s)
+	defer func() {
+		g.sessions.end(s)
+		out.close()
+		s.finish()
+	}()
+	r := &request{principal: v.principal, tenant: v.tenant, narrowing: v.narrowing, session: s}
+	st, done := g.openStream(v.r.Context(), r, 0)
+	defer done()
+	defer context.AfterFunc(s.ctx, st.cut)()
+	endpoint := g.front.path + "/message?sessionId=" + url.QueryEscape(s.id)
+	if out.event("endpoint", []byte(endpoint)) != nil {
+		return
+	}
+	g.pump(st, out, listChanged(nil), s)
+}
+
+// serveMessage takes one message of an SSE session; the answer goes out on its
+// stream.
+func (g *Gateway) serveMessage(v *visit) {
+	s := g.sessions.get(v.r.URL.Query().Get("sessionId"), v.principal)
+	if s == nil || s.sink == nil {
+		sessionGone(v.w)
+		return
+	}
+	m, ok := g.readHTTPMessage(v)
+	if !ok {
+		return
+	}
+	r := &request{msg: m, era: eraLegacy, edits: v.edits, principal: v.principal, tenant: v.tenant, session: s, sink: s.sink}
+	r.narrowing = s.narrowing.with(v.narrowing)
+	if m.method == string(mcpgo.MethodInitialize) {
+		s.setClient(clientName(field(m.params, "clientInfo")))
+	}
+	r.client = s.clientName()
+	v.w.WriteHeader(http.StatusAccepted)
+	s.begin(func() {
+		var answer reply
+		if mcpgo.IsModernProtocol(m.version) {
+			answer = unsupportedVersion(m, mcpgo.LegacyProtocolVersions())
+		} else {
+			answer = g.dispatch(s.ctx, r)
+		}
+		if body := answer.asMessage(m.id); body != nil && m.isRequest() {
+			_ = s.sink.send(body)
+		}
+	})
+}

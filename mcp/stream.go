@@ -1,0 +1,125 @@
+package mcp
+
+import (
+	"context"
+	"sync"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// stream is one open stream of notifications: a GET stream, a
+// subscriptions/listen, an SSE connection or a stdio client. The transport
+// writes; this only says when the visible tools changed and when it is over.
+type stream struct {
+	tenant    *tenant
+	narrowing narrowing
+	changed   chan struct{} // a tools/list_changed is due
+	ctx       context.Context
+	cut       context.CancelFunc
+
+	mu        sync.Mutex
+	principal keys.Principal
+	shown     uint64 // fingerprint of what the client knows or was told of
+}
+
+// openStream registers a stream; the caller closes it. What the client listed
+// before (0 = nothing) tells whether it missed a change.
+func (g *Gateway) openStream(ctx context.Context, r *request, listed uint64) (*stream, func()) {
+	s := &stream{tenant: r.tenant, narrowing: r.narrowing, principal: r.principal, changed: make(chan struct{}, 1)}
+	s.ctx, s.cut = context.WithCancel(ctx)
+	if s.shown = listed; listed == 0 {
+		s.shown = g.fingerprint(s, r.principal)
+	}
+	g.streams.add(s)
+	g.review(s) // an edit may have come between authentication and add
+	return s, func() {
+		g.streams.remove(s)
+		s.cut()
+	}
+}
+
+func (s *stream) current() keys.Principal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.principal
+}
+
+// update notes what is shown now and tells the client when it differs.
+func (s *stream) update(p keys.Principal, shown uint64) {
+	s.mu.Lock()
+	differs := s.shown != shown
+	s.principal, s.shown = p, shown
+	s.mu.Unlock()
+	if differs {
+		select {
+		case s.changed <- struct{}{}:
+		default: // one is due already
+		}
+	}
+}
+
+// streamTable holds the open streams.
+type streamTable struct {
+	mu   sync.Mutex
+	open map[*stream]struct{}
+
+	dirtyMu sync.Mutex
+	dirty   map[string]bool // tenants whose streams must be looked at again
+	wake    chan struct{}
+}
+
+func newStreamTable() *streamTable {
+	return &streamTable{open: map[*stream]struct{}{}, dirty: map[string]bool{}, wake: make(chan struct{}, 1)}
+}
+
+func (t *streamTable) add(s *stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open[s] = struct{}{}
+}
+
+func (t *streamTable) remove(s *stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.open, s)
+}
+
+func (t *streamTable) all() []*stream {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]*stream, 0, len(t.open))
+	for s := range t.open {
+		out = append(out, s)
+	}
+	return out
+}
+
+func (t *streamTable) cutAll() {
+	for _, s := range t.all() {
+		s.cut()
+	}
+}
+
+// poke asks for a look at the streams of a tenant.
+func (t *streamTable) poke(tenantID string) {
+	t.later(tenantID)
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// later asks for a look with the next tick.
+func (t *streamTable) later(tenantID string) {
+	t.dirtyMu.Lock()
+	defer t.dirtyMu.Unlock()
+	t.dirty[tenantID] = true
+}
+
+func (t *streamTable) takeDirty() map[string]bool {
+	t.dirtyMu.Lock()
+	defer t.dirtyMu.Unlock()
+	out := t.dirty
+	t.dirty = map[string]bool{}
+	return out
+}
