@@ -119,12 +119,13 @@ func toolRules(field string, o keys.Opt[[]ToolRule]) (keys.Opt[[]keys.ToolRule],
 
 // Tool is one tool of an instance as the operator sees it.
 type Tool struct {
-	Name        string          `json:"name"`    // upstream name
-	Exposed     string          `json:"exposed"` // <slug>__<name>
+	Name        string          `json:"name"`        // upstream name
+	Exposed     string          `json:"exposedName"` // <slug>__<name>
 	Category    string          `json:"category"`
 	Effect      string          `json:"effect"`
 	Digest      string          `json:"digest"`
 	Quarantined bool            `json:"quarantined"`
+	Problem     string          `json:"problem,omitempty"` // why it is not offered
 	Definition  json.RawMessage `json:"definition"` // as the upstream announced it
 }
 

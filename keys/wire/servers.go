@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -120,16 +119,12 @@ func (e serverEntry) spec(name, source string, lookup func(string) (string, bool
 		}
 		return out
 	}
-	slug, err := Slug(name)
-	if err != nil {
-		fault("name", err.Error())
-	}
 	transport, err := e.transport()
 	if err != nil {
 		fault("type", err.Error())
 	}
 	spec := keys.InstanceSpec{
-		Slug: keys.Some(slug), Transport: keys.Some(transport),
+		Slug: keys.Some(keys.InstanceSlug(name)), Transport: keys.Some(transport),
 		Args: keys.Some([]string{}), Env: keys.Null[map[string]string](), Headers: keys.Null[map[string]string](),
 		Enabled: keys.Some(!e.Disabled), WriteEnabled: keys.Some(e.WriteEnabled == nil || *e.WriteEnabled),
 		TrustAnnotations: keys.Some(e.TrustAnnotations == nil || *e.TrustAnnotations), Source: source,
@@ -201,34 +196,4 @@ func markTwins(servers []Server) {
 			servers[i].Err = invalid("name", fmt.Sprintf("becomes the slug %q, as another server's name does: rename one", slug))
 		}
 	}
-}
-
-const (
-	maxSlug      = 32
-	reservedSlug = "bailiwick"
-)
-
-// Slug normalises a name to an instance's slug: lower case, everything but
-// letters and digits to single dashes, at most 32 characters.
-func Slug(name string) (string, error) {
-	var b strings.Builder
-	for _, r := range strings.ToLower(name) {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-		if b.Len() == maxSlug {
-			break
-		}
-	}
-	slug := strings.TrimSuffix(b.String(), "-")
-	switch slug {
-	case "":
-		return "", errors.New("has no letter a-z or digit to make a slug of: rename it")
-	case reservedSlug:
-		return "", errors.New("is reserved for this server: rename it")
-	}
-	return slug, nil
 }

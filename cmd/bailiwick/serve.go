@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// serveFlags configure the server.
+type serveFlags struct {
+	storeFlags
+	addr           string
+	migrate        bool
+	mcpConfig      string
+	tokenPrefix    string
+	maxStaleness   time.Duration
+	publicURL      string
+	allowedOrigins []string
+	allowPrivate   bool
+	tlsCert        string
+	tlsKey         string
+	drainDelay     time.Duration
+	logLevel       string
+}
+
+func (c *cli) serve() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the server", Args: exactly(),
+		Long: "Run the server. On an empty store it prints \"first key: <token>\", and\n" +
+			"\"listening on http://HOST:PORT\" once it accepts connections.\n\n" +
+			"The root secret comes from BAILIWICK_SECRET, --secret-file, or the data folder,\n" +
+			"where it is made for a new store.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			return runServer(cmd.Context(), c, f)
+		},
+	}
+	f.storeFlags.flags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 takes a free one")
+	flags.BoolVar(&f.migrate, "migrate", false, "bring a Postgres schema up to date at start (SQLite always is)")
+	flags.StringVar(&f.mcpConfig, "mcp-config", "", "`file` of MCP servers to mount, applied at every start: {\"mcpServers\": {...}}")
+	flags.StringVar(&f.tokenPrefix, "token-prefix", keys.DefaultTokenPrefix, "`prefix` of new tokens")
+	flags.DurationVar(&f.maxStaleness, "max-staleness", 10*time.Second, "refuse requests when the store was not reached for so long")
+	flags.StringVar(&f.publicURL, "public-url", "", "`URL` by which clients reach the server; needed when it is not a loopback one")
+	flags.StringSliceVar(&f.allowedOrigins, "allowed-origin", nil, "`origin` of web pages that may call the server; repeatable")
+	flags.BoolVar(&f.allowPrivate, "allow-private-upstreams", false, "let keys with manage:instances mount URLs on private addresses")
+	flags.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate; with --tls-key the server speaks HTTPS")
+	flags.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key")
+	flags.DurationVar(&f.drainDelay, "drain-delay", 0, "how long to go on serving, not ready, after SIGTERM")
+	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+func (f *serveFlags) check() error {
+	switch {
+	case (f.tlsCert == "") != (f.tlsKey == ""):
+		return &usageError{"--tls-cert and --tls-key go together", "give both, or neither"}
+	case f.maxStaleness < time.Second:
+		return &usageError{"--max-staleness must be at least 1s", "the default is 10s"}
+	case f.drainDelay < 0:
+		return &usageError{"--drain-delay must not be negative", "the default is 0s"}
+	}
+	if f.publicURL != "" {
+		u, err := url.Parse(f.publicURL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return &usageError{"--public-url must be like https://mcp.example.com", "see bailiwick serve --help"}
+		}
+	}
+	for _, origin := range f.allowedOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+			return &usageError{"--allowed-origin must be like https://app.example.com, without a path", "see bailiwick serve --help"}
+		}
+	}
+	return nil
+}
+
+func (f *serveFlags) scheme() string {
+	if f.tlsCert != "" {
+		return "https"
+	}
+	return "http"
+}
+
+// runServer is the life of the server. The order matters: what can fail for
+// reasons outside (lock, database, address) comes before the first key, which
+// is shown only once.
+func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
+	log, err := newLogger(c.errs, f.logLevel)
+	if err != nil {
+		return err
+	}
+	if err := f.makeDataFolder(); err != nil {
+		return err
+	}
+	if f.databaseURL == "" {
+		lock, err := lockData(f.data)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = lock.Close() }()
+	}
+	s, err := f.open(ctx, c, keys.Config{TokenPrefix: f.tokenPrefix, AllowPrivateUpstreams: f.allowPrivate}, f.migrate, true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.addr)
+	if err != nil {
+		return withHint(fmt.Errorf("listening: %w", err), "name another address with --addr; port 0 takes a free one")
+	}
+	defer func() { _ = listener.Close() }()
+	first, err := s.svc.Bootstrap(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing the store: %w", err)
+	}
+	if first != "" {
+		if _, err := fmt.Fprintln(c.out, "first key:", first.Reveal()); err != nil {
+			return err
+		}
+	}
+	if err := applyConfig(ctx, c, s.svc, f.mcpConfig); err != nil {
+		return err
+	}
+	server, err := newServer(f, s.svc, log)
+	if err != nil {
+		return err
+	}
+	return server.run(ctx, listener, func() error {
+		log.Info("listening", zap.String("version", version), zap.String("address", listener.Addr().String()))
+		_, err := fmt.Fprintf(c.out, "listening on %s://%s\n", f.scheme(), listener.Addr())
+		return err
+	})
+}
+
+// endpoint is the MCP URL of a server given by its base URL or that URL itself.
+func endpoint(base string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", &usageError{"--url must be like https://mcp.example.com", "it is the server's base URL, or the one that ends in /mcp"}
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", &usageError{"--url must have no user, query or fragment", "the key comes from BAILIWICK_KEY or --key-file"}
+	}
+	if path := strings.TrimSuffix(u.Path, "/"); !strings.Contains(path+"/", "/mcp/") {
+		u.Path = path + "/mcp"
+	}
+	return u.String(), nil
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/bearer"
+	"github.com/bailiwick-mcp/bailiwick/keys/rest"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
+)
+
+// server is everything between the listener and the store.
+type server struct {
+	flags    serveFlags
+	svc      *keys.Service
+	gateway  *mcp.Gateway
+	http     *http.Server
+	log      *zap.Logger
+	draining atomic.Bool
+	streams  context.Context // of GET streams, which would never end by themselves
+	cut      context.CancelFunc
+}
+
+const (
+	finishLimit = 10 * time.Second // for what runs at the end
+	headerLimit = 10 * time.Second
+	idleLimit   = 2 * time.Minute
+	headerBytes = 64 << 10
+)
+
+// newServer wires the edges to the Service. It starts nothing.
+func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err error) {
+	s := &server{flags: f, svc: svc, log: log}
+	s.streams, s.cut = context.WithCancel(context.Background())
+	authenticate := recorded(s.fresh(bearer.Authenticator{APIKeys: svc}.Authenticate))
+	s.gateway, err = mcp.New(mcp.Config{
+		Service: svc, Authenticate: authenticate, Version: version,
+		PublicURL: f.publicURL, AllowedOrigins: f.allowedOrigins, Log: log.Named("mcp"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	api := rest.New(rest.Config{
+		Service: svc, Authenticate: authenticate, Ready: s.ready, Log: log.Named("rest"),
+		InstanceStatus: s.gateway.InstanceStatus, InstanceTools: toolsOf(s.gateway),
+	})
+	mux := http.NewServeMux()
+	for _, path := range []string{"/mcp", "/mcp/", "/sse", "/message"} {
+		mux.Handle(path, s.cuttable(s.gateway.Handler()))
+	}
+	mux.Handle("/", api)
+	s.http = &http.Server{
+		Handler: logRequests(log.Named("http"), mux), ErrorLog: zap.NewStdLog(log.Named("http")),
+		ReadHeaderTimeout: headerLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerBytes,
+	}
+	return s, nil
+}
+
+// run serves until ctx ends, then drains: not ready, the drain delay, no new
+// connections, what runs is finished, everything is flushed.
+func (s *server) run(ctx context.Context, l net.Listener, accepting func() error) error {
+	defer s.cut()
+	failed := make(chan error, 3)
+	var group sync.WaitGroup
+	start := func(name string, fn func(context.Context) error) (stop func()) {
+		inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		done := make(chan struct{})
+		group.Go(func() {
+			defer close(done)
+			if err := fn(inner); err != nil && inner.Err() == nil {
+				failed <- fmt.Errorf("%s: %w", name, err)
+			} else if err != nil && !errors.Is(err, context.Canceled) {
+				s.log.Error("could not be ended cleanly", zap.String("part", name), zap.Error(err))
+			}
+		})
+		return func() { cancel(); <-done }
+	}
+	stopService := start("service", s.svc.Run)
+	stopGateway := start("gateway", s.gateway.Run)
+	group.Go(func() {
+		if err := s.listen(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serving: %w", err)
+		}
+	})
+	var err error
+	if err = accepting(); err == nil {
+		select {
+		case <-ctx.Done():
+			s.drain()
+		case err = <-failed:
+		}
+	}
+	s.shutdown()
+	stopGateway()
+	stopService()
+	group.Wait()
+	return err
+}
+
+func (s *server) listen(l net.Listener) error {
+	if s.flags.tlsCert != "" {
+		return s.http.ServeTLS(l, s.flags.tlsCert, s.flags.tlsKey)
+	}
+	return s.http.Serve(l)
+}
+
+func (s *server) drain() {
+	s.draining.Store(true)
+	s.log.Info("draining", zap.Duration("ms", s.flags.drainDelay))
+	time.Sleep(s.flags.drainDelay)
+}
+
+func (s *server) shutdown() {
+	s.draining.Store(true)
+	s.cut()
+	ctx, cancel := context.WithTimeout(context.Background(), finishLimit)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.log.Warn("requests were cut off", zap.Error(err))
+		_ = s.http.Close()
+	}
+}
+
+// cuttable ends GET streams when the server shuts down. Other requests finish.
+func (s *server) cuttable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			next.ServeHTTP(w, r)
+			return
+		}
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(s.streams, cancel)()
+		outer := r
+		r = r.WithContext(ctx)
+		next.ServeHTTP(w, r)
+		outer.Pattern = r.Pattern
+	})
+}
+
+var errDraining = errors.New("the server is shutting down")
+
+// ready tells whether the server should get requests.
+func (s *server) ready(context.Context) error {
+	if s.draining.Load() {
+		return errDraining
+	}
+	return s.stale()
+}
+
+// stale is an error when this process has not confirmed with the store for
+// longer than --max-staleness that it knows all edits.
+func (s *server) stale() error {
+	_, at := s.svc.Confirmed()
+	if age := time.Since(at); age > s.flags.maxStaleness {
+		return fmt.Errorf("%w: not reached for %s", keys.ErrUnavailable, age.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// fresh refuses every credential while what is known of the store is stale: a
+// key may have been revoked since.
+func (s *server) fresh(authenticate func(*http.Request) (keys.Principal, keys.Secret, error)) func(*http.Request) (keys.Principal, keys.Secret, error) {
+	return func(r *http.Request) (keys.Principal, keys.Secret, error) {
+		if err := s.stale(); err != nil {
+			return keys.Principal{}, "", err
+		}
+		return authenticate(r)
+	}
+}
+
+// toolsOf gives the REST API the gateway's view of an instance.
+func toolsOf(g *mcp.Gateway) func(context.Context, keys.Instance) ([]wire.Tool, error) {
+	return func(ctx context.Context, i keys.Instance) ([]wire.Tool, error) {
+		infos, err := g.InstanceTools(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		tools := make([]wire.Tool, len(infos))
+		for n, t := range infos {
+			tools[n] = wire.Tool{Name: t.Name, Exposed: t.ExposedName, Category: t.Category, Effect: t.Effect.String(),
+				Digest: t.Digest, Quarantined: t.Quarantined, Problem: t.Problem, Definition: t.Definition}
+		}
+		return tools, nil
+	}
+}
