@@ -1,0 +1,138 @@
+package keys_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// dump is everything that the store holds, and every error and answer so far.
+func (h *house) dump() string {
+	h.t.Helper()
+	var b strings.Builder
+	rows := 0
+	put := func(v any) {
+		rows++
+		fmt.Fprintf(&b, "%+v\n%#v\n%s\n", v, v, v)
+		text, err := json.Marshal(v)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		b.Write(text)
+	}
+	err := h.store.Memory.Read(h.ctx, func(r keys.Reader) error {
+		tenants, err := r.Tenants(h.ctx)
+		put(tenants)
+		all, _, keysErr := r.Keys(h.ctx, "", keys.KeyQuery{IncludeRevoked: true})
+		for _, k := range all {
+			put(k)
+			secrets, err := r.Secrets(h.ctx, k.TenantID, k.ID)
+			if err != nil {
+				return err
+			}
+			for _, s := range secrets {
+				put(s)
+				put(hex.EncodeToString(s.Hash[:]))
+			}
+		}
+		instances, _ := r.Instances(h.ctx, "")
+		for _, i := range instances {
+			put(i)
+			put(string(i.Sealed))
+		}
+		for _, t := range tenants {
+			entries, err := r.Audit(h.ctx, t.ID, keys.AuditQuery{Limit: 200})
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				put(e)
+				put(string(e.Detail))
+			}
+		}
+		if keysErr != nil {
+			return keysErr
+		}
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if rows < 20 {
+		h.t.Fatalf("only %d rows", rows)
+	}
+	return b.String()
+}
+
+// No plaintext of a token or of an upstream credential is in anything that is
+// kept or said: no 12 characters of a token's body, and no credential.
+func TestCanary(t *testing.T) {
+	h := newHouse(t)
+	tokens := []keys.Secret{h.token}
+	var said strings.Builder
+	say := func(v any, err error) { fmt.Fprintf(&said, "%v %+v %#v %v %+v\n", v, v, v, err, details(err)) }
+	for range 3 {
+		issued := h.mint(h.first, keys.NewKey{Name: "k", PolicyPatch: full()})
+		say(issued, nil)
+		text, err := json.Marshal(issued)
+		say(string(text), err)
+		rotated, err := h.svc.RotateKey(h.ctx, h.first, issued.Key.ID, time.Minute)
+		say(rotated, err)
+		tokens = append(tokens, issued.Secret, rotated.Secret)
+		say(h.svc.Authenticate(h.ctx, issued.Secret))
+		say(h.svc.ToggleKey(h.ctx, h.first, issued.Key.ID))
+		say(h.svc.RevokeKey(h.ctx, h.first, issued.Key.ID, "why"))
+		say(h.svc.Authenticate(h.ctx, issued.Secret))
+		say(h.svc.Authenticate(h.ctx, issued.Secret+"x"))
+	}
+	spec := remote("a1")
+	spec.URL = keys.Some("https://tools.example/mcp?token=canary-query-value")
+	spec.Headers = keys.Some(map[string]string{"Authorization": "Bearer canary-header-value"})
+	i, err := h.svc.CreateInstance(h.ctx, h.first, spec)
+	say(i.ID, err)
+	child := keys.InstanceSpec{
+		Slug: keys.Some("a2"), Transport: keys.Some(keys.TransportStdio), Command: keys.Some("server"),
+		Args: keys.Some([]string{"--key=canary-argument"}), Env: keys.Some(map[string]string{"KEY": "canary-env-value"}),
+	}
+	say(h.svc.CreateInstance(h.ctx, h.first, child))
+	say(h.svc.UpdateInstance(h.ctx, h.first, i.ID, keys.InstanceSpec{
+		Headers: keys.Some(map[string]string{"Bad Name": "canary-bad-value", "X": "canary\nline"}),
+		URL:     keys.Some("ftp://user:canary-password@host/canary-path"),
+	}))
+	h.runOnce(h.svc)
+
+	kept := h.dump()
+	for _, token := range tokens {
+		body := token.Reveal()[len("bwk_live_"):]
+		for at := 0; at+12 <= len(body); at++ {
+			if part := body[at : at+12]; strings.Contains(kept, part) || strings.Contains(said.String(), part) {
+				t.Fatalf("12 characters of a token's body at %d are in plain sight", at)
+			}
+		}
+	}
+	if strings.Contains(said.String(), rootSecret.Value.Reveal()) || strings.Contains(kept, rootSecret.Value.Reveal()) {
+		t.Error("the root secret is in plain sight")
+	}
+	for _, canary := range []string{"canary-header-value", "canary-env-value", "canary-bad-value", "canary-password", "canary-path"} {
+		if strings.Contains(kept, canary) || strings.Contains(said.String(), canary) {
+			t.Errorf("%s is in plain sight", canary)
+		}
+	}
+	err = h.store.Memory.Read(h.ctx, func(r keys.Reader) error {
+		entries, err := r.Audit(h.ctx, h.op.TenantID(), keys.AuditQuery{Limit: 200})
+		for _, e := range entries {
+			if strings.Contains(string(e.Detail), "canary") {
+				t.Errorf("the audit trail has %s", e.Detail)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
