@@ -4,9 +4,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
@@ -84,19 +82,4 @@ func scanJSON(src, dst any) error {
 	default:
 		return fmt.Errorf("a JSON column holds %T", src)
 	}
-}
-
-// storable tells whether Postgres can hold the text at all. What can't be
-// stored is nowhere, so a look-up of it needs no query.
-func storable(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsRune(text, 0)
-}
-
-// clean makes a client's text storable.
-func clean(text string) string {
-	if storable(text) {
-		return text
-	}
-	const mark = string(utf8.RuneError)
-	return strings.ReplaceAll(strings.ToValidUTF8(text, mark), "\x00", mark)
 }

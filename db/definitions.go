@@ -58,6 +58,9 @@ func (r *reader) Definitions(ctx context.Context, tenantID, instanceID string) (
 
 // SaveDefinitions replaces what is stored of one instance; see keys.Store.
 func (d *DB) SaveDefinitions(ctx context.Context, tenantID, instanceID string, defs []keys.Definition) error {
+	if !storable(tenantID) || !storable(instanceID) {
+		return keys.ErrNotFound
+	}
 	seen := map[[2]string]bool{}
 	rows := make([]definitionRow, len(defs))
 	for i, def := range defs {
@@ -68,9 +71,9 @@ func (d *DB) SaveDefinitions(ctx context.Context, tenantID, instanceID string, d
 		}
 		seen[id] = true
 		rows[i] = newDefinitionRow(instanceID, def)
-	}
-	if !storable(tenantID) || !storable(instanceID) {
-		return keys.ErrNotFound
+		if err := checkTexts(&rows[i]); err != nil {
+			return err
+		}
 	}
 	return d.change(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if err := d.lockInstance(ctx, tx, tenantID, instanceID); err != nil {

@@ -136,7 +136,7 @@ func (w *writer) UpdateKey(ctx context.Context, k *keys.Key) error {
 
 // handleFree looks for another live key with the handle; a revoked key needs none.
 func (w *writer) handleFree(ctx context.Context, tenantID, id, handle string, revokedAt *time.Time) error {
-	if revokedAt != nil {
+	if revokedAt != nil || !storable(id) || !storable(handle) {
 		return nil
 	}
 	taken, err := w.tx.NewSelect().Model((*keyRow)(nil)).Where("tenant_id = ?", tenantID).

@@ -21,10 +21,14 @@ func (r *reader) Meta(ctx context.Context, name string) (string, error) {
 }
 
 func (w *writer) PutMeta(ctx context.Context, name, value string) error {
+	row := &metaRow{Name: name, Value: value}
+	if err := checkTexts(row); err != nil {
+		return err
+	}
 	if err := w.take(ctx); err != nil {
 		return err
 	}
-	_, err := w.tx.NewInsert().Model(&metaRow{Name: name, Value: value}).
+	_, err := w.tx.NewInsert().Model(row).
 		On("CONFLICT (name) DO UPDATE").Set("value = EXCLUDED.value").Exec(ctx)
 	if err != nil {
 		return fault(ctx, err)

@@ -85,8 +85,12 @@ func all[R any](ctx context.Context, r *reader, where ...eq) ([]R, error) {
 }
 
 // free is the conflict when a row other than id's meets the conditions. Edits
-// are serialized, so what is free stays so until this one ends.
+// are serialized, so what is free stays so until this one ends. What can't be
+// stored is free; the write will refuse it.
 func free[R any](ctx context.Context, r *reader, id string, conflict keys.ConflictError, where ...eq) error {
+	if !possible(where) || !storable(id) {
+		return nil
+	}
 	q := r.tx.NewSelect().Model((*R)(nil)).Where("id <> ?", id)
 	for _, c := range where {
 		q.Where("? = ?", bun.Ident(c.column), c.value)
@@ -101,6 +105,9 @@ func free[R any](ctx context.Context, r *reader, id string, conflict keys.Confli
 // insert writes a row; the conflict is the answer when its primary key (the
 // given columns) is taken. Any other broken constraint ends the transaction.
 func (w *writer) insert(ctx context.Context, row any, pk string, conflict keys.ConflictError) error {
+	if err := checkTexts(row); err != nil {
+		return err
+	}
 	if err := w.take(ctx); err != nil {
 		return err
 	}
@@ -121,6 +128,9 @@ var idTaken = keys.ConflictError{Field: "id", Problem: "is already taken"}
 func (w *writer) update(ctx context.Context, row any, fixed []string, where ...eq) error {
 	if !possible(where) {
 		return keys.ErrNotFound
+	}
+	if err := checkTexts(row); err != nil {
+		return err
 	}
 	if err := w.take(ctx); err != nil {
 		return err

@@ -206,6 +206,9 @@ func (m *Memory) SaveDefinitions(ctx context.Context, tenantID, instanceID strin
 		}
 		stored := make([]keys.Definition, len(defs))
 		for n, d := range defs {
+			if err := checkTexts(&d); err != nil {
+				return err
+			}
 			d.InstanceID = instanceID
 			stored[n] = cloneDefinition(d)
 		}

@@ -180,6 +180,9 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	if err := r.check(ctx); err != nil {
 		return nil, err
 	}
+	if clean(q.Before) != q.Before { // no entry has such an id
+		return []keys.AuditEntry{}, nil
+	}
 	is := func(want, got string) bool { return want == "" || clean(want) == got }
 	selected := func(e keys.AuditEntry) bool {
 		return e.TenantID == tenantID && is(q.KeyID, e.KeyID) && is(q.Tool, e.Tool) && is(q.Decision, e.Decision) &&

@@ -5,12 +5,14 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // The kinds of audit entry; see keys.AuditEntry.
@@ -124,4 +126,57 @@ func sorted[K comparable, V any](m map[K]V, keep func(V) bool, clone func(V) V, 
 	}
 	slices.SortFunc(values, compare)
 	return values
+}
+
+// checkTexts refuses a value with a text that Postgres can't hold, and names
+// the first such field as the wire does.
+func checkTexts(value any) error {
+	v := reflect.ValueOf(value).Elem()
+	for i := range v.NumField() {
+		field, name := v.Field(i), v.Type().Field(i)
+		if field.Kind() == reflect.Struct && field.CanAddr() {
+			switch inner := field.Addr().Interface().(type) {
+			case *policy.Policy, *policy.Preset:
+				if err := checkTexts(inner); err != nil {
+					return err
+				}
+			}
+		}
+		if slices.ContainsFunc(texts(field.Interface()), func(text string) bool { return clean(text) != text }) {
+			return &keys.InvalidError{Fields: []policy.Problem{{
+				Field: wireName(name), Problem: "holds a character that can't be stored",
+			}}}
+		}
+	}
+	return nil
+}
+
+func texts(field any) []string {
+	switch field := field.(type) {
+	case []string:
+		return field
+	case policy.Limit:
+		return field.Values()
+	case []keys.ToolRule:
+		all := []string{}
+		for _, rule := range field {
+			all = append(all, rule.Match, rule.Category)
+		}
+		return all
+	}
+	if v := reflect.ValueOf(field); v.Kind() == reflect.String {
+		return []string{v.String()}
+	}
+	return nil
+}
+
+func wireName(field reflect.StructField) string {
+	if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
+		return name
+	}
+	if field.Name == "URL" || field.Name == "ID" {
+		return strings.ToLower(field.Name)
+	}
+	name := strings.ReplaceAll(field.Name, "ID", "Id")
+	return strings.ToLower(name[:1]) + name[1:]
 }

@@ -45,6 +45,9 @@ func (w *writer) PutMeta(ctx context.Context, name, value string) error {
 	if err := w.check(ctx); err != nil {
 		return err
 	}
+	if err := checkTexts(&struct{ Name, Value string }{name, value}); err != nil {
+		return err
+	}
 	w.state.meta[name] = value
 	w.meta, w.wrote = true, true
 	return nil
@@ -73,6 +76,9 @@ func (w *writer) tenantByID(ctx context.Context, id string) (keys.Tenant, error)
 }
 
 func (w *writer) putTenant(t *keys.Tenant) error {
+	if err := checkTexts(t); err != nil {
+		return err
+	}
 	for _, other := range w.state.tenants {
 		if other.ID != t.ID && other.Slug == t.Slug {
 			return &keys.ConflictError{Field: "slug", Problem: "is already taken"}
@@ -104,6 +110,9 @@ func (w *writer) UpdateProject(ctx context.Context, p *keys.Project) error {
 }
 
 func (w *writer) putProject(p *keys.Project) error {
+	if err := checkTexts(p); err != nil {
+		return err
+	}
 	for _, other := range w.state.projects {
 		if other.TenantID == p.TenantID && other.ID != p.ID && other.Slug == p.Slug {
 			return &keys.ConflictError{Field: "slug", Problem: "is already taken in this tenant"}
@@ -153,6 +162,9 @@ func (w *writer) UpdateInstance(ctx context.Context, i *keys.Instance) error {
 }
 
 func (w *writer) putInstance(i *keys.Instance) error {
+	if err := checkTexts(i); err != nil {
+		return err
+	}
 	for _, other := range w.state.instances {
 		if other.TenantID == i.TenantID && other.ID != i.ID && other.Slug == i.Slug {
 			return &keys.ConflictError{Field: "slug", Problem: "is already taken in this tenant"}
@@ -212,6 +224,9 @@ func (w *writer) UpdatePreset(ctx context.Context, p *keys.Preset) error {
 }
 
 func (w *writer) putPreset(p *keys.Preset) error {
+	if err := checkTexts(p); err != nil {
+		return err
+	}
 	p.Version = w.Epoch()
 	*p = clonePreset(*p)
 	w.state.presets[presetID{p.TenantID, p.Name}] = clonePreset(*p)
@@ -240,6 +255,9 @@ func (w *writer) InsertKey(ctx context.Context, k *keys.Key, secrets ...keys.Key
 		return err
 	}
 	if err := w.handleFree(k); err != nil {
+		return err
+	}
+	if err := checkTexts(k); err != nil {
 		return err
 	}
 	if err := w.putSecrets(k.TenantID, k.ID, secrets); err != nil {
@@ -272,6 +290,9 @@ func (w *writer) handleFree(k *keys.Key) error {
 }
 
 func (w *writer) putKey(k *keys.Key) error {
+	if err := checkTexts(k); err != nil {
+		return err
+	}
 	k.Version = w.Epoch()
 	*k = cloneKey(*k)
 	w.state.keys[k.ID] = cloneKey(*k)

@@ -1,0 +1,202 @@
+package dbtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	clusterUser = "bailiwick"
+	// socketPath is the longest path that a Unix socket can have, less the
+	// name that Postgres gives to it.
+	socketPath = 107 - len("/.s.PGSQL.5432.lock")
+	// bootTime is how long a cluster may take to answer on a busy machine.
+	bootTime = time.Minute
+)
+
+// folders are where distributions put the server's binaries, newest last.
+var folders = []string{
+	"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin",
+	"/opt/homebrew/opt/postgresql@*/bin", "/usr/local/opt/postgresql@*/bin",
+}
+
+// startCluster runs a private cluster of the machine's own binaries, reached
+// by a Unix socket alone. It ends with this process, and so does its folder.
+func startCluster(ctx context.Context) (string, error) {
+	bin, err := binaries(ctx)
+	if err != nil {
+		return "", err
+	}
+	owner, err := owner()
+	if err != nil {
+		return "", err
+	}
+	dir, err := makeFolder(owner)
+	if err != nil {
+		return "", err
+	}
+	c := &cluster{bin: bin, dir: dir, owner: owner}
+	if err := c.run(ctx); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	query := url.Values{"host": {dir}, "user": {clusterUser}, "sslmode": {"disable"}}
+	return "postgres:///postgres?" + query.Encode(), nil
+}
+
+type cluster struct {
+	bin, dir string
+	owner    *syscall.Credential // nil = who runs the tests
+	alive    io.Closer           // the pipe whose end tells the clean-up that this process is gone
+}
+
+// binaries finds the folder of initdb and postgres.
+func binaries(ctx context.Context) (string, error) {
+	var dirs []string
+	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
+		dirs = append(dirs, strings.TrimSpace(string(out)))
+	}
+	for _, pattern := range folders {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return "", err
+		}
+		slices.Reverse(found)
+		dirs = append(dirs, found...)
+	}
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil {
+			dirs = append([]string{filepath.Dir(path)}, dirs...)
+		}
+	}
+	for _, dir := range dirs {
+		_, noServer := os.Stat(filepath.Join(dir, "postgres"))
+		_, noInit := os.Stat(filepath.Join(dir, "initdb"))
+		if noServer == nil && noInit == nil {
+			return dir, nil
+		}
+	}
+	return "", errors.New("no Postgres server binaries (initdb, postgres) on this machine")
+}
+
+// owner is who runs the server: Postgres refuses to be run by root.
+func owner() (*syscall.Credential, error) {
+	if os.Getuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("root may not run Postgres, and its user is missing: %w", err)
+	}
+	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(err1, err2)
+}
+
+// makeFolder makes a folder with a path short enough for a socket in it.
+func makeFolder(owner *syscall.Credential) (string, error) {
+	base := os.TempDir()
+	if len(base)+len("/bailiwick-pg-0000000000") > socketPath {
+		base = "/tmp"
+	}
+	dir, err := os.MkdirTemp(base, "bailiwick-pg-")
+	if err != nil || owner == nil {
+		return dir, err
+	}
+	return dir, os.Chown(dir, int(owner.Uid), int(owner.Gid))
+}
+
+func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+
+func (c *cluster) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
+	cmd.SysProcAttr = processAttributes(c.owner)
+	return cmd
+}
+
+func (c *cluster) run(ctx context.Context) error {
+	out, err := c.command(ctx, "initdb", "-D", c.data(), "-U", clusterUser, "-A", "trust", "-E", "UTF8",
+		"--locale=C", "-N", "--no-instructions").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	exited, output, err := c.serve()
+	if err != nil {
+		return fmt.Errorf("starting postgres: %w", err)
+	}
+	return c.awaitReady(ctx, exited, output)
+}
+
+// serve starts the server on a thread that lives as long as the process: the
+// parent-death signal is about the thread that started it.
+func (c *cluster) serve() (exited <-chan struct{}, output *bytes.Buffer, err error) {
+	output = &bytes.Buffer{}
+	cmd := c.command(context.Background(), "postgres", "-D", c.data(), "-k", c.dir,
+		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+		"-c", "max_connections=200", "-c", "shared_buffers=32MB")
+	cmd.Stdout, cmd.Stderr = output, output
+	started, done := make(chan error, 1), make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		defer close(done)
+		err := cmd.Start()
+		if err == nil {
+			err = c.cleanUpAfter(cmd.Process.Pid)
+		}
+		started <- err
+		if cmd.Process != nil {
+			_ = cmd.Wait()
+		}
+		runtime.KeepAlive(c) // a pipe that nobody holds is closed by the collector
+	}()
+	return done, output, <-started
+}
+
+// cleanUpAfter leaves a shell behind that waits for this process to end, in
+// whatever way, and then stops the server and removes its folder.
+func (c *cluster) cleanUpAfter(pid int) (err error) {
+	const script = `cat >/dev/null
+kill -QUIT "$1" 2>/dev/null
+n=0; while [ $n -lt 50 ] && kill -0 "$1" 2>/dev/null; do sleep 0.1; n=$((n+1)); done
+rm -rf "$2"`
+	cmd := exec.Command("/bin/sh", "-c", script, "sh", strconv.Itoa(pid), c.dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if c.alive, err = cmd.StdinPipe(); err != nil { // never written
+		return err
+	}
+	return cmd.Start()
+}
+
+// awaitReady polls the last line of postmaster.pid, which is the server's state.
+func (c *cluster) awaitReady(ctx context.Context, exited <-chan struct{}, output *bytes.Buffer) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTime)
+	defer cancel()
+	for {
+		state, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+		if err == nil && strings.HasSuffix(strings.TrimSpace(string(state)), "ready") {
+			return nil
+		}
+		select {
+		case <-exited:
+			return fmt.Errorf("postgres ended at once: %s", output)
+		case <-ctx.Done():
+			return fmt.Errorf("postgres is not ready: %w", ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}

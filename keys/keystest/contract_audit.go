@@ -1,0 +1,240 @@
+package keystest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// call is an audit entry outside of an edit.
+func (b *bench) call(change ...func(e *keys.AuditEntry)) keys.AuditEntry {
+	e := keys.AuditEntry{ID: newID(), TenantID: b.acme, Time: begin, Kind: kindCall}
+	for _, fn := range change {
+		fn(&e)
+	}
+	return e
+}
+
+func (b *bench) append(entries ...keys.AuditEntry) {
+	b.Helper()
+	if err := b.store.AppendAudit(b.ctx, entries); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// audit are the entries that a query finds.
+func (b *bench) audit(tenantID string, q keys.AuditQuery) []keys.AuditEntry {
+	b.Helper()
+	var entries []keys.AuditEntry
+	b.read(func(r keys.Reader) (err error) {
+		entries, err = r.Audit(b.ctx, tenantID, q)
+		return err
+	})
+	return entries
+}
+
+var auditTests = []contractTest{
+	{"round trip", func(b *bench) {
+		full := keys.AuditEntry{
+			ID: newID(), TenantID: b.acme, Time: begin, Kind: kindDecision, Action: "tools/call", Actor: "a", KeyID: "k",
+			KeyVersion: 7, Subject: "s", Tool: "it's ? a \"tool\"", Decision: "deny", Failed: []string{"readonly", "allowlist"}, Ref: "r",
+			ArgsDigest: "d", Outcome: "ok", Latency: 1234567 * time.Nanosecond, Client: "c/1", Epoch: 5, Detail: json.RawMessage(`{"a":[1]}`),
+		}
+		bare := b.call()
+		b.append(full, bare)
+		got := b.audit(b.acme, keys.AuditQuery{Limit: 2})
+		full.Time, full.Latency = begun, 1234*time.Microsecond
+		bare.Time, bare.Failed = begun, []string{}
+		if len(got) == 2 {
+			b.sameJSON(got[1].Detail, full.Detail)
+			got[1].Detail = full.Detail
+		}
+		b.equal("entries", got, []keys.AuditEntry{bare, full})
+	}},
+	{"an edit's entries have its epoch", func(b *bench) {
+		e := b.changeEntry()
+		e.Epoch = 99
+		epoch := b.edit(func(w keys.Writer) error {
+			p := keys.Project{ID: newID(), TenantID: b.acme, Slug: "p"}
+			if err := w.InsertProject(b.ctx, &p); err != nil {
+				return err
+			}
+			return w.Record(b.ctx, e)
+		})
+		for _, got := range b.audit(b.acme, keys.AuditQuery{Limit: 2}) {
+			b.equal("epoch", got.Epoch, epoch)
+		}
+		b.refused("id", func(w keys.Writer) error { return w.Record(b.ctx, e) })
+	}},
+	{"queries", func(b *bench) {
+		denied := b.call(func(e *keys.AuditEntry) {
+			e.Kind, e.Decision, e.Ref, e.Tool, e.KeyID = kindDecision, "deny", "r1", "t%", "k1"
+		})
+		late := b.call(func(e *keys.AuditEntry) { e.Decision, e.Tool, e.KeyID, e.Time = "allow", "T%", "k2", *at(time.Hour) })
+		foreign := b.call(func(e *keys.AuditEntry) { e.TenantID, e.Ref = b.other, "r1" })
+		plain := b.call()
+		b.append(denied, late, foreign, plain)
+		calls := keys.AuditQuery{Kind: kindCall}
+		for name, c := range map[string]struct {
+			query keys.AuditQuery
+			want  []keys.AuditEntry
+		}{
+			"kind":     {calls, []keys.AuditEntry{plain, late}},
+			"key":      {keys.AuditQuery{KeyID: "k1"}, []keys.AuditEntry{denied}},
+			"tool":     {keys.AuditQuery{Tool: "t%"}, []keys.AuditEntry{denied}},
+			"decision": {keys.AuditQuery{Decision: "allow"}, []keys.AuditEntry{late}},
+			"ref":      {keys.AuditQuery{Ref: "r1"}, []keys.AuditEntry{denied}},
+			"since":    {keys.AuditQuery{Since: *at(time.Hour)}, []keys.AuditEntry{late}},
+			"past it":  {keys.AuditQuery{Since: *at(time.Hour + time.Microsecond)}, nil},
+			"before":   {keys.AuditQuery{Kind: kindCall, Before: plain.ID}, []keys.AuditEntry{late}},
+			"limit":    {keys.AuditQuery{Limit: 1}, []keys.AuditEntry{plain}},
+			"together": {keys.AuditQuery{KeyID: "k1", Decision: "allow"}, nil},
+			"nowhere":  {keys.AuditQuery{Before: "nul\x00"}, nil},
+		} {
+			b.equal(name, ids(b.audit(b.acme, c.query)), ids(c.want))
+		}
+		b.equal("of the other tenant", ids(b.audit(b.other, keys.AuditQuery{Ref: "r1"})), ids([]keys.AuditEntry{foreign}))
+	}},
+	{"fifty where no limit is given", func(b *bench) {
+		entries := []keys.AuditEntry{}
+		for range 60 {
+			entries = append(entries, b.call())
+		}
+		b.append(entries...)
+		b.equal("entries", len(b.audit(b.acme, keys.AuditQuery{})), 50)
+		b.equal("entries", len(b.audit(b.acme, keys.AuditQuery{Limit: 55})), 55)
+	}},
+	{"a batch can be tried again", func(b *bench) {
+		one, two := b.call(), b.call()
+		before := b.epoch()
+		b.append(one)
+		changed := one
+		changed.Tool = "changed"
+		b.append(changed, two, two)
+		b.append(one, two)
+		got := b.audit(b.acme, keys.AuditQuery{Kind: kindCall})
+		b.equal("entries", ids(got), ids([]keys.AuditEntry{two, one}))
+		b.equal("the first one stays", got[1].Tool, "")
+		b.equal("epoch", b.epoch(), before)
+	}},
+	{"a batch is all or none", func(b *bench) {
+		for name, bad := range map[string]keys.AuditEntry{
+			"a change":        b.call(func(e *keys.AuditEntry) { e.Kind = kindChange }),
+			"an unknown kind": b.call(func(e *keys.AuditEntry) { e.Kind = "x" }),
+			"no JSON":         b.call(func(e *keys.AuditEntry) { e.Detail = json.RawMessage(`{"a":`) }),
+		} {
+			if err := b.store.AppendAudit(b.ctx, []keys.AuditEntry{b.call(), bad, b.call()}); err == nil {
+				b.Errorf("%s was appended", name)
+			}
+			b.equal(name, len(b.audit(b.acme, keys.AuditQuery{Kind: kindCall})), 0)
+		}
+	}},
+	{"a large batch", func(b *bench) {
+		entries := []keys.AuditEntry{}
+		for n := range 1200 {
+			entries = append(entries, b.call(func(e *keys.AuditEntry) { e.Tool = fmt.Sprint(n) }))
+		}
+		b.append(entries...)
+		b.equal("entries", len(b.audit(b.acme, keys.AuditQuery{Kind: kindCall, Limit: 5000})), 1200)
+	}},
+	{"no client's text keeps a batch back", func(b *bench) {
+		nasty := "a\x00b\xffc"
+		want := strings.ToValidUTF8(strings.ReplaceAll(nasty, "\x00", "\ufffd"), "\ufffd")
+		b.append(b.call(func(e *keys.AuditEntry) {
+			e.Tool, e.Client, e.Actor, e.Failed = nasty, nasty, nasty, []string{"x"}
+			e.Detail = json.RawMessage(`{"k\u0000":"a\u0000b \\u0000 \ud800","n":12345678901234567890}`)
+		}))
+		got := b.audit(b.acme, keys.AuditQuery{Tool: nasty})
+		if len(got) != 1 {
+			b.Fatalf("found %d entries", len(got))
+		}
+		b.equal("texts", []string{got[0].Tool, got[0].Client, got[0].Actor}, []string{want, want, want})
+		b.sameJSON(got[0].Detail, json.RawMessage(`{"k\ufffd":"a\ufffdb \\u0000 \ufffd","n":12345678901234567890}`))
+	}},
+}
+
+func ids(entries []keys.AuditEntry) []string {
+	list := []string{}
+	for _, e := range entries {
+		list = append(list, e.ID)
+	}
+	return list
+}
+
+// sameJSON compares values: a store may write them with other spaces and order.
+func (b *bench) sameJSON(got, want json.RawMessage) {
+	b.Helper()
+	decode := func(raw json.RawMessage) (v any) {
+		dec := json.NewDecoder(strings.NewReader(string(raw)))
+		dec.UseNumber()
+		if err := dec.Decode(&v); err != nil {
+			b.Errorf("%q: %v", raw, err)
+		}
+		return v
+	}
+	b.equal("JSON", decode(got), decode(want))
+}
+
+var changeTests = []contractTest{
+	{"one for each thing, however often it is touched", func(b *bench) {
+		p := b.project(b.acme, "p")
+		before := b.epoch()
+		k := someKey(b.acme, "k")
+		epoch := b.edit(func(w keys.Writer) error {
+			for _, step := range []error{
+				w.UpdateProject(b.ctx, &p), w.UpdateProject(b.ctx, &p),
+				w.InsertKey(b.ctx, &k), w.UpdateKey(b.ctx, &k), w.PutSecrets(b.ctx, b.acme, k.ID),
+			} {
+				if step != nil {
+					return step
+				}
+			}
+			return nil
+		})
+		got, err := b.store.Changes(b.ctx, before, 10)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.equal("changes", got, []keys.Change{
+			{Epoch: epoch, TenantID: b.acme, Kind: keys.ChangeKey, ID: k.ID},
+			{Epoch: epoch, TenantID: b.acme, Kind: keys.ChangeProject, ID: p.ID},
+		})
+	}},
+	{"pages of whole epochs", func(b *bench) {
+		sizes := []int{1, 3, 2, 1}
+		start := b.epoch()
+		for _, size := range sizes {
+			b.edit(func(w keys.Writer) error {
+				for range size {
+					if err := w.InsertProject(b.ctx, &keys.Project{ID: newID(), TenantID: b.acme, Slug: newID()}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		for _, page := range []struct {
+			after int64
+			limit int
+			want  []int64
+		}{
+			{0, 100, []int64{1, 2, 2, 2, 3, 3, 4}}, {0, 7, []int64{1, 2, 2, 2, 3, 3, 4}}, {0, 6, []int64{1, 2, 2, 2, 3, 3}},
+			{0, 5, []int64{1, 2, 2, 2}}, {0, 4, []int64{1, 2, 2, 2}}, {0, 3, []int64{1}}, {0, 1, []int64{1}}, {0, 0, []int64{1}},
+			{1, 1, []int64{2, 2, 2}}, {1, 2, []int64{2, 2, 2}}, {1, 3, []int64{2, 2, 2}}, {1, 4, []int64{2, 2, 2}}, {2, -1, []int64{3, 3}},
+			{3, 1, []int64{4}}, {4, 10, []int64{}}, {99, 10, []int64{}},
+		} {
+			changes, err := b.store.Changes(b.ctx, start+page.after, page.limit)
+			if err != nil {
+				b.Fatal(err)
+			}
+			got := []int64{}
+			for _, c := range changes {
+				got = append(got, c.Epoch-start)
+			}
+			b.equal(fmt.Sprintf("%d after %d", page.limit, page.after), got, page.want)
+		}
+	}},
+}
