@@ -42,6 +42,9 @@ func newRemote(cfg *Config) (*remote, error) {
 		h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password)))
 	}
 	u.User, u.Fragment = nil, ""
+	if h.Get("User-Agent") == "" {
+		h.Set("User-Agent", "bailiwick")
+	}
 	return &remote{transport: newTransport(cfg.AllowPrivate), url: u, header: h}, nil
 }
 

@@ -15,9 +15,10 @@ var errJSON = errors.New("not valid JSON")
 type span struct{ key, value, end int }
 
 // members calls visit for each member of the object that b is, in order, with
-// the decoded key and the value's own bytes.
+// the decoded key and the value's own bytes (without spare capacity, so that
+// appending to one cannot touch the next).
 func members(b []byte, visit func(key string, value []byte) error) error {
-	return spans(b, func(key string, at span) error { return visit(key, b[at.value:at.end]) })
+	return spans(b, func(key string, at span) error { return visit(key, b[at.value:at.end:at.end]) })
 }
 
 // spans is members with positions. Everything in b is checked against RFC 8259
@@ -84,7 +85,7 @@ func elements(b []byte, visit func(value []byte) error) error {
 		if !ok {
 			return errJSON
 		}
-		if err := visit(b[i:end]); err != nil {
+		if err := visit(b[i:end:end]); err != nil {
 			return err
 		}
 		i = skipSpace(b, end)

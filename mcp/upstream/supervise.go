@@ -32,19 +32,17 @@ func (u *Upstream) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		begun := time.Now()
 		s, err := u.connect(ctx)
+		renew := false
 		if err == nil {
 			begun = time.Now()
 			err = u.attend(ctx, s)
-			u.live.Store(nil)
-			u.lose(ctx, err)
+			renew = errors.Is(err, errSessionEnded) && time.Since(begun) > firstWait
+		}
+		u.lose(ctx, err, renew)
+		if s != nil {
 			s.close()
-		} else if ctx.Err() == nil {
-			u.lose(ctx, err)
 		}
-		if errors.Is(err, errSessionEnded) && time.Since(begun) > firstWait {
-			continue
-		}
-		if ctx.Err() == nil {
+		if !renew {
 			wait.sleep(ctx, time.Since(begun), nil)
 		}
 	}
@@ -54,28 +52,35 @@ func (u *Upstream) Run(ctx context.Context) error {
 // stop ends what is left when Run ends.
 func (u *Upstream) stop() {
 	u.live.Store(nil)
+	close(u.over)
 	u.calls.close()
 	if u.remote != nil {
 		u.remote.close()
 	}
 }
 
-// lose tells of a connection that ended or an attempt that failed.
-func (u *Upstream) lose(ctx context.Context, err error) {
-	switch {
-	case ctx.Err() != nil:
-	case errors.Is(err, errSessionEnded):
-		u.tell(Status{State: StateConnecting})
-	default:
-		st := u.Status()
-		st.State, st.Problem = StateDown, u.problem(err)
+// lose tells of a connection that ended or an attempt that failed. While a
+// session is being renewed, calls find the old one, which has them wait.
+func (u *Upstream) lose(ctx context.Context, err error, renew bool) {
+	st := u.Status()
+	if renew {
+		st.State = StateConnecting
 		u.tell(st)
+		return
+	}
+	u.live.Store(nil)
+	if ctx.Err() != nil {
+		return
+	}
+	st.State, st.Problem = StateDown, u.problem(err)
+	if u.tell(st) {
 		u.log.Info("upstream is down", zap.String("problem", st.Problem))
 	}
 }
 
-// tell sets the status. Only Run's goroutine calls it.
-func (u *Upstream) tell(st Status) {
+// tell sets the status and reports whether it is another. Only Run's goroutine
+// calls it.
+func (u *Upstream) tell(st Status) bool {
 	u.mu.Lock()
 	same := reflect.DeepEqual(u.status, st)
 	if !same {
@@ -87,6 +92,7 @@ func (u *Upstream) tell(st Status) {
 	if !same && u.cfg.OnStatus != nil {
 		u.cfg.OnStatus(st)
 	}
+	return !same
 }
 
 // connect makes one attempt: a link, the handshake, the list.
@@ -109,9 +115,10 @@ func (u *Upstream) connect(ctx context.Context) (*session, error) {
 		// Some old servers end at a first message that is not initialize.
 		u.era = eraLegacy
 	}
+	var l *listing
 	if err == nil {
 		s.follow(ctx)
-		err = u.list(attempt, s)
+		l, err = s.list(attempt)
 	}
 	if err != nil {
 		s.close()
@@ -122,7 +129,7 @@ func (u *Upstream) connect(ctx context.Context) (*session, error) {
 		u.era = eraModern
 	}
 	u.live.Store(s)
-	u.tell(u.ready(s, ""))
+	u.publish(s, l)
 	u.log.Info("upstream is ready", zap.String("protocol", s.version), zap.String("server", s.server))
 	return s, nil
 }
@@ -148,17 +155,13 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// list reads the list and hands it on.
-func (u *Upstream) list(ctx context.Context, s *session) error {
-	l, err := s.list(ctx)
-	if err != nil {
-		return err
-	}
+// publish hands on a list that was read.
+func (u *Upstream) publish(s *session, l *listing) {
 	s.skipped = l.skipped
 	if u.cfg.OnTools != nil {
 		u.cfg.OnTools(l.tools)
 	}
-	return nil
+	u.tell(u.ready(s, ""))
 }
 
 func (u *Upstream) ready(s *session, problem string) Status {
@@ -187,12 +190,14 @@ func (u *Upstream) attend(ctx context.Context, s *session) error {
 		}
 		again := listPause
 		attempt, cancel := context.WithTimeout(ctx, u.cfg.ConnectTimeout)
-		err := u.list(attempt, s)
+		l, err := s.list(attempt)
 		cancel()
 		switch {
 		case err == nil:
 			wait = backoff{}
-			u.tell(u.ready(s, ""))
+			u.publish(s, l)
+		case errors.Is(err, ErrDown):
+			return err
 		case ctx.Err() == nil && !isClosed(s.link.lost()):
 			// The old list stays; reading it is tried again.
 			u.tell(u.ready(s, u.problem(err)))

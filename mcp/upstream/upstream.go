@@ -126,6 +126,7 @@ type Upstream struct {
 	mu      sync.Mutex
 	status  Status
 	renewed chan struct{} // closed and replaced when the status changes
+	over    chan struct{} // closed when Run ends
 }
 
 // New checks the config and starts nothing.
@@ -136,7 +137,7 @@ func New(cfg Config) (*Upstream, error) {
 	if cfg.ConnectTimeout <= 0 {
 		cfg.ConnectTimeout = 30 * time.Second
 	}
-	u := &Upstream{cfg: cfg, log: cfg.Log, renewed: make(chan struct{}), status: Status{State: StateConnecting}}
+	u := &Upstream{cfg: cfg, log: cfg.Log, renewed: make(chan struct{}), over: make(chan struct{}), status: Status{State: StateConnecting}}
 	if u.log == nil {
 		u.log = zap.NewNop()
 	}
@@ -204,6 +205,8 @@ func (u *Upstream) successor(ctx context.Context, old *session) (*session, error
 		}
 		select {
 		case <-renewed:
+		case <-u.over:
+			return nil, ErrDown
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
