@@ -123,7 +123,7 @@ func (l *layer) reach() *idSet {
 // covers tells whether every tool that c passes is shown to pass a.
 func (a *allowlist) covers(c *allowlist) bool {
 	switch {
-	case a.mode == listAll, c.mode == listNothing, c.mode == listAllow && len(c.items) == 0:
+	case a.mode == listAll, c.mode == listNothing, c.mode == listAllow && c.count == 0:
 		return true
 	case a.mode == listAllow && c.mode == listAllow:
 		return every(c, func(q Pattern) bool { return some(a, func(p Pattern) bool { return p.subsumes(q) }) })
@@ -142,7 +142,7 @@ func every(a *allowlist, holds func(Pattern) bool) bool {
 }
 
 func some(a *allowlist, holds func(Pattern) bool) bool {
-	for i := range a.items {
+	for i := range a.size() {
 		if holds(a.pattern(i)) {
 			return true
 		}

@@ -36,7 +36,7 @@ func viewOf(t *Tool) toolView {
 		Tool: t, id: t.ID, exposed: t.Name, category: t.Category,
 		slug: t.ID[:slash], upstream: t.ID[slash+1:], ok: true,
 	}
-	id, category := endsOf(v.id), endsOf(v.category)
+	id, category := ends(slugMark(v.slug))|endsOf(v.id)>>32<<32, endsOf(v.category)
 	v.ends = [4][2]ends{
 		targetName: {endsOf(v.upstream), endsOf(v.exposed)},
 		targetID:   {id, id}, targetCategory: {category, category},
@@ -113,10 +113,10 @@ func (l *layer) expiryFailure(now time.Time) failures {
 }
 
 func (l *layer) toolFailures(v *toolView) failures {
-	f := failIf(!l.permitted(v), RulePermission) |
+	f := failIf(!l.allowlist.permits(v), RuleAllowlist) | // first, since it waits longest for memory
+		failIf(!l.permitted(v), RulePermission) |
 		failIf(!l.inPreset(v), RulePreset) |
-		failIf(l.flags.has(flagReadOnly) && v.Effect != EffectRead, RuleReadOnly) |
-		failIf(!l.allowlist.permits(v), RuleAllowlist)
+		failIf(l.flags.has(flagReadOnly) && v.Effect != EffectRead, RuleReadOnly)
 	if v.builtin {
 		return f
 	}

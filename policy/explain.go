@@ -151,7 +151,7 @@ func observedIDs(noun, id string, set *idSet) string {
 	case set.contains(id):
 		return fmt.Sprintf("%s %s is listed", noun, quote(id))
 	}
-	return fmt.Sprintf("%s %s is not among the %d listed", noun, quote(id), len(set.items))
+	return fmt.Sprintf("%s %s is not among the %d listed", noun, quote(id), set.count)
 }
 
 func (a *allowlist) observed(v *toolView) string {
@@ -160,9 +160,9 @@ func (a *allowlist) observed(v *toolView) string {
 	case listAll:
 		return "mode all"
 	case listAllow:
-		return "mode allow: " + pick(matched, "a pattern matches", fmt.Sprintf("none of %d patterns matches", len(a.items)))
+		return "mode allow: " + pick(matched, "a pattern matches", fmt.Sprintf("none of %d patterns matches", a.count))
 	case listDeny:
-		return "mode deny: " + pick(matched, "a pattern matches", fmt.Sprintf("none of %d patterns matches", len(a.items)))
+		return "mode deny: " + pick(matched, "a pattern matches", fmt.Sprintf("none of %d patterns matches", a.count))
 	}
 	return "the mode or list is not valid: nothing passes"
 }

@@ -5,84 +5,78 @@ import (
 	"strings"
 )
 
-// names is a list of texts that lie one after another in one string. With
-// thousands of keys the time to decide is the time to fetch a key's memory:
-// gather lays all lists of a key side by side.
+// names is a list of texts. With thousands of keys, the time to decide is the
+// time to fetch a key's memory; so the lists of one key share one string, which
+// has the entries of all lists first (itemSize bytes each) and then their texts.
 type names struct {
-	text  string
-	items []packed
+	mem         string
+	from, count uint32 // where in mem the entries begin, and how many there are
 }
 
-// packed is where a text lies, and its ends, by which most texts are told apart
-// without a look at the whole. kind and fixed are for patterns alone.
-type packed struct {
+// item is an entry: where its text lies in mem, and the text's ends, by which
+// most texts are told apart without a look at the whole. kind and fixed are for
+// patterns alone.
+type item struct {
 	ends
 	start  uint32
 	length uint16
 	kind   uint8 // target | shape<<2
-	fixed  uint8 // how many bytes of head, and <<4 of tail, have to agree
+	fixed  uint8 // index into fixedEnds
 }
 
-// maxName is the longest text that fits; a longer one is no id, category or
-// pattern, and matches nothing.
-const maxName = 1<<16 - 1
+const (
+	itemSize = 16
+	// maxName is the longest text that fits; a longer one is no id, category or
+	// pattern, and matches nothing.
+	maxName = 1<<16 - 1
+)
 
-// ends are the first and the last four bytes of a text; a shorter text has
-// zeros, which no pattern has, in the places that it lacks.
-type ends struct{ head, tail uint32 }
+// ends are the first four bytes of a text (the low half) and the last four; a
+// shorter text has zeros, which no pattern has, in the places that it lacks.
+type ends uint64
 
 func endsOf(s string) ends {
 	if n := len(s); n >= 4 {
-		return ends{
-			uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24,
-			uint32(s[n-4]) | uint32(s[n-3])<<8 | uint32(s[n-2])<<16 | uint32(s[n-1])<<24,
-		}
+		return ends(word(s)) | ends(word(s[n-4:]))<<32
 	}
-	var e ends
+	var head, tail uint32
 	for i := range len(s) {
-		e.head |= uint32(s[i]) << (8 * i)
-		e.tail = e.tail>>8 | uint32(s[i])<<24
+		head |= uint32(s[i]) << (8 * i)
+		tail = tail>>8 | uint32(s[i])<<24
 	}
-	return e
+	return ends(head) | ends(tail)<<32
 }
 
-// firstBytes and lastBytes mask the ends to what a pattern fixes.
-var (
-	firstBytes = [16]uint32{0, 0xff, 0xffff, 0xffffff, 0xffffffff}
-	lastBytes  = [16]uint32{0, 0xff000000, 0xffff0000, 0xffffff00, 0xffffffff}
-)
+func (e ends) head() uint32 { return uint32(e) }
 
-// namesOf has the list sorted and without duplicates.
-func namesOf(list []string) names {
-	var n names
-	if len(list) == 0 {
-		return n
-	}
-	list = slices.Clone(list)
-	slices.Sort(list)
-	for _, text := range slices.Compact(list) {
-		n.add(text, packed{ends: endsOf(text)})
-	}
-	return n
+// endsAt are the ends of the item that begins s.
+func endsAt(s string) ends { return ends(word(s)) | ends(word(s[4:]))<<32 }
+
+// word reads four bytes, the lowest first.
+func word(s string) uint32 {
+	_ = s[3]
+	return uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
 }
 
-func (n *names) add(text string, p packed) {
-	if len(text) > maxName {
-		return
+func (n *names) item(i int) item {
+	s := n.mem[int(n.from)+i*itemSize:][:itemSize]
+	last := word(s[12:])
+	return item{
+		ends: endsAt(s), start: word(s[8:]),
+		length: uint16(last), kind: uint8(last >> 16), fixed: uint8(last >> 24),
 	}
-	p.start, p.length = uint32(len(n.text)), uint16(len(text))
-	n.text += text
-	n.items = append(n.items, p)
 }
+
+func (n *names) size() int { return int(n.count) }
 
 func (n *names) at(i int) string {
-	p := &n.items[i]
-	return n.text[p.start : p.start+uint32(p.length)]
+	s := n.mem[int(n.from)+i*itemSize:][:itemSize]
+	return n.mem[word(s[8:]):][:uint16(word(s[12:]))]
 }
 
 func (n *names) strings() []string {
 	var out []string
-	for i := range n.items {
+	for i := range n.size() {
 		out = append(out, n.at(i))
 	}
 	return out
@@ -90,19 +84,21 @@ func (n *names) strings() []string {
 
 // has looks a text up in a sorted list; e are its ends.
 func (n *names) has(text string, e ends) bool {
-	if len(n.items) > 32 {
+	if n.count > 32 {
 		return n.search(text)
 	}
-	for i := range n.items {
-		if n.items[i].ends == e && n.at(i) == text {
+	mem := n.mem[n.from:][:n.count*itemSize]
+	for i := 0; len(mem) >= itemSize; i++ {
+		if endsAt(mem[:itemSize]) == e && n.at(i) == text {
 			return true
 		}
+		mem = mem[itemSize:]
 	}
 	return false
 }
 
 func (n *names) search(text string) bool {
-	low, high := 0, len(n.items)
+	low, high := 0, n.size()
 	for low < high {
 		if mid := (low + high) / 2; n.at(mid) < text {
 			low = mid + 1
@@ -110,31 +106,73 @@ func (n *names) search(text string) bool {
 			high = mid
 		}
 	}
-	return low < len(n.items) && n.at(low) == text
+	return low < n.size() && n.at(low) == text
 }
 
-// gather moves the lists into one piece of memory for the items and one for the
-// texts.
+// entry is an item with its text, before both are laid out.
+type entry struct {
+	item
+	text string
+}
+
+// namesOf has the list sorted and without duplicates.
+func namesOf(list []string) names {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	var entries []entry
+	for _, text := range slices.Compact(list) {
+		entries = append(entries, entry{item{ends: endsOf(text)}, text})
+	}
+	return layOut(entries)[0]
+}
+
+func (n *names) entries() []entry {
+	var out []entry
+	for i := range n.size() {
+		out = append(out, entry{n.item(i), n.at(i)})
+	}
+	return out
+}
+
+// gather moves the lists into one string.
 func gather(lists ...*names) {
+	var all [][]entry
+	for _, n := range lists {
+		all = append(all, n.entries())
+	}
+	for i, n := range layOut(all...) {
+		*lists[i] = n
+	}
+}
+
+func layOut(lists ...[]entry) []names {
 	count, size := 0, 0
-	for _, n := range lists {
-		count, size = count+len(n.items), size+len(n.text)
-	}
-	items := make([]packed, 0, count)
-	var text strings.Builder
-	text.Grow(size)
-	for _, n := range lists {
-		from, start := len(items), uint32(text.Len())
-		text.WriteString(n.text)
-		for _, p := range n.items {
-			p.start += start
-			items = append(items, p)
+	for i := range lists {
+		lists[i] = slices.DeleteFunc(lists[i], func(e entry) bool { return len(e.text) > maxName })
+		count += len(lists[i])
+		for _, e := range lists[i] {
+			size += len(e.text)
 		}
-		n.items = items[from:len(items):len(items)]
 	}
-	for _, n := range lists {
-		n.text = text.String()
+	var items, texts strings.Builder
+	items.Grow(count*itemSize + size)
+	out := make([]names, len(lists))
+	for i, list := range lists {
+		out[i] = names{from: uint32(items.Len()), count: uint32(len(list))}
+		for _, e := range list {
+			start := uint32(count*itemSize + texts.Len())
+			last := uint32(len(e.text)) | uint32(e.kind)<<16 | uint32(e.fixed)<<24
+			for _, w := range [...]uint32{uint32(e.ends), uint32(e.ends >> 32), start, last} {
+				items.Write([]byte{byte(w), byte(w >> 8), byte(w >> 16), byte(w >> 24)})
+			}
+			texts.WriteString(e.text)
+		}
 	}
+	items.WriteString(texts.String())
+	for i := range out {
+		out[i].mem = items.String()
+	}
+	return out
 }
 
 func distinct(list []string) []string {
