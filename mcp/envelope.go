@@ -29,6 +29,7 @@ type message struct {
 	meta      json.RawMessage // params._meta, an object; nil = absent
 	version   string          // protocol version that _meta declares
 	progress  json.RawMessage // progress token; nil = none wanted
+	raw       []byte          // the whole body, where a relay needs it
 }
 
 // isRequest tells a request from a notification.

@@ -1,0 +1,182 @@
+package mcp_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// fakeUpstream is a small MCP server (2025-11-25, streamable HTTP) whose
+// definitions and results are raw bytes.
+type fakeUpstream struct {
+	server *httptest.Server
+
+	mu      sync.Mutex
+	tools   []string // definitions
+	results map[string]func(call fakeCall) string
+	calls   []fakeCall
+	listens map[chan struct{}]struct{}
+	over    chan struct{}
+}
+
+// fakeCall is one tools/call as it came.
+type fakeCall struct {
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments"`
+	Meta      json.RawMessage `json:"_meta"`
+	header    http.Header
+	done      <-chan struct{} // the client went away or canceled
+	progress  func(params string)
+}
+
+func newUpstream(t *testing.T, tools ...string) *fakeUpstream {
+	t.Helper()
+	u := &fakeUpstream{tools: tools, results: map[string]func(fakeCall) string{},
+		listens: map[chan struct{}]struct{}{}, over: make(chan struct{})}
+	u.server = httptest.NewServer(http.HandlerFunc(u.serve))
+	t.Cleanup(func() {
+		close(u.over)
+		u.server.CloseClientConnections()
+		u.server.Close()
+	})
+	return u
+}
+
+// tool is a definition with annotations: r read, w write, d destructive, - none.
+func tool(name, effect string) string {
+	annotations := map[string]string{
+		"r": `,"annotations":{"readOnlyHint":true}`, "w": `,"annotations":{"destructiveHint":false}`,
+		"d": `,"annotations":{"destructiveHint":true}`, "-": "",
+	}[effect]
+	return `{"name":` + quoted(name) + `,"description":"d","inputSchema":{"type":"object"}` + annotations + `}`
+}
+
+func (u *fakeUpstream) count() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.tools)
+}
+
+func (u *fakeUpstream) on(name string, result func(fakeCall) string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.results[name] = result
+}
+
+func (u *fakeUpstream) seen() []fakeCall {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return append([]fakeCall(nil), u.calls...)
+}
+
+// setTools changes the list and tells the listeners.
+func (u *fakeUpstream) setTools(tools ...string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.tools = tools
+	for c := range u.listens {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodGet:
+		u.listen(w, r)
+		return
+	case http.MethodDelete:
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	var m struct {
+		ID     json.RawMessage `json:"id"`
+		Method string          `json:"method"`
+		Params json.RawMessage `json:"params"`
+	}
+	_ = json.Unmarshal(body, &m)
+	if m.ID == nil {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	switch m.Method {
+	case "initialize":
+		w.Header().Set("Mcp-Session-Id", "s1")
+		u.answer(w, m.ID, `{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"fake","version":"1"}}`)
+	case "tools/list":
+		u.mu.Lock()
+		list := strings.Join(u.tools, ",")
+		u.mu.Unlock()
+		u.answer(w, m.ID, `{"tools":[`+list+`]}`)
+	case "tools/call":
+		u.call(w, r, m.ID, m.Params)
+	default:
+		_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"Method not found"}}`, m.ID)
+	}
+}
+
+func (u *fakeUpstream) answer(w io.Writer, id json.RawMessage, result string) {
+	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, id, result)
+}
+
+func (u *fakeUpstream) call(w http.ResponseWriter, r *http.Request, id, params json.RawMessage) {
+	c := fakeCall{header: r.Header, done: r.Context().Done()}
+	_ = json.Unmarshal(params, &c)
+	var meta struct {
+		ProgressToken json.RawMessage `json:"progressToken"`
+	}
+	_ = json.Unmarshal(c.Meta, &meta)
+	streamed := false
+	c.progress = func(params string) {
+		if !streamed {
+			w.Header().Set("Content-Type", "text/event-stream")
+			streamed = true
+		}
+		_, _ = fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":%s,%s}}\n\n", meta.ProgressToken, params)
+		w.(http.Flusher).Flush()
+	}
+	u.mu.Lock()
+	u.calls = append(u.calls, c)
+	result := u.results[c.Name]
+	u.mu.Unlock()
+	if result == nil {
+		result = func(fakeCall) string { return `{"content":[{"type":"text","text":"ok"}]}` }
+	}
+	text := result(c)
+	if streamed {
+		_, _ = io.WriteString(w, "data: ")
+	}
+	u.answer(w, id, text)
+	if streamed {
+		_, _ = io.WriteString(w, "\n\n")
+	}
+}
+
+func (u *fakeUpstream) listen(w http.ResponseWriter, r *http.Request) {
+	changed := make(chan struct{}, 1)
+	u.mu.Lock()
+	u.listens[changed] = struct{}{}
+	u.mu.Unlock()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	w.(http.Flusher).Flush()
+	for {
+		select {
+		case <-changed:
+			_, _ = io.WriteString(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n")
+			w.(http.Flusher).Flush()
+		case <-r.Context().Done():
+			return
+		case <-u.over:
+			return
+		}
+	}
+}
