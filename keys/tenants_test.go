@@ -1,0 +1,182 @@
+package keys_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+func TestTenants(t *testing.T) {
+	h := newHouse(t)
+	tenant, err := h.svc.CreateTenant(h.ctx, h.first, keys.NewTenant{Name: "Acme, Inc."})
+	if err != nil || tenant.Slug != "acme-inc" || !tenant.MCPEnabled {
+		t.Fatalf("%+v, %v", tenant, err)
+	}
+	op, err := h.svc.Operator(h.ctx, "acme-inc")
+	if err != nil || op.TenantID() != tenant.ID || !op.IsOperator() {
+		t.Fatalf("%+v, %v", op, err)
+	}
+	if projects, err := h.svc.Projects(h.ctx, op); err != nil || len(projects) != 1 || projects[0].Slug != "default" {
+		t.Errorf("%+v, %v", projects, err)
+	}
+	if events, err := h.svc.AuditEvents(h.ctx, op, keys.AuditQuery{}); err != nil || len(events) != 2 {
+		t.Errorf("the new tenant's trail: %+v, %v", events, err)
+	}
+	if _, err := h.svc.CreateTenant(h.ctx, h.op, keys.NewTenant{Name: "x", Slug: "acme-inc"}); !isConflict(err) {
+		t.Errorf("taken slug: %v", err)
+	}
+	if err := errOf(h.svc.CreateTenant(h.ctx, h.op, keys.NewTenant{Name: "", Slug: "A b"})); !slices.Equal(fieldsOf(err), []string{"name", "slug"}) {
+		t.Errorf("%v", err)
+	}
+	if _, err := h.svc.Operator(h.ctx, "nowhere"); !errors.Is(err, keys.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+// Another tenant's things are like things that do not exist.
+func TestForeignIsLikeUnknown(t *testing.T) {
+	h := newHouse(t)
+	other := h.otherTenant("elsewhere")
+	k := h.mint(other, keys.NewKey{Name: "k"}).Key
+	i, err := h.svc.CreateInstance(h.ctx, other, remote("a1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, ctx, p := h.svc, h.ctx, h.first
+	for _, id := range []string{"nothing", "", k.ID, i.ID, i.ProjectID} {
+		for name, err := range map[string]error{
+			"Key": errOf(s.Key(ctx, p, id)), "FindKey": errOf(s.FindKey(ctx, p, id)),
+			"UpdateKey": errOf(s.UpdateKey(ctx, p, id, keys.KeyPatch{})), "ToggleKey": errOf(s.ToggleKey(ctx, p, id)),
+			"RotateKey": errOf(s.RotateKey(ctx, p, id, 0)), "RevokeKey": errOf(s.RevokeKey(ctx, p, id, "")),
+			"Project": errOf(s.Project(ctx, p, id)), "DeleteProject": s.DeleteProject(ctx, p, id),
+			"UpdateProject": errOf(s.UpdateProject(ctx, p, id, keys.ProjectPatch{})),
+			"Instance":      errOf(s.Instance(ctx, p, id)), "DeleteInstance": s.DeleteInstance(ctx, p, id),
+			"UpdateInstance": errOf(s.UpdateInstance(ctx, p, id, keys.InstanceSpec{})),
+		} {
+			if err != keys.ErrNotFound && (err == nil || err.Error() != keys.ErrNotFound.Error()) {
+				t.Errorf("%s of %q: %v", name, id, err)
+			}
+		}
+		for name, n := range map[string]keys.NewKey{
+			"projectId": {ProjectID: id + "?"}, "parentKeyId": {ParentKeyID: id + "?"},
+			"mcpProjectIds":  {PolicyPatch: keys.PolicyPatch{MCPProjectIDs: keys.Some(policy.Only(id))}},
+			"mcpInstanceIds": {PolicyPatch: keys.PolicyPatch{MCPInstanceIDs: keys.Some(policy.Only(id))}},
+		} {
+			n.Name = "x"
+			if id != "" && n.ProjectID != "" {
+				n.ProjectID = id
+			}
+			if id != "" && n.ParentKeyID != "" {
+				n.ParentKeyID = id
+			}
+			if err := errOf(s.CreateKey(ctx, p, n)); !slices.Equal(fieldsOf(err), []string{name}) || !isInvalid(err) {
+				t.Errorf("%s %q: %v", name, id, err)
+			}
+		}
+	}
+}
+
+func TestWideningATenantAndPresets(t *testing.T) {
+	h := newHouse(t)
+	limited := h.as(keys.NewKey{Permissions: keys.Some([]string{"manage:tenant", "manage:presets"})})
+	wide := h.as(keys.NewKey{Permissions: keys.Some([]string{"manage:tenant", "manage:presets"}), PolicyPatch: full()})
+	set := func(p keys.Principal, on bool) error {
+		return errOf(h.svc.UpdateTenant(h.ctx, p, keys.TenantPatch{MCPEnabled: keys.Some(on)}))
+	}
+	if err := set(limited, false); err != nil {
+		t.Errorf("switching off: %v", err)
+	}
+	if err := set(limited, true); !slices.Equal(fieldsOf(err), []string{"mcpEnabled"}) {
+		t.Errorf("switching on by a limited key: %v", err)
+	}
+	if err := set(wide, true); err != nil {
+		t.Errorf("switching on: %v", err)
+	}
+	preset := func(effect policy.Effect, categories ...string) keys.NewPreset {
+		return keys.NewPreset{Name: "mine", Permissions: categories, MaxEffect: effect}
+	}
+	if _, err := h.svc.CreatePreset(h.ctx, limited, preset(policy.EffectWrite, "mcp:a", "mcp:b")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		to     keys.NewPreset
+		fields []string
+	}{
+		{"narrower", preset(policy.EffectRead, "mcp:a"), nil},
+		{"effect", preset(policy.EffectWrite, "mcp:a"), []string{"maxEffect"}},
+		{"category", preset(policy.EffectRead, "mcp:a", "mcp:c"), []string{"permissions"}},
+		{"everything", preset(policy.EffectDestructive, "mcp:*"), []string{"permissions", "maxEffect"}},
+	} {
+		if err := errOf(h.svc.UpdatePreset(h.ctx, limited, c.to, 0)); !slices.Equal(fieldsOf(err), c.fields) {
+			t.Errorf("%s: %v %v", c.name, err, fieldsOf(err))
+		}
+		if c.fields != nil && errOf(h.svc.UpdatePreset(h.ctx, wide, c.to, 0)) != nil {
+			t.Errorf("%s by an unrestricted key is refused", c.name)
+		}
+		if err := errOf(h.svc.UpdatePreset(h.ctx, limited, preset(policy.EffectRead, "mcp:a"), 0)); err != nil {
+			t.Errorf("narrowing again: %v", err)
+		}
+	}
+	h.mint(h.op, keys.NewKey{Name: "user", PolicyPatch: keys.PolicyPatch{MCPPreset: keys.Some("mine")}})
+	if err := h.svc.DeletePreset(h.ctx, wide, "mine"); !isConflict(err) {
+		t.Errorf("deleting one in use: %v", err)
+	}
+	for name, bad := range map[string]keys.NewPreset{
+		"reserved": {Name: "read_only", MaxEffect: policy.EffectRead}, "name": {Name: "A b", MaxEffect: policy.EffectRead},
+		"effect": {Name: "x"}, "category": {Name: "x", Permissions: []string{"search"}, MaxEffect: policy.EffectRead},
+	} {
+		if err := errOf(h.svc.CreatePreset(h.ctx, wide, bad)); !isInvalid(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A key that is confined to a project sees nothing outside of it, and holds
+// only permissions that mean something within.
+func TestConfinedKey(t *testing.T) {
+	h := newHouse(t)
+	mine, other := h.project("mine"), h.project("other")
+	inMine := h.instance("in-mine", func(s *keys.InstanceSpec) { s.ProjectID = keys.Some(mine.ID) })
+	inOther := h.instance("in-other", func(s *keys.InstanceSpec) { s.ProjectID = keys.Some(other.ID) })
+	for _, permission := range []string{"*", "view:api-keys", "manage:tenant", "view:audit", "manage:tenants"} {
+		n := keys.NewKey{Name: "x", ProjectID: mine.ID, Permissions: keys.Some([]string{permission})}
+		if err := errOf(h.svc.CreateKey(h.ctx, h.op, n)); !slices.Equal(fieldsOf(err), []string{"permissions"}) {
+			t.Errorf("%s beside a projectId: %v", permission, err)
+		}
+	}
+	k := h.mint(h.op, keys.NewKey{Name: "k", ProjectID: mine.ID, Permissions: keys.Some([]string{"manage:projects", "manage:instances"}), PolicyPatch: full()})
+	p := h.login(k.Secret)
+	if err := errOf(h.svc.UpdateKey(h.ctx, h.op, k.Key.ID, keys.KeyPatch{Permissions: keys.Some([]string{"*"})})); !slices.Equal(fieldsOf(err), []string{"permissions"}) {
+		t.Errorf("* by update: %v", err)
+	}
+	if list, err := h.svc.Projects(h.ctx, p); err != nil || len(list) != 1 || list[0].ID != mine.ID {
+		t.Errorf("projects %+v, %v", list, err)
+	}
+	if list, err := h.svc.Instances(h.ctx, p); err != nil || len(list) != 1 || list[0].ID != inMine.ID {
+		t.Errorf("instances %+v, %v", list, err)
+	}
+	for name, err := range map[string]error{
+		"project": errOf(h.svc.Project(h.ctx, p, other.ID)), "by slug": errOf(h.svc.Project(h.ctx, p, "other")),
+		"instance": errOf(h.svc.Instance(h.ctx, p, inOther.ID)), "its slug": errOf(h.svc.Instance(h.ctx, p, "in-other")),
+		"delete": h.svc.DeleteInstance(h.ctx, p, inOther.ID),
+	} {
+		if !errors.Is(err, keys.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := errOf(h.svc.CreateProject(h.ctx, p, keys.NewProject{Name: "new"})); !isDenied(err) {
+		t.Errorf("a project of its own: %v", err)
+	}
+	elsewhere := remote("x")
+	elsewhere.ProjectID = keys.Some(other.ID)
+	if err := errOf(h.svc.CreateInstance(h.ctx, p, elsewhere)); !slices.Equal(fieldsOf(err), []string{"projectId"}) || !isInvalid(err) {
+		t.Errorf("an instance elsewhere: %v", err)
+	}
+	if i, err := h.svc.CreateInstance(h.ctx, p, remote("y")); err != nil || i.ProjectID != mine.ID {
+		t.Errorf("an instance within: %+v, %v", i, err)
+	}
+}
