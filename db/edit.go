@@ -17,12 +17,13 @@ import (
 const Channel = "bailiwick"
 
 // Serialization failures are tried again: the waits double from the first to
-// the longest, half of each at random, about five seconds in all.
+// the longest, give or take half of each at random.
 const (
 	retryFirst   = 5 * time.Millisecond
 	retryLongest = 500 * time.Millisecond
-	retryTimes   = 16
 	retryJitter  = 50 // percent
+	retryTimes   = 16
+	retryFor     = 10 * time.Second
 )
 
 type epochRow struct {
@@ -113,7 +114,7 @@ func (d *DB) change(ctx context.Context, fn func(ctx context.Context, tx bun.Tx)
 
 func (d *DB) retry(ctx context.Context, fn func(context.Context) error) error {
 	waits := retry.WithCappedDuration(retryLongest, retry.NewExponential(retryFirst))
-	waits = retry.WithMaxRetries(retryTimes, retry.WithJitterPercent(retryJitter, waits))
+	waits = retry.WithMaxRetries(retryTimes, retry.WithMaxDuration(retryFor, retry.WithJitterPercent(retryJitter, waits)))
 	err := retry.Do(ctx, waits, func(ctx context.Context) error {
 		err := fn(ctx)
 		if retryable(err) {

@@ -1,0 +1,164 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
+
+	"github.com/bailiwick-mcp/bailiwick/db"
+	"github.com/bailiwick-mcp/bailiwick/db/dbtest"
+)
+
+// empty runs fn on databases without a schema.
+func empty(t *testing.T, fn func(t *testing.T, cfg db.Config)) {
+	t.Run("sqlite", func(t *testing.T) { fn(t, dbtest.SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { fn(t, dbtest.EmptyPostgres(t)) })
+}
+
+func schemaOf(t *testing.T, cfg db.Config) db.Schema {
+	t.Helper()
+	s, err := db.SchemaOf(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// execute runs a statement past the store.
+func execute(t *testing.T, cfg db.Config, statement string) {
+	t.Helper()
+	driver, source := "sqlite", cfg.Path
+	if cfg.URL != "" {
+		driver, source = "pgx", cfg.URL
+	}
+	pool, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := pool.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMigrate(t *testing.T) {
+	empty(t, func(t *testing.T, cfg db.Config) {
+		latest := schemaOf(t, cfg).Latest
+		if got := schemaOf(t, cfg); got.Current != 0 || latest < 1 {
+			t.Errorf("before: %+v", got)
+		}
+		for _, want := range []int64{0, latest, latest} {
+			if before, err := db.Migrate(t.Context(), cfg); err != nil || before.Current != want {
+				t.Errorf("got %+v, %v, want %d", before, err, want)
+			}
+		}
+		if got := schemaOf(t, cfg); got.Current != latest {
+			t.Errorf("after: %+v", got)
+		}
+		dbtest.Open(t, cfg)
+	})
+}
+
+func TestMigrateTenAtOnce(t *testing.T) {
+	empty(t, func(t *testing.T, cfg db.Config) {
+		cfg.Migrate = true
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				d, err := db.Open(context.Background(), cfg)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if epoch, err := d.Epoch(context.Background()); err != nil || epoch != 0 {
+					t.Errorf("got epoch %d, %v", epoch, err)
+				}
+				if err := d.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+func TestOpenWithoutMigrations(t *testing.T) {
+	cfg := dbtest.EmptyPostgres(t)
+	if err := openFails(t, cfg); !errors.Is(err, db.ErrNotMigrated) {
+		t.Errorf("got %v, want ErrNotMigrated", err)
+	}
+	if got := schemaOf(t, cfg); got.Current != 0 {
+		t.Errorf("a refused start left %+v", got)
+	}
+	migrated := dbtest.Postgres(t)
+	execute(t, migrated, "DELETE FROM goose_db_version WHERE version_id > 0")
+	if err := openFails(t, migrated); !errors.Is(err, db.ErrNotMigrated) {
+		t.Errorf("got %v, want ErrNotMigrated", err)
+	}
+}
+
+func TestNewerSchema(t *testing.T) {
+	empty(t, func(t *testing.T, cfg db.Config) {
+		if _, err := db.Migrate(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		execute(t, cfg, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, "+yes(cfg)+")")
+		for _, migrate := range []bool{false, true} {
+			cfg.Migrate = migrate
+			if err := openFails(t, cfg); !errors.Is(err, db.ErrNewerSchema) {
+				t.Errorf("migrate %t: got %v, want ErrNewerSchema", migrate, err)
+			}
+		}
+		if _, err := db.Migrate(t.Context(), cfg); !errors.Is(err, db.ErrNewerSchema) {
+			t.Errorf("got %v, want ErrNewerSchema", err)
+		}
+	})
+}
+
+// yes is true, as goose's own table holds it.
+func yes(cfg db.Config) string {
+	if cfg.URL == "" {
+		return "1"
+	}
+	return "true"
+}
+
+// forbidden is what not every one of Postgres, YugabyteDB, CockroachDB and
+// SQLite has, or has alike.
+var forbidden = regexp.MustCompile(`(?i)\b(trigger|serial|bigserial|smallserial|autoincrement|identity|sequence|nextval|` +
+	`pg_advisory\w*|advisory|function|procedure|extension|language|plpgsql|enum|domain|inherits|partition|materialized|` +
+	`unlogged|listen|uuid|gen_random_uuid|now|current_timestamp|collate|array|json|varchar|datetime|blob|strict|rowid)\b|\[\]|\$\$`)
+
+func TestMigrationsArePortable(t *testing.T) {
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no migrations: %v", err)
+	}
+	comment := regexp.MustCompile(`--[^\n]*|'[^']*'`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		statements := comment.ReplaceAllString(string(text), "")
+		if !regexp.MustCompile(`CREATE|ALTER|INSERT|UPDATE|DROP`).MatchString(statements) {
+			t.Errorf("%s has no statements", file)
+		}
+		for _, word := range forbidden.FindAllString(statements, -1) {
+			t.Errorf("%s uses %s", file, word)
+		}
+	}
+	for _, bad := range []string{"CREATE TRIGGER x", "id bigserial", "SELECT pg_advisory_lock(1)", "tags text[]", "DEFAULT now()"} {
+		if !forbidden.MatchString(bad) {
+			t.Errorf("%q would pass", bad)
+		}
+	}
+}
