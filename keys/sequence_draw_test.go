@@ -1,0 +1,51 @@
+package keys_test
+
+import (
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+func (w *world) flip(what string) bool { return rapid.Bool().Draw(w.r, what) }
+
+// maybe leaves a field out in half of the draws.
+func maybe[T any](w *world, what string, values ...T) keys.Opt[T] {
+	if w.flip(what + " given") {
+		return keys.Some(rapid.SampledFrom(values).Draw(w.r, what))
+	}
+	return keys.Opt[T]{}
+}
+
+func (w *world) drawKey() keys.NewKey {
+	in := w.clock.Now().Add(time.Hour)
+	n := keys.NewKey{
+		Name:        "k",
+		Scope:       maybe(w, "scope", policy.ScopeFull, policy.ScopeMCPOnly, policy.ScopeAPI),
+		Permissions: maybe(w, "permissions", []string{"manage:api-keys"}, []string{"*"}, []string{"manage:instances", "manage:api-keys"}, []string{}),
+		Enabled:     maybe(w, "enabled", true, true, false),
+		PolicyPatch: keys.PolicyPatch{
+			MCPActive:        maybe(w, "active", true, true, false),
+			MCPReadOnly:      maybe(w, "readOnly", false, true),
+			MCPPreset:        maybe(w, "preset", policy.PresetFullAccess, policy.PresetStandard, policy.PresetReadOnly, policy.PresetCustom, "x", "y"),
+			MCPPermissions:   maybe(w, "mcpPermissions", policy.Unlimited(), policy.Only("mcp:*"), policy.Only("mcp:tools"), policy.Only()),
+			MCPAllowlistMode: maybe(w, "mode", policy.ModeAll, policy.ModeAllow, policy.ModeDeny),
+			MCPToolAllowlist: maybe(w, "list", []string{"*"}, []string{"read"}, []string{"p1-i0/*"}, []string{"drop", "p2-*"}, []string{}),
+			MCPProjectIDs:    maybe(w, "projects", policy.Unlimited(), policy.Only(w.projectID("p1")), policy.Only()),
+		},
+	}
+	if w.flip("expires") {
+		n.ExpiresAt = &in
+	}
+	return n
+}
+
+func (w *world) drawPreset() keys.NewPreset {
+	return keys.NewPreset{
+		Name:        rapid.SampledFrom([]string{"x", "y", "z"}).Draw(w.r, "preset"),
+		Permissions: rapid.SampledFrom([][]string{{"mcp:*"}, {"mcp:tools"}, {}}).Draw(w.r, "categories"),
+		MaxEffect:   rapid.SampledFrom([]policy.Effect{policy.EffectRead, policy.EffectWrite, policy.EffectDestructive}).Draw(w.r, "effect"),
+	}
+}
