@@ -1,0 +1,229 @@
+package rest_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/rest"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func TestRoutes(t *testing.T) {
+	const golden = "testdata/routes.golden"
+	var b strings.Builder
+	for _, r := range rest.Routes() {
+		fmt.Fprintf(&b, "%-6s %-30s %-18s %d\n", r.Method, r.Path, r.Operation, r.Status)
+	}
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("the routes differ from %s (run go test -update if they should):\n%s", golden, b.String())
+	}
+}
+
+const unknownID = "01900000-0000-7000-8000-000000000000"
+
+// each asks every route, with an id, and a body where it may have one.
+func (h *house) each(token, id string, check func(route rest.Route, r response), headers ...string) {
+	h.t.Helper()
+	routes := rest.Routes()
+	if len(routes) < 20 {
+		h.t.Fatalf("only %d routes", len(routes))
+	}
+	for _, route := range routes {
+		body := map[string]string{"createKey": `{"name":"made"}`, "createProject": `{"name":"made"}`,
+			"createInstance": `{"slug":"made","transport":"http","url":"https://example.com/"}`,
+			"createPreset":   `{"name":"made","permissions":[],"maxEffect":"read"}`,
+			"updateKey":      `{}`, "updateProject": `{}`, "updateInstance": `{}`, "updateTenant": `{}`,
+			"updatePreset": `{"permissions":[],"maxEffect":"read"}`}[route.Operation]
+		check(route, h.do(token, route.Method, route.Concrete(id), body, headers...))
+	}
+}
+
+// Every reason why a credential does not count has the same answer.
+func TestUnauthenticated(t *testing.T) {
+	h := newHouse(t)
+	soon := h.now.Add(time.Minute)
+	revoked, revokedToken := h.mint(keys.NewKey{})
+	_, err := h.svc.RevokeKey(h.ctx, h.op, revoked.ID, "")
+	h.must(err)
+	_, disabledToken := h.mint(keys.NewKey{Enabled: keys.Some(false)})
+	_, expiredToken := h.mint(keys.NewKey{ExpiresAt: &soon})
+	h.now = soon
+	want := h.do("", "GET", "/api/api-keys", "")
+	h.refused(401, "unauthenticated", want)
+	if want.header.Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("WWW-Authenticate is %q", want.header.Get("WWW-Authenticate"))
+	}
+	flipped := h.first[:len(h.first)-1] + map[bool]string{true: "b", false: "a"}[strings.HasSuffix(h.first, "a")]
+	for name, token := range map[string]string{"none": "", "garbage": "x", "one character changed": flipped, "revoked": revokedToken,
+		"disabled": disabledToken, "expired": expiredToken, "another prefix": strings.Replace(h.first, "bwk", "bwx", 1)} {
+		h.each(token, unknownID, func(route rest.Route, r response) {
+			if r.status != 401 || r.body != want.body || fmt.Sprint(r.header) != fmt.Sprint(want.header) {
+				t.Errorf("%s: %s %s answers %d %s %v", name, route.Method, route.Path, r.status, r.body, r.header)
+			}
+		})
+	}
+	if basic := h.do("", "GET", "/api/tenant", "", "Authorization", "Basic "+h.first); basic.status != 401 {
+		t.Errorf("basic: %d", basic.status)
+	}
+	h.refused(400, "several_credentials", h.do(h.first, "GET", "/api/tenant", "", "X-API-Key", disabledToken))
+	h.want(200, h.do("", "GET", "/api/tenant", "", "X-API-Key", h.first))
+}
+
+func TestEveryRouteNeedsAPermission(t *testing.T) {
+	h := newHouse(t)
+	_, token := h.mint(keys.NewKey{})
+	before := h.epoch()
+	h.each(token, unknownID, func(route rest.Route, r response) {
+		if r.status != 403 || !strings.Contains(r.body, `"permission_denied"`) {
+			t.Errorf("%s %s answers %d %s", route.Method, route.Path, r.status, r.body)
+		}
+	})
+	if h.epoch() != before {
+		t.Error("something was changed")
+	}
+}
+
+func TestScopeAndPause(t *testing.T) {
+	h := newHouse(t)
+	all := keys.Some([]string{"*"})
+	_, mcpOnly := h.mint(keys.NewKey{Scope: keys.Some(policy.ScopeMCPOnly), Permissions: all})
+	h.each(mcpOnly, unknownID, func(route rest.Route, r response) {
+		if r.status != 403 || !strings.Contains(r.body, `"scope_denied"`) {
+			t.Errorf("%s %s answers an mcp_only key %d %s", route.Method, route.Path, r.status, r.body)
+		}
+	})
+	_, paused := h.mint(keys.NewKey{Permissions: all, PolicyPatch: keys.PolicyPatch{MCPActive: keys.Some(false)}})
+	h.want(200, h.do(paused, "GET", "/api/api-keys", ""))
+	_, api := h.mint(keys.NewKey{Scope: keys.Some(policy.ScopeAPI), Permissions: all})
+	h.want(200, h.do(api, "GET", "/api/api-keys", ""))
+}
+
+// An unknown id, a malformed one and another tenant's answer with the same bytes.
+func TestAbsence(t *testing.T) {
+	h := newHouse(t)
+	other, err := h.svc.CreateTenant(h.ctx, h.op, keys.NewTenant{Name: "other"})
+	h.must(err)
+	foreign, err := h.svc.Operator(h.ctx, other.ID)
+	h.must(err)
+	issued, err := h.svc.CreateKey(h.ctx, foreign, keys.NewKey{Name: "theirs"})
+	h.must(err)
+	project, err := h.svc.CreateProject(h.ctx, foreign, keys.NewProject{Slug: "theirs", Name: "theirs"})
+	h.must(err)
+	want := map[string]response{}
+	h.each(h.first, unknownID, func(route rest.Route, r response) { want[route.Method+route.Path] = r })
+	for _, id := range []string{issued.Key.ID, issued.Key.Handle, project.ID, project.Slug, "x", "%00", "%2e%2e", "%2F", "a%20b",
+		strings.ToUpper(issued.Key.ID), "{" + issued.Key.ID + "}", strings.Repeat("a", 3000), "%F0%9F%98%80", "'--", unknownID + "%0A"} {
+		h.each(h.first, id, func(route rest.Route, r response) {
+			if !strings.Contains(route.Path, "{") {
+				return
+			}
+			w := want[route.Method+route.Path]
+			if r.status != 404 || r.body != w.body || fmt.Sprint(r.header) != fmt.Sprint(w.header) {
+				t.Errorf("%s %s with %.40q answers %d %s, want %s", route.Method, route.Path, id, r.status, r.body, w.body)
+			}
+		})
+	}
+}
+
+func TestOrganization(t *testing.T) {
+	h := newHouse(t)
+	tenant := h.want(200, h.ask("GET", "/api/tenant", ""))
+	other, err := h.svc.CreateTenant(h.ctx, h.op, keys.NewTenant{Name: "other"})
+	h.must(err)
+	for _, same := range []string{"default", tenant["id"].(string)} {
+		h.want(200, h.ask("GET", "/api/tenant", "", "X-Org-Slug", same))
+	}
+	for _, wrong := range []string{other.Slug, other.ID, "nobody", "Default", "default,other"} {
+		h.refused(404, "not_found", h.ask("GET", "/api/tenant", "", "X-Org-Slug", wrong))
+	}
+	h.refused(404, "not_found", h.ask("GET", "/api/tenant", "", "X-Org-Slug", "default", "x-org-slug", "other"))
+}
+
+func TestPathsAndMethods(t *testing.T) {
+	h := newHouse(t)
+	for _, path := range []string{"/", "/api", "/api/", "/api/nothing", "/api/api-keys/", "/api//api-keys", "/api/./api-keys",
+		"/x/../api/api-keys", "/api/api-keys/a/b/c", "/API/api-keys", "/.env"} {
+		if r := h.ask("GET", path, ""); r.status != 404 {
+			t.Errorf("%s answers %d %s", path, r.status, r.body)
+		} else {
+			h.refused(404, "not_found", r)
+		}
+	}
+	r := h.ask("DELETE", "/api/api-keys", "")
+	h.refused(405, "method_not_allowed", r)
+	if r.header.Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("Allow is %q", r.header.Get("Allow"))
+	}
+	if r := h.ask("HEAD", "/api/api-keys", ""); r.status != 200 {
+		t.Errorf("HEAD answers %d", r.status)
+	}
+	h.refused(405, "method_not_allowed", h.ask("OPTIONS", "/api/tenant", ""))
+	h.refused(405, "method_not_allowed", h.ask("POST", "/livez", ""))
+}
+
+func TestNothingIsCached(t *testing.T) {
+	h := newHouse(t)
+	h.each(h.first, unknownID, func(route rest.Route, r response) {
+		if r.header.Get("Cache-Control") != "no-store" || r.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s %s: %v", route.Method, route.Path, r.header)
+		}
+	})
+}
+
+func TestHealth(t *testing.T) {
+	h := newHouse(t)
+	h.want(200, h.do("", "GET", "/livez", ""))
+	h.want(200, h.do("", "GET", "/readyz", ""))
+	h.cfg.Ready = func(context.Context) error { return errors.New("canary-detail") }
+	h.api = rest.New(h.cfg)
+	h.want(200, h.do("", "GET", "/livez", ""))
+	r := h.do("", "GET", "/readyz", "")
+	h.refused(503, "not_ready", r)
+	if strings.Contains(r.body, "canary") {
+		t.Errorf("the reason is told: %s", r.body)
+	}
+}
+
+func TestFaultsOfTheServer(t *testing.T) {
+	h := newHouse(t)
+	h.store.SetDown(true)
+	r := h.ask("GET", "/api/projects", "")
+	h.refused(503, "unavailable", r)
+	if r.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	h.cfg.Authenticate = func(*http.Request) (keys.Principal, keys.Secret, error) { panic("canary-panic") }
+	h.api = rest.New(h.cfg)
+	r = h.ask("GET", "/api/projects", "")
+	h.refused(500, "internal", r)
+	h.cfg.Authenticate = func(*http.Request) (keys.Principal, keys.Secret, error) {
+		return keys.Principal{}, "", errors.New("canary-error")
+	}
+	h.api = rest.New(h.cfg)
+	again := h.ask("GET", "/api/projects", "")
+	if r.body != again.body || strings.Contains(r.body, "canary") {
+		t.Errorf("panic: %s error: %s", r.body, again.body)
+	}
+	if h.logs.FilterMessage("panic while serving").Len() != 1 || h.logs.FilterMessage("request failed").Len() == 0 {
+		t.Errorf("logged: %v", h.logs.All())
+	}
+}

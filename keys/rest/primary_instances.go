@@ -1,0 +1,54 @@
+package rest
+
+import (
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+func newInstance(c *call) (keys.InstanceSpec, error) {
+	var body wire.WriteInstance
+	if err := c.json(&body); err != nil {
+		return keys.InstanceSpec{}, err
+	}
+	return body.Spec(source, 0)
+}
+
+func instanceSpec(c *call) (editInstance, error) {
+	var body wire.WriteInstance
+	version, err := c.bodyAndVersion(&body)
+	if err != nil {
+		return editInstance{}, err
+	}
+	spec, err := body.Spec(source, version)
+	return editInstance{c.idOrSlug(), spec}, err
+}
+
+func toolsOf(c *call) (instanceTools, error) {
+	at, err := c.page()
+	return instanceTools{c.idOrSlug(), at}, err
+}
+
+func (o operations) wireInstance(i keys.Instance) wire.Instance {
+	out := wire.InstanceOf(i)
+	if o.status != nil {
+		out = out.WithStatus(o.status(i.ID))
+	}
+	return out
+}
+
+func (o operations) oneInstance(c *call, i keys.Instance) any {
+	c.etag(i.Version)
+	return o.wireInstance(i)
+}
+
+func (o operations) instanceList(_ *call, l many[keys.Instance]) any {
+	out := wire.InstanceList{Instances: make([]wire.Instance, len(l.items)), Total: l.total}
+	for n, i := range l.items {
+		out.Instances[n] = o.wireInstance(i)
+	}
+	return out
+}
+
+func toolList(_ *call, l many[wire.Tool]) any {
+	return wire.ToolList{Tools: append([]wire.Tool{}, l.items...), Total: l.total}
+}
