@@ -28,6 +28,7 @@ type instanceRow struct {
 	Enabled          bool
 	WriteEnabled     bool
 	TrustAnnotations bool
+	AllowPrivate     bool
 	Tools            toolRules
 	Source           string
 	CreatedAt        time.Time
@@ -64,7 +65,8 @@ func newInstanceRow(i *keys.Instance, epoch int64) *instanceRow {
 	row := &instanceRow{
 		ID: i.ID, TenantID: i.TenantID, ProjectID: i.ProjectID, Slug: i.Slug,
 		Transport: string(i.Transport), Command: i.Command, Args: i.Args, URL: i.URL, Sealed: i.Sealed,
-		Enabled: i.Enabled, WriteEnabled: i.WriteEnabled, TrustAnnotations: i.TrustAnnotations, Source: i.Source,
+		Enabled: i.Enabled, WriteEnabled: i.WriteEnabled, TrustAnnotations: i.TrustAnnotations,
+		AllowPrivate: i.AllowPrivate, Source: i.Source,
 		CreatedAt: stamp(i.CreatedAt), UpdatedAt: stamp(i.UpdatedAt), Version: epoch,
 	}
 	for _, t := range i.Tools {
@@ -81,7 +83,8 @@ func (r *instanceRow) instance() keys.Instance {
 	i := keys.Instance{
 		ID: r.ID, TenantID: r.TenantID, ProjectID: r.ProjectID, Slug: r.Slug,
 		Transport: keys.Transport(r.Transport), Command: r.Command, Args: notNil(r.Args), URL: r.URL,
-		Enabled: r.Enabled, WriteEnabled: r.WriteEnabled, TrustAnnotations: r.TrustAnnotations, Source: r.Source,
+		Enabled: r.Enabled, WriteEnabled: r.WriteEnabled, TrustAnnotations: r.TrustAnnotations,
+		AllowPrivate: r.AllowPrivate, Source: r.Source,
 		Tools:     make([]keys.ToolRule, len(r.Tools)),
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), Version: r.Version,
 	}

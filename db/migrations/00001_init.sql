@@ -64,6 +64,7 @@ CREATE TABLE instances (
     enabled           boolean NOT NULL,
     write_enabled     boolean NOT NULL,
     trust_annotations boolean NOT NULL,
+    allow_private     boolean NOT NULL,
     tools             jsonb NOT NULL,
     source            text NOT NULL,
     created_at        timestamptz NOT NULL,

@@ -18,7 +18,7 @@ func fullInstance(tenantID, projectID string) keys.Instance {
 	return keys.Instance{
 		ID: newID(), TenantID: tenantID, ProjectID: projectID, Slug: "full", Transport: keys.TransportStdio,
 		Command: "npx", Args: []string{"-y", "", "it's \"quoted\" ? \\ ü"}, URL: "https://example.com/?a=b",
-		Sealed: []byte{0, 1, 0xff}, Enabled: true, WriteEnabled: true, TrustAnnotations: true, Source: "api",
+		Sealed: []byte{0, 1, 0xff}, Enabled: true, WriteEnabled: true, TrustAnnotations: true, AllowPrivate: true, Source: "api",
 		Tools: []keys.ToolRule{{Match: "b*", Category: "x"}, {Match: "a", Effect: policy.EffectWrite}, {Match: "c"},
 			{Match: "d", Category: "y", Effect: policy.EffectDestructive}},
 		CreatedAt: begin, UpdatedAt: begin,
