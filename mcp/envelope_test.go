@@ -1,0 +1,106 @@
+package mcp_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp"
+)
+
+func TestReadMessage(t *testing.T) {
+	deep := strings.Repeat("[", mcp.MaxDepth) + strings.Repeat("]", mcp.MaxDepth)
+	many := make([]string, 300)
+	for i := range many {
+		many[i] = fmt.Sprintf(`"k%d":0`, i)
+	}
+	for _, c := range []struct{ name, body, problem string }{
+		{"request", `{"jsonrpc":"2.0","id":1,"method":"ping"}`, ""},
+		{"string id", `{"jsonrpc":"2.0","id":"a","method":"ping"}`, ""},
+		{"big id", `{"jsonrpc":"2.0","id":98765432109876543210,"method":"ping"}`, ""},
+		{"notification", `{"jsonrpc":"2.0","method":"notifications/initialized"}`, ""},
+		{"response", `{"jsonrpc":"2.0","id":1,"result":{}}`, ""},
+		{"error response", `{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}`, ""},
+		{"unknown members are let be", `{"jsonrpc":"2.0","id":1,"method":"ping","x":1,"params":{"y":2,"_meta":{"z":3}}}`, ""},
+		{"case variants in arguments are the tool's matter", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":{"a":1,"A":2}}}`, ""},
+
+		{"empty", ``, "not valid JSON"},
+		{"two values", `{"jsonrpc":"2.0","id":1,"method":"ping"}{}`, "not valid JSON"},
+		{"invalid UTF-8", "{\"jsonrpc\":\"2.0\",\"id\":\"\xff\",\"method\":\"ping\"}", "not valid UTF-8"},
+		{"batch", `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`, "batches are not supported"},
+		{"scalar", `7`, "batches are not supported"},
+		{"no version", `{"id":1,"method":"ping"}`, `jsonrpc must be "2.0"`},
+		{"other version", `{"jsonrpc":"1.0","id":1,"method":"ping"}`, `jsonrpc must be "2.0"`},
+		{"null id", `{"jsonrpc":"2.0","id":null,"method":"ping"}`, "id must be"},
+		{"object id", `{"jsonrpc":"2.0","id":{},"method":"ping"}`, "id must be"},
+		{"long id", `{"jsonrpc":"2.0","id":"` + strings.Repeat("x", 300) + `","method":"ping"}`, "id must be"},
+		{"no method", `{"jsonrpc":"2.0","id":1}`, "method must be"},
+		{"method is a number", `{"jsonrpc":"2.0","id":1,"method":5}`, "method must be"},
+		{"request and response", `{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}`, "not both"},
+		{"params is a list", `{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}`, "params must be an object"},
+		{"_meta is a list", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":[]}}`, "_meta must be an object"},
+		{"progress token is an object", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"progressToken":{}}}}`, "progressToken must be"},
+		{"too deep", `{"jsonrpc":"2.0","id":1,"method":"ping","x":` + deep + `}`, "nests deeper"},
+		{"too many members", `{"jsonrpc":"2.0","id":1,"method":"ping",` + strings.Join(many, ",") + `}`, "more than 256 keys"},
+
+		{"method twice", `{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}`, "there twice"},
+		{"method twice, escaped", `{"jsonrpc":"2.0","id":1,"method":"ping","\u006dethod":"tools/call"}`, "there twice"},
+		{"METHOD", `{"jsonrpc":"2.0","id":1,"METHOD":"ping"}`, "but for case"},
+		{"paramſ", `{"jsonrpc":"2.0","id":1,"method":"ping","param` + "ſ" + `":{}}`, "but for case"},
+		{"name and NAME", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","NAME":"b"}}`, "but for case"},
+		{"name twice", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}`, "there twice"},
+		{"unknown twice", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"q":"a","Q":"b"}}`, "there twice"},
+		{"version twice in _meta", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"a","IO.modelcontextprotocol/protocolVersion":"b"}}}`, "but for case"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := mcp.ReadMessage([]byte(c.body))
+			switch {
+			case c.problem == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)):
+				t.Errorf("error %v, want one that says %q", err, c.problem)
+			}
+		})
+	}
+}
+
+func TestReadMessageKeepsBytes(t *testing.T) {
+	const arguments = `{ "n" : 12345678901234567890.10, "s":"A\/" , "l":[1 , 2] }`
+	got, err := mcp.ReadMessage([]byte(` { "params" : {"arguments": ` + arguments + ` ,"name":"x\u0079"} ,"id": "q" , "method":"tools/call","jsonrpc":"2.0"} `))
+	must(t, err)
+	if string(got.Arguments) != arguments || got.Name != "xy" || string(got.ID) != `"q"` || got.Method != "tools/call" {
+		t.Errorf("read as %+v", got)
+	}
+}
+
+// FuzzReadMessage holds what is accepted against encoding/json: whoever reads
+// the message later with it must see the same method, name and id.
+func FuzzReadMessage(f *testing.F) {
+	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a__b","arguments":{"x":[1,{"y":"}"}]},"_meta":{"progressToken":"t"}}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := mcp.ReadMessage(body)
+		if err != nil || got.Response {
+			return
+		}
+		var want struct {
+			JSONRPC string          `json:"jsonrpc"`
+			ID      json.RawMessage `json:"id"`
+			Method  string          `json:"method"`
+			Params  struct {
+				Name      any             `json:"name"`
+				Arguments json.RawMessage `json:"arguments"`
+				Meta      map[string]any  `json:"_meta"`
+			} `json:"params"`
+		}
+		if err := json.Unmarshal(body, &want); err != nil {
+			t.Fatalf("accepted what encoding/json refuses: %v", err)
+		}
+		name, _ := want.Params.Name.(string)
+		version, _ := want.Params.Meta["io.modelcontextprotocol/protocolVersion"].(string)
+		if want.JSONRPC != "2.0" || string(want.ID) != string(got.ID) || want.Method != got.Method || name != got.Name ||
+			string(want.Params.Arguments) != string(got.Arguments) || version != got.Version {
+			t.Fatalf("read as %+v, encoding/json reads %+v", got, want)
+		}
+	})
+}
