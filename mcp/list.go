@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -62,20 +61,19 @@ func listResult(c *catalog, set policy.Bitset) json.RawMessage {
 // reaches and whose tools nobody has seen yet were tried once. Instances that
 // it does not reach are never waited for.
 func (g *Gateway) awaitUnseen(ctx context.Context, r *request) {
-	var timeout <-chan time.Time
+	ctx, done := context.WithTimeout(ctx, g.cfg.ListWait)
+	defer done()
+	select { // before that, no instance is known at all
+	case <-g.mounts.loaded:
+	case <-ctx.Done():
+		return
+	}
 	for _, m := range g.unseen(r.tenant.id) {
 		if !g.reaches(r, m) {
 			continue
 		}
-		if timeout == nil {
-			timer := time.NewTimer(g.cfg.ListWait)
-			defer timer.Stop()
-			timeout = timer.C
-		}
 		select {
 		case <-m.tried:
-		case <-timeout:
-			return
 		case <-ctx.Done():
 			return
 		}

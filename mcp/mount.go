@@ -25,6 +25,7 @@ type mount struct {
 	problem  string             // why up is nil
 	stop     context.CancelFunc
 	done     chan struct{} // closed when Run has returned
+	stored   bool          // its tools were known before it ran
 	tried    chan struct{} // closed when the first attempt showed something
 	tryOnce  sync.Once
 
@@ -102,6 +103,7 @@ func (g *Gateway) newMount(ctx context.Context, i keys.Instance) *mount {
 		g.log.Warn("stored tool definitions can't be read", zap.String("instance", i.Slug), zap.Error(err))
 	}
 	m.defs, m.known = stored, len(stored) > 0
+	m.stored = m.known
 	m.up, err = g.connect(i, m)
 	if err != nil {
 		m.up, m.problem = nil, err.Error()
@@ -164,6 +166,7 @@ func (g *Gateway) announced(m *mount, tools []upstream.Tool) {
 		return
 	}
 	g.rebuild(i.TenantID)
+	m.markTried()
 	// The save may wait for a database; the catalog does not.
 	ctx, done := context.WithTimeout(context.Background(), saveTimeout)
 	defer done()

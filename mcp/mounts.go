@@ -142,6 +142,7 @@ func (g *Gateway) mountOne(ctx context.Context, i keys.Instance) bool {
 	if old != nil {
 		if defs, known := old.definitions(); known && !m.known {
 			m.setDefinitions(defs)
+			m.stored = true
 		}
 		old.stop()
 	}
@@ -260,18 +261,15 @@ func (g *Gateway) InstanceTools(ctx context.Context, i keys.Instance) ([]ToolInf
 	return out, nil
 }
 
-// unseen are the mounts whose tools nobody knows yet and whose first attempt
-// is still on.
+// unseen are the mounts of which nothing was stored and whose first attempt is
+// still on: it ends when the catalog has what they announced.
 func (g *Gateway) unseen(tenantID string) []*mount {
 	return slices.DeleteFunc(g.mounts.ofTenant(tenantID), func(m *mount) bool {
-		if _, known := m.definitions(); known {
-			return true
-		}
 		select {
 		case <-m.tried:
 			return true
 		default:
-			return m.up == nil || m.up.Status().State == upstream.StateDown
+			return m.stored || m.up == nil || m.up.Status().State == upstream.StateDown
 		}
 	})
 }
