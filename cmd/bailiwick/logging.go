@@ -17,12 +17,11 @@ func newLogger(w io.Writer, level string) (*zap.Logger, error) {
 	}
 	encoding := zap.NewProductionEncoderConfig()
 	encoding.TimeKey, encoding.EncodeTime = "time", zapcore.RFC3339NanoTimeEncoder
-	encoding.EncodeDuration = zapcore.MillisDurationEncoder
+	encoding.EncodeDuration = zapcore.StringDurationEncoder
 	encoder := zapcore.NewJSONEncoder(encoding)
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		encoding.EncodeLevel = zapcore.CapitalColorLevelEncoder
 		encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
-		encoding.EncodeDuration = zapcore.StringDurationEncoder
 		encoder = zapcore.NewConsoleEncoder(encoding)
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), at)), nil

@@ -35,6 +35,7 @@ type row []string
 func (o *output) write(w io.Writer, v any, header row, rows []row) error {
 	if o.format == "json" {
 		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		return enc.Encode(v)
 	}

@@ -43,7 +43,7 @@ func logRequests(log *zap.Logger, next http.Handler) http.Handler {
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
 		log.Log(level, "request", zap.String("method", method(r)), zap.String("route", r.Pattern),
 			zap.Int("status", counted.status()), zap.Int64("bytes", counted.bytes),
-			zap.Duration("ms", time.Since(start)), zap.String("remote", host),
+			zap.Float64("ms", float64(time.Since(start).Microseconds())/1000), zap.String("remote", host),
 			zap.String("tenant", rec.tenantID), zap.String("key", rec.keyID))
 	})
 }

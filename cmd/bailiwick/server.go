@@ -116,7 +116,7 @@ func (s *server) listen(l net.Listener) error {
 
 func (s *server) drain() {
 	s.draining.Store(true)
-	s.log.Info("draining", zap.Duration("ms", s.flags.drainDelay))
+	s.log.Info("draining", zap.Stringer("delay", s.flags.drainDelay))
 	time.Sleep(s.flags.drainDelay)
 }
 

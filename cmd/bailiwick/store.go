@@ -28,7 +28,7 @@ const (
 func (f *storeFlags) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.data, "data", "./bailiwick-data", "`folder` of the SQLite file and the root secret")
-	flags.StringVar(&f.databaseURL, "database-url", "", "Postgres `URL` (postgres://...); without it SQLite in --data")
+	flags.StringVar(&f.databaseURL, "database-url", "", "Postgres `URL` (postgres://...) in place of SQLite in --data; a password is safer in the variable, for lists of processes show flags")
 	flags.StringVar(&f.secretFile, "secret-file", "", "`file` with the root secret, in place of the one in --data")
 	shared(flags, "data", "database-url", "secret-file")
 }

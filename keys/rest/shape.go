@@ -1,8 +1,8 @@
 package rest
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -133,8 +133,8 @@ func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
-	data, err := json.Marshal(body)
-	if err != nil {
+	var data bytes.Buffer
+	if err := wire.WriteJSON(&data, body); err != nil {
 		panic(err) // our own types: a fault of the program
 	}
 	h := w.Header()
@@ -142,5 +142,5 @@ func answer(w http.ResponseWriter, status int, body any) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(data, '\n'))
+	_, _ = w.Write(data.Bytes())
 }

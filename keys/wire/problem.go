@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -46,6 +47,13 @@ func (p Problem) Answer(w http.ResponseWriter) {
 		h.Set("Retry-After", "1")
 	}
 	w.WriteHeader(p.Status)
-	body, _ := json.Marshal(p) // strings and numbers only: it can't fail
-	_, _ = w.Write(append(body, '\n'))
+	_ = WriteJSON(w, p)
+}
+
+// WriteJSON writes v and a line's end, with <, > and & as they are: answers are
+// never HTML. It fails where v can't be encoded, or w fails.
+func WriteJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
 }
