@@ -16,6 +16,7 @@ import (
 // dispatch decides one message and answers it. Every transport ends here, and
 // nothing is done before the gate's answer.
 func (g *Gateway) dispatch(ctx context.Context, r *request) reply {
+	g.awaitLoaded(ctx)
 	if problem := g.renew(ctx, r); problem != nil {
 		return problemReply(*problem)
 	}

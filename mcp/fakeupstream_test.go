@@ -22,6 +22,8 @@ type fakeUpstream struct {
 	calls   []fakeCall
 	listens map[chan struct{}]struct{}
 	over    chan struct{}
+	held    <-chan struct{} // requests wait for it; nil = they do not
+	starts  int             // initialize requests
 }
 
 // fakeCall is one tools/call as it came.
@@ -68,6 +70,19 @@ func (u *fakeUpstream) on(name string, result func(fakeCall) string) {
 	u.results[name] = result
 }
 
+// hold makes every request wait until release is closed.
+func (u *fakeUpstream) hold(release <-chan struct{}) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.held = release
+}
+
+func (u *fakeUpstream) initialized() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.starts
+}
+
 func (u *fakeUpstream) seen() []fakeCall {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -88,6 +103,15 @@ func (u *fakeUpstream) setTools(tools ...string) {
 }
 
 func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
+	u.mu.Lock()
+	held := u.held
+	u.mu.Unlock()
+	if held != nil {
+		select {
+		case <-held:
+		case <-u.over:
+		}
+	}
 	switch r.Method {
 	case http.MethodGet:
 		u.listen(w, r)
@@ -109,6 +133,9 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch m.Method {
 	case "initialize":
+		u.mu.Lock()
+		u.starts++
+		u.mu.Unlock()
 		w.Header().Set("Mcp-Session-Id", "s1")
 		u.answer(w, m.ID, `{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"fake","version":"1"}}`)
 	case "tools/list":

@@ -96,6 +96,7 @@ func (g *Gateway) enter(w http.ResponseWriter, r *http.Request) (*visit, *wire.P
 // showsInstance tells whether the key may know of an instance: it reaches it
 // and sees a tool of it, or nobody has seen its tools yet.
 func (g *Gateway) showsInstance(v *visit, slug string) bool {
+	g.awaitLoaded(v.r.Context())
 	c := v.tenant.catalog.Load()
 	if c == nil || c.slugs[slug] == nil {
 		return false

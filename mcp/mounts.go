@@ -181,6 +181,23 @@ func (g *Gateway) rebuild(tenantID string) {
 	g.streams.poke(tenantID)
 }
 
+// awaitLoaded waits, for a while, until the instances were read once after a
+// start; before that every tool would look unknown.
+func (g *Gateway) awaitLoaded(ctx context.Context) {
+	select {
+	case <-g.mounts.loaded:
+		return
+	default:
+	}
+	limit := time.NewTimer(g.cfg.ListWait)
+	defer limit.Stop()
+	select {
+	case <-g.mounts.loaded:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+}
+
 // WaitReady waits until every mount was tried once, or ctx ends.
 func (g *Gateway) WaitReady(ctx context.Context) {
 	select {
