@@ -39,10 +39,11 @@ type child struct {
 	loss
 }
 
-// end makes the link useless and ends its open requests.
+// end ends the open requests and makes the link useless, in this order, so
+// that they get this reason and not that of whoever sees the loss.
 func (c *child) end(err error) {
-	c.lose(err)
 	c.mux.fail(err)
+	c.lose(err)
 }
 
 // readAll reads messages until the output ends.

@@ -177,3 +177,6 @@ func stdio(t *testing.T, server string, env ...string) upstream.Config {
 func remote(transport keys.Transport, url string) upstream.Config {
 	return upstream.Config{Transport: transport, URL: url, AllowPrivate: true}
 }
+
+// wakeSoon is for waiting on something that a server records.
+func (m *mounted) wakeSoon() <-chan time.Time { return time.After(5 * time.Millisecond) }

@@ -79,7 +79,7 @@ func (m *mux) fail(cause error) {
 	if m.cause == nil {
 		m.cause = cause
 	}
-	boxes := m.open
+	boxes, cause := m.open, m.cause
 	m.open = nil
 	m.mu.Unlock()
 	for _, box := range boxes {

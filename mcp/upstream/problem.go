@@ -56,7 +56,8 @@ func printable(s string, n int) string {
 
 // problem is an error as Status shows it.
 func (u *Upstream) problem(err error) string {
-	return printable(u.redact.Replace(err.Error()), 300)
+	text := strings.ReplaceAll(err.Error(), ErrDown.Error()+": ", "") // the state says that
+	return printable(u.redact.Replace(text), 300)
 }
 
 // step names what was being done when err came, and says a timeout in words.

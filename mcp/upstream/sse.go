@@ -114,8 +114,8 @@ func (l *sse) read(ev *events, body io.ReadCloser) {
 }
 
 func (l *sse) end(err error) {
+	l.mux.fail(err) // first, as child.end does
 	l.lose(err)
-	l.mux.fail(err)
 	l.cancel()
 }
 

@@ -93,10 +93,19 @@ func (l *streamable) exchange(ctx context.Context, r *request) (frame, error) {
 	if isClosed(l.gone) {
 		return frame{}, l.why
 	}
+	var box *inbox
+	if r.notes != nil {
+		// Before sending, for progress may come on another stream at once.
+		var err error
+		if box, err = l.mux.register(r); err != nil {
+			return frame{}, err
+		}
+		defer l.mux.drop(r.id)
+	}
 	inner, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(l.ctx, cancel)
 	defer stop()
-	f, keep, err := l.send(inner, cancel, r)
+	f, keep, err := l.send(inner, cancel, r, box)
 	if !keep {
 		cancel()
 	}
@@ -144,7 +153,7 @@ func (l *streamable) failed(err error) error {
 
 // send posts a request and reads its answer. keep says that the rest of the
 // response is still being read in the background, which cancels by itself.
-func (l *streamable) send(ctx context.Context, cancel func(), r *request) (f frame, keep bool, err error) {
+func (l *streamable) send(ctx context.Context, cancel func(), r *request, box *inbox) (f frame, keep bool, err error) {
 	resp, to, err := l.remote.do(ctx, http.MethodPost, l.target.Load(), l.headerFor(r), r.message)
 	if err != nil {
 		return frame{}, false, err
@@ -156,7 +165,7 @@ func (l *streamable) send(ctx context.Context, cancel func(), r *request) (f fra
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	switch {
 	case resp.StatusCode == http.StatusOK && kind == "text/event-stream":
-		return l.streamed(ctx, cancel, r, resp)
+		return l.streamed(ctx, cancel, r, box, resp)
 	case resp.StatusCode != http.StatusOK:
 		defer resp.Body.Close()
 		f, err = l.refused(r, resp)

@@ -13,11 +13,11 @@ import (
 
 // streamed reads an answer that comes as an event stream, with notifications
 // before it. A caller that wants those gets them in its own goroutine.
-func (l *streamable) streamed(ctx context.Context, cancel func(), r *request, resp *http.Response) (frame, bool, error) {
+func (l *streamable) streamed(ctx context.Context, cancel func(), r *request, box *inbox, resp *http.Response) (f frame, keep bool, err error) {
 	if r.method == string(mcpgo.MethodInitialize) {
 		l.begin(resp.Header.Get(mcpgo.HeaderSessionID))
 	}
-	if r.notes == nil {
+	if box == nil {
 		f, body, err := l.find(ctx, r, resp.Body, nil)
 		if err != nil {
 			return frame{}, false, err
@@ -25,29 +25,23 @@ func (l *streamable) streamed(ctx context.Context, cancel func(), r *request, re
 		l.remote.work.Go(func() { drain(body, cancel) })
 		return f, true, nil
 	}
-	box, err := l.mux.register(r)
-	if err != nil {
-		_ = resp.Body.Close()
-		return frame{}, false, err
-	}
-	defer l.mux.drop(r.id)
 	var body io.ReadCloser
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		var f frame
-		f, body, err = l.find(ctx, r, resp.Body, box)
-		box.end(&f, err)
+		var answer frame
+		var failure error
+		answer, body, failure = l.find(ctx, r, resp.Body, box)
+		box.end(&answer, failure)
 	}()
-	f, failure := box.wait(ctx, r.notes)
-	if failure != nil {
+	if f, err = box.wait(ctx, r.notes); err != nil {
 		cancel() // ends the reading
 	}
 	<-done
 	if body != nil {
 		l.remote.work.Go(func() { drain(body, cancel) })
 	}
-	return f, body != nil, failure
+	return f, body != nil, err
 }
 
 // drain reads a stream to its end, which is near once the answer came, so that

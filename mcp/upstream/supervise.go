@@ -18,6 +18,9 @@ const (
 	// listPause is the shortest time between two readings of the list, however
 	// often the upstream says that it changed.
 	listPause = 100 * time.Millisecond
+	// renewPause is the shortest time between two renewals of a session that
+	// follow at once; an upstream that forgets faster counts as down.
+	renewPause = time.Second
 )
 
 // Run connects, lists the tools, follows list_changed, and connects again with
@@ -29,6 +32,7 @@ func (u *Upstream) Run(ctx context.Context) error {
 	}
 	defer u.stop()
 	var wait backoff
+	var renewed time.Time
 	for ctx.Err() == nil {
 		begun := time.Now()
 		s, err := u.connect(ctx)
@@ -36,7 +40,8 @@ func (u *Upstream) Run(ctx context.Context) error {
 		if err == nil {
 			begun = time.Now()
 			err = u.attend(ctx, s)
-			renew = errors.Is(err, errSessionEnded) && time.Since(begun) > firstWait
+			renew = errors.Is(err, errSessionEnded) && time.Since(renewed) > renewPause
+			renewed = time.Now()
 		}
 		u.lose(ctx, err, renew)
 		if s != nil {
