@@ -83,7 +83,10 @@ func (s *Service) refuse(ctx context.Context, p Principal, op operation, err err
 	if detail, jsonErr := json.Marshal(map[string]any{"needed": denied.Needed, "exceeds": denied.Fields}); jsonErr == nil {
 		entry.Detail = detail
 	}
-	return errors.Join(err, s.Record(ctx, entry))
+	if recordErr := s.Record(ctx, entry); recordErr != nil {
+		return errors.Join(err, recordErr)
+	}
+	return err
 }
 
 // as reads the principal's rights as they stand in this transaction.

@@ -248,6 +248,22 @@ func TestUpdateChecksEachField(t *testing.T) {
 	}
 }
 
+// A key that is wider than the maker in one thing can't be traded for one that
+// is within: what it was counts as well as what it becomes.
+func TestWhatAKeyWasCountsToo(t *testing.T) {
+	h := newHouse(t)
+	maker := h.manager(keys.PolicyPatch{})
+	n := keys.NewKey{Name: "writes to none", PolicyPatch: full()}
+	n.MCPInstanceIDs = keys.Some(policy.Only())
+	wide := h.mint(h.op, n).Key
+	within := keys.KeyPatch{PolicyPatch: keys.PolicyPatch{
+		MCPInstanceIDs: keys.Null[policy.Limit](), MCPReadOnly: keys.Some(true), MCPPreset: keys.Some(policy.PresetReadOnly),
+	}}
+	if err := errOf(h.svc.UpdateKey(h.ctx, maker, wide.ID, within)); !isDenied(err) {
+		t.Errorf("update: %v", err)
+	}
+}
+
 // A wide key can't be minted or taken over while it is paused or disabled, to
 // come alive later.
 func TestDormantKeysAreHeldToTheirRights(t *testing.T) {

@@ -72,12 +72,21 @@ func (s *Service) catchUp(ctx context.Context) error {
 		}
 		s.cache.drop(changes)
 		f.applied = changes[len(changes)-1].Epoch
+		f.publish(time.Time{})
 		s.announce(changes)
 	}
+	f.publish(asked)
+	return nil
+}
+
+// publish shows what is applied; a zero time leaves when it was confirmed.
+func (f *feed) publish(confirmed time.Time) {
 	f.state.Lock()
 	defer f.state.Unlock()
-	f.epoch, f.confirmed = f.applied, asked
-	return nil
+	f.epoch = f.applied
+	if !confirmed.IsZero() {
+		f.confirmed = confirmed
+	}
 }
 
 // settle applies an edit of this process before its method returns. The edit is

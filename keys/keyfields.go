@@ -17,6 +17,7 @@ const (
 	maxTag         = 64
 	maxHandle      = 64
 	maxReason      = 500
+	maxIDs         = 1000 // in mcpProjectIds and in mcpInstanceIds
 )
 
 var keySources = []string{"dashboard", "api", "cli", "agent", "mcp"}
@@ -85,8 +86,8 @@ func (e *edit) checkKey(ctx context.Context, f *faults, k, was *Key) error {
 // have been deleted, and the list must stay a list.
 func (e *edit) checkIDs(f *faults, field, noun string, ids, had policy.Limit, find func(string) error) error {
 	old := had.Values()
-	if n := len(ids.Values()); n > maxChildren {
-		f.add(field, "has more than %d entries", maxChildren)
+	if n := len(ids.Values()); n > maxIDs {
+		f.add(field, "has more than %d entries", maxIDs)
 		return nil
 	}
 	for _, id := range ids.Values() {

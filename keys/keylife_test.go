@@ -53,6 +53,16 @@ func TestRotate(t *testing.T) {
 	fifth := rotate(0)
 	works("without grace", false, fourth.Secret)
 	rotate(24 * time.Hour) // longer than the key lives
+	err := h.store.Memory.Read(h.ctx, func(r keys.Reader) error {
+		secrets, err := r.Secrets(h.ctx, h.op.TenantID(), first.Key.ID)
+		if err == nil && (len(secrets) != 2 || secrets[0].ExpiresAt != nil || !secrets[1].ExpiresAt.Equal(at)) {
+			t.Errorf("secrets %+v", secrets)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.clock.Advance(50 * time.Minute)
 	works("after the key's expiry", false, fifth.Secret)
 	if _, err := h.svc.RotateKey(h.ctx, h.op, first.Key.ID, 0); !isConflict(err) {
