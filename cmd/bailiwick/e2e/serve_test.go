@@ -89,7 +89,7 @@ func (s *server) stop(t testing.TB) {
 		t.Errorf("the server did not end within 20 s of SIGTERM")
 	}
 	if t.Failed() {
-		t.Logf("server's log:\n%s", s.log)
+		t.Logf("the end of the server's log, without requests:\n%s", s.log.tail())
 	}
 }
 
@@ -128,11 +128,22 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
+// tail is the last of the log that is not a plain request.
+func (b *lockedBuffer) tail() string {
+	var lines []string
+	for line := range strings.Lines(b.String()) {
+		if !strings.Contains(line, `"msg":"request"`) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-20):], "")
+}
+
 // eventually polls until ok answers "" (else what is still wrong).
 func eventually(t testing.TB, what string, ok func() string) {
 	t.Helper()
 	var problem string
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(25 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if problem = ok(); problem == "" {
 			return
 		}

@@ -44,22 +44,16 @@ func TestRunWrapsOneServer(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "hello.txt"), []byte("hello from a real file\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"run", "--read-only", "--allow", "read_*", "--", nodePath(t), filesystem(t), folder}
+	args := []string{"run", "--name", "files", "--read-only", "--allow", "read_*", "--", nodePath(t), filesystem(t), folder}
 	for _, sdk := range []string{"sdk-v1", "sdk-v2"} {
 		t.Run(sdk, func(t *testing.T) {
 			t.Parallel()
-			probe := runSDK(t, sdk, clientSession{Target: target{Command: bailiwickBin, Args: args}})[0]
-			prefix, _, _ := strings.Cut(strings.Join(probe.names(), " "), "read_file")
-			prefix = prefix[strings.LastIndex(prefix, " ")+1:] // run may expose the upstream's names as they are
 			report := runSDK(t, sdk, clientSession{target{Command: bailiwickBin, Args: args}, []toolCall{
-				{prefix + "read_text_file", object{"path": filepath.Join(folder, "hello.txt")}},
-				{prefix + "write_file", object{"path": filepath.Join(folder, "hello.txt"), "content": "gone"}},
+				{"files__read_text_file", object{"path": filepath.Join(folder, "hello.txt")}},
+				{"files__write_file", object{"path": filepath.Join(folder, "hello.txt"), "content": "gone"}},
 			}})[0]
-			want := []string{"read_file", "read_media_file", "read_multiple_files", "read_text_file"}
-			for i := range want {
-				want[i] = prefix + want[i]
-			}
-			checkStdio(t, report, want, "hello from a real file", prefix+"write_file")
+			want := []string{"files__read_file", "files__read_media_file", "files__read_multiple_files", "files__read_text_file"}
+			checkStdio(t, report, want, "hello from a real file", "files__write_file")
 		})
 	}
 	if content, _ := os.ReadFile(filepath.Join(folder, "hello.txt")); string(content) != "hello from a real file\n" {

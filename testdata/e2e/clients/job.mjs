@@ -47,7 +47,7 @@ export async function run(connect) {
   process.exit(0);
 }
 
-async function runSession({ target, calls = [] }, connect) {
+async function runSession({ target, calls }, connect) {
   const tap = new WireTap();
   let connected;
   try {
@@ -63,7 +63,7 @@ async function runSession({ target, calls = [] }, connect) {
     report.tools.push(...page.tools);
     cursor = page.nextCursor;
   } while (cursor);
-  for (const call of calls) {
+  for (const call of calls ?? []) {
     try {
       report.calls.push({ result: await client.callTool(call) });
     } catch (error) {
