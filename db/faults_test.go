@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,16 +62,24 @@ func TestTwoProgramsEditOneDatabase(t *testing.T) {
 		stores := []*db.DB{dbtest.Open(t, cfg), dbtest.Open(t, cfg), dbtest.Open(t, cfg)}
 		const each = 30
 		var all sync.WaitGroup
+		var runs atomic.Int64 // each edit waits its turn: none is in vain
 		for _, d := range stores {
 			all.Go(func() {
 				for range each {
-					if _, err := d.Edit(t.Context(), func(w keys.Writer) error { return addTenant(t.Context(), w) }); err != nil {
+					_, err := d.Edit(t.Context(), func(w keys.Writer) error {
+						runs.Add(1)
+						return addTenant(t.Context(), w)
+					})
+					if err != nil {
 						t.Error(err)
 					}
 				}
 			})
 		}
 		all.Wait()
+		if want := int64(len(stores) * each); runs.Load() != want {
+			t.Errorf("%d runs for %d edits", runs.Load(), want)
+		}
 		for _, d := range stores {
 			consistent(t, d, int64(len(stores)*each))
 		}

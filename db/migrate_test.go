@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -35,6 +36,13 @@ func schemaOf(t *testing.T, cfg db.Config) db.Schema {
 // execute runs a statement past the store.
 func execute(t *testing.T, cfg db.Config, statement string) {
 	t.Helper()
+	if err := tryExecute(t, cfg, statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func tryExecute(t *testing.T, cfg db.Config, statement string) error {
+	t.Helper()
 	driver, source := "sqlite", cfg.Path
 	if cfg.URL != "" {
 		driver, source = "pgx", cfg.URL
@@ -44,9 +52,8 @@ func execute(t *testing.T, cfg db.Config, statement string) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	if _, err := pool.Exec(statement); err != nil {
-		t.Fatal(err)
-	}
+	_, err = pool.Exec(statement)
+	return err
 }
 
 func TestMigrate(t *testing.T) {
@@ -62,6 +69,10 @@ func TestMigrate(t *testing.T) {
 		}
 		if got := schemaOf(t, cfg); got.Current != latest {
 			t.Errorf("after: %+v", got)
+		}
+		again := fmt.Sprintf("INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, %s)", latest, yes(cfg))
+		if err := tryExecute(t, cfg, again); err == nil {
+			t.Error("one migration can be done twice")
 		}
 		dbtest.Open(t, cfg)
 	})

@@ -68,7 +68,7 @@ func TestOpenRefusesConfig(t *testing.T) {
 		"another scheme": {URL: "mysql://user:hunter2@host/db"},
 		"no URL":         {URL: "host=x password=hunter2"},
 		"slash in the password": {
-			URL: "postgres://user:hun/hunter2@host/db",
+			URL: "postgres://user:hunter2/x@host/db",
 		},
 		"bad port": {URL: "postgres://user:hunter2@host:port/db"},
 		"bad mode": {URL: "postgres://user:hunter2@host/db?sslmode=perhaps"},

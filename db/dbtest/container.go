@@ -41,7 +41,22 @@ func startContainer(ctx context.Context) (url string, err error) {
 		postgres.WithSQLDriver("pgx"), postgres.BasicWaitStrategies(),
 		testcontainers.WithLogger(log.New(io.Discard, "", 0)))
 	if err != nil {
-		return "", fmt.Errorf("starting a Postgres container: %w", err)
+		return "", fmt.Errorf("starting a Postgres container: %w%s", err, lastWords(ctx, container))
 	}
 	return container.ConnectionString(ctx, "sslmode=disable")
+}
+
+// lastWords is the end of the container's log.
+func lastWords(ctx context.Context, container *postgres.PostgresContainer) string {
+	const most = 2000
+	if container == nil {
+		return ""
+	}
+	logs, err := container.Logs(ctx)
+	if err != nil {
+		return ""
+	}
+	defer logs.Close()
+	text, _ := io.ReadAll(logs)
+	return "; its log ends: " + string(text[max(0, len(text)-most):])
 }

@@ -43,6 +43,7 @@ var auditTests = []contractTest{
 			KeyVersion: 7, Subject: "s", Tool: "it's ? a \"tool\"", Decision: "deny", Failed: []string{"readonly", "allowlist"}, Ref: "r",
 			ArgsDigest: "d", Outcome: "ok", Latency: 1234567 * time.Nanosecond, Client: "c/1", Epoch: 5, Detail: json.RawMessage(`{"a":[1]}`),
 		}
+		b.complete(full)
 		bare := b.call()
 		b.append(full, bare)
 		got := b.audit(b.acme, keys.AuditQuery{Limit: 2})

@@ -120,6 +120,21 @@ var concurrencyTests = []contractTest{
 			return w.InsertProject(b.ctx, &p)
 		})
 	}},
+	{"definitions of one instance are saved one after the other", func(b *bench) {
+		p := b.project(b.acme, "p")
+		i := b.instance(b.acme, p.ID, "i")
+		defs := []keys.Definition{{Kind: "tool", Name: "a"}, {Kind: "tool", Name: "b"}}
+		for _, err := range parallel(8, func(int) (err error) {
+			for range 5 {
+				err = errors.Join(err, b.store.SaveDefinitions(b.ctx, b.acme, i.ID, defs))
+			}
+			return err
+		}) {
+			if err != nil {
+				b.Error(err)
+			}
+		}
+	}},
 	{"an edit and the writes beside it", func(b *bench) {
 		p := b.project(b.acme, "p")
 		i := b.instance(b.acme, p.ID, "i")

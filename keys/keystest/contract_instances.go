@@ -29,6 +29,7 @@ var instanceTests = []contractTest{
 	{"round trip", func(b *bench) {
 		p := b.project(b.acme, "p")
 		full := fullInstance(b.acme, p.ID)
+		b.complete(full, "Version")
 		bare := keys.Instance{ID: newID(), TenantID: b.acme, ProjectID: p.ID, Slug: "bare"}
 		for _, i := range []keys.Instance{full, bare} {
 			epoch := b.edit(func(w keys.Writer) error { return w.InsertInstance(b.ctx, &i) })

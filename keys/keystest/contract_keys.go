@@ -35,6 +35,7 @@ var keyTests = []contractTest{
 	{"round trip", func(b *bench) {
 		k := fullKey(b.acme, at)
 		k.ID = newID()
+		b.complete(k, "Version")
 		want := fullKey(b.acme, kept)
 		want.ID, want.ProjectID, want.ParentKeyID, want.UpdatedAt = k.ID, k.ProjectID, k.ParentKeyID, begun.Add(time.Microsecond)
 		want.Version = b.edit(func(w keys.Writer) error { return w.InsertKey(b.ctx, &k) })
