@@ -38,12 +38,13 @@ func (g *Gateway) platformTools() []builtin {
 		name: "list_instance_tools", title: "List an instance's tools", category: categoryPlatform, permission: viewInstances, effect: policy.EffectRead,
 		description: "Lists the tools of one mounted MCP server as it announced them, each with the category and effect that policies see.",
 		input:       object(schema{"id": str("Instance id, or its slug")}, "id"),
-		output: answered(schema{"tools": listOf(answered(schema{
-			"name": str("The upstream's name"), "exposed": str("Name as listed to clients"), "category": str("Category"),
+		output: answered(schema{"tools": listOf(object(schema{
+			"name": str("The upstream's name"), "exposedName": str("Name as listed to clients"), "category": str("Category"),
 			"effect": oneOf("Effect", "read", "write", "destructive"), "digest": str("SHA-256 over the definition"),
 			"quarantined": flag("Changed, and waits for approval"),
 			"definition":  schema{"type": "object", "description": "As announced"},
-		}), "Tools"), "total": whole("Number of tools")}),
+			"problem":     str("Why it is not offered; absent = it is"),
+		}, "category", "definition", "digest", "effect", "exposedName", "name", "quarantined"), "Tools"), "total": whole("Number of tools")}),
 		run: g.listInstanceTools,
 	}}
 }

@@ -243,7 +243,7 @@ type ToolInfo struct {
 // Wire is the tool's JSON form.
 func (t ToolInfo) Wire() wire.Tool {
 	return wire.Tool{Name: t.Name, Exposed: t.ExposedName, Category: t.Category, Effect: t.Effect.String(),
-		Digest: t.Digest, Quarantined: t.Quarantined, Definition: t.Definition}
+		Digest: t.Digest, Quarantined: t.Quarantined, Problem: t.Problem, Definition: t.Definition}
 }
 
 // InstanceTools are the tools of an instance as stored or announced, with
