@@ -159,7 +159,9 @@ func TestCallsAreRecorded(t *testing.T) {
 	w := newWorld(t)
 	up := newUpstream(t, tool("t", "r"))
 	w.mount("a1", up)
-	up.on("t", func(c fakeCall) string { return `{"content":[],"isError":` + string(c.Arguments[len(`{"e":`):len(c.Arguments)-1]) + `}` })
+	up.on("t", func(c fakeCall) string {
+		return `{"content":[],"isError":` + string(c.Arguments[len(`{"e":`):len(c.Arguments)-1]) + `}`
+	})
 	k := w.key()
 	c := w.connect(k, "/mcp")
 	c.call("a1__t", `{"e":false}`)

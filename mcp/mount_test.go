@@ -2,7 +2,6 @@ package mcp_test
 
 import (
 	"context"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +22,8 @@ func (w *world) second(edits ...func(*mcp.Config)) *world {
 	}
 	gw, err := mcp.New(cfg)
 	must(w.t, err)
-	s := &world{t: w.t, svc: w.svc, gw: gw, op: w.op, clock: w.clock, store: w.store, client: w.client, http: httptest.NewServer(gw.Handler())}
+	s := &world{t: w.t, svc: w.svc, gw: gw, op: w.op, clock: w.clock, store: w.store, client: w.client}
+	s.serve()
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = gw.Run(ctx) })

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type world struct {
 	clock  *clock
 	store  *keystest.Memory
 	client *http.Client
+	served *atomic.Pointer[http.Handler] // what http passes requests to
 }
 
 // clock runs with the real one, and ahead of it as told.
@@ -73,7 +75,7 @@ func newWorld(t *testing.T, edits ...func(*mcp.Config)) *world {
 	}
 	w.gw, err = mcp.New(cfg)
 	must(t, err)
-	w.http = httptest.NewServer(w.gw.Handler())
+	w.serve()
 	w.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 	runCtx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -87,6 +89,16 @@ func newWorld(t *testing.T, edits ...func(*mcp.Config)) *world {
 		wg.Wait()
 	})
 	return w
+}
+
+// serve starts the HTTP server; the gateway behind it can be exchanged.
+func (w *world) serve() {
+	w.served = &atomic.Pointer[http.Handler]{}
+	h := w.gw.Handler()
+	w.served.Store(&h)
+	w.http = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		(*w.served.Load()).ServeHTTP(rw, r)
+	}))
 }
 
 // authenticate is what the binary wires from keys/bearer, in short.
