@@ -24,8 +24,8 @@ run: build ## Serve on SQLite in ./bailiwick-data with a sample upstream, and sh
 	@bin/bailiwick serve --addr $(ADDR) --data $(DATA) --mcp-config cmd/notes/mcp.json | cmd/notes/welcome.sh $(DATA)
 
 build: ## Build bin/bailiwick and the sample upstream bin/notes
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/bailiwick ./cmd/bailiwick
-	go build -trimpath -o bin/notes ./cmd/notes
+	go build -ldflags '-X main.version=$(VERSION)' -o bin/bailiwick ./cmd/bailiwick
+	go build -o bin/notes ./cmd/notes
 
 test: unit e2e ## Run all tests, with real databases, MCP servers and clients
 
