@@ -74,6 +74,31 @@ func TestChildIsMetWithItsAncestors(t *testing.T) {
 	}
 }
 
+// What is left open is taken from the maker, or from a nearer limit above it.
+func TestOpenFieldsFitTheWholeChain(t *testing.T) {
+	h := newHouse(t)
+	allow := func(list ...string) keys.PolicyPatch {
+		pp := full()
+		pp.MCPAllowlistMode, pp.MCPToolAllowlist = keys.Some(policy.ModeAllow), keys.Some(list)
+		return pp
+	}
+	may := keys.Some([]string{"manage:api-keys"})
+	top := h.mint(h.op, keys.NewKey{Name: "top", Permissions: may, PolicyPatch: allow("a*", "b*")}).Key
+	maker := h.as(keys.NewKey{Name: "maker", ParentKeyID: top.ID, Permissions: may, PolicyPatch: allow("a*")})
+	k := h.mint(maker, keys.NewKey{Name: "child"}).Key
+	if k.Policy.AllowlistMode != policy.ModeAllow || !slices.Equal(k.Policy.ToolAllowlist, []string{"a*"}) {
+		t.Errorf("left open, under two lists: %+v", k.Policy)
+	}
+	narrow := keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPPermissions: keys.Some(policy.Only("mcp:search"))}}
+	if _, err := h.svc.UpdateKey(h.ctx, h.op, top.ID, narrow); err != nil {
+		t.Fatal(err)
+	}
+	k = h.mint(maker, keys.NewKey{Name: "child"}).Key
+	if !slices.Equal(k.Policy.Permissions.Values(), []string{"mcp:search"}) {
+		t.Errorf("left open, under a parent that was narrowed: %+v", k.Policy)
+	}
+}
+
 func TestParent(t *testing.T) {
 	h := newHouse(t)
 	maker := h.manager(keys.PolicyPatch{})
