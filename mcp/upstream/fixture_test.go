@@ -161,7 +161,7 @@ func raw(s string) json.RawMessage {
 }
 
 // stdio is this binary as a server of stdioServers.
-func stdio(t *testing.T, server string, env ...string) upstream.Config {
+func stdio(t testing.TB, server string, env ...string) upstream.Config {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

@@ -149,11 +149,13 @@ func (l *listing) skip(name, why string) {
 	l.skipped = append(l.skipped, printable(name, 128)+": "+printable(why, 200))
 }
 
+// kinds is how the values of a definition's members begin.
+var kinds = map[string]byte{"name": '"', "title": '"', "description": '"',
+	"inputSchema": '{', "outputSchema": '{', "annotations": '{', "_meta": '{'}
+
 // definition checks a tool's definition as far as a client would stumble over
 // it: one bad tool makes some clients refuse the whole list.
 func definition(raw []byte) (name string, schema []byte, err error) {
-	kinds := map[string]byte{"name": '"', "title": '"', "description": '"',
-		"inputSchema": '{', "outputSchema": '{', "annotations": '{', "_meta": '{'}
 	seen := map[string]bool{}
 	bad := ""
 	err = members(raw, func(key string, value []byte) error {

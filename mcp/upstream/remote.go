@@ -135,11 +135,20 @@ func readAll(resp *http.Response, max int64) ([]byte, error) {
 		_, err := io.ReadFull(resp.Body, b)
 		return b, err
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, max+1))
-	if err == nil && int64(len(b)) > max {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if buf.Reset(); buf.Cap() <= 1<<20 {
+			buffers.Put(buf)
+		}
+	}()
+	_, err := buf.ReadFrom(io.LimitReader(resp.Body, max+1))
+	if err == nil && int64(buf.Len()) > max {
 		err = errTooLarge
 	}
-	return b, err
+	return bytes.Clone(buf.Bytes()), err
 }
+
+// buffers are for answers whose length is not known before.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 var errTooLarge = fmt.Errorf("%w: a message larger than %d MiB", ErrGarbage, maxMessage>>20)

@@ -2,8 +2,10 @@ package upstream
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"math/bits"
 )
 
 // maxDepth is how deep values may nest, as in encoding/json.
@@ -201,7 +203,7 @@ func skipString(b []byte, i int) (int, bool) {
 	if i >= len(b) || b[i] != '"' {
 		return 0, false
 	}
-	for i++; i < len(b); i++ {
+	for i = skipPlain(b, i+1); i < len(b); i = skipPlain(b, i+1) {
 		switch c := b[i]; {
 		case c == '"':
 			return i + 1, true
@@ -225,6 +227,21 @@ func skipString(b []byte, i int) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// skipPlain passes over bytes that mean nothing in a string, eight at a time:
+// most of a large answer is text. The last seven bytes of b it leaves to the caller.
+func skipPlain(b []byte, i int) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := x^ones*'"', x^ones*'\\'
+		// The lowest bit is at the first quote, backslash or control character.
+		if special := ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*' ')&^x) & high; special != 0 {
+			return i + bits.TrailingZeros64(special)/8
+		}
+	}
+	return i
 }
 
 func hex4(b []byte) bool {

@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,6 +11,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
 // message is what a scripted server reads.
@@ -185,6 +189,7 @@ func init() {
 		// It neither minds its input's end nor SIGTERM.
 		"deaf": func() {
 			signal.Ignore(syscall.SIGTERM)
+			note(fmt.Sprint("pid ", os.Getpid()))
 			script(legacy("2025-11-25", all, misbehave))
 			note("deaf")
 			time.Sleep(time.Hour)
@@ -199,6 +204,15 @@ func init() {
 			})
 		},
 		"lists": func() { script(lists) },
+		// It is a process like ours, with a deaf child.
+		"parent": func() {
+			self, _ := os.Executable()
+			u, err := upstream.New(upstream.Config{Name: "child", Transport: keys.TransportStdio, Command: self,
+				Env: map[string]keys.Secret{"UPSTREAM_TEST_SERVER": "deaf", "UPSTREAM_TEST_NOTES": keys.Secret(os.Getenv("UPSTREAM_TEST_NOTES"))}})
+			if err == nil {
+				_ = u.Run(context.Background())
+			}
+		},
 	} {
 		stdioServers[name] = serve
 	}

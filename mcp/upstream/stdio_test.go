@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,6 +179,9 @@ func TestNoticesAreInOrderAndBeforeTheReply(t *testing.T) {
 	_, err := m.Call(context.Background(), upstream.Call{Tool: "notices", Progress: func(p json.RawMessage) {
 		if returned {
 			t.Error("progress after the call returned")
+		}
+		if got == nil {
+			m.call("odd", `{}`) // its answer comes after all of this call's
 		}
 		got = append(got, string(p))
 	}})
@@ -375,4 +380,28 @@ func TestChildThatDoesNotRead(t *testing.T) {
 	if full != 1 {
 		t.Errorf("%d calls were refused", full)
 	}
+}
+
+// A child does not outlive us, even when we are killed and it minds nothing.
+func TestChildDiesWithUs(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells a child that its parent died")
+	}
+	path, wait := notes(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := exec.Command(self)
+	parent.Env = append(os.Environ(), "UPSTREAM_TEST_SERVER=parent", "UPSTREAM_TEST_NOTES="+path)
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimPrefix(wait("pid "), "pid "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Process.Kill()
+	_ = parent.Wait()
+	waitGone(t, pid)
 }

@@ -162,6 +162,9 @@ func New(cfg Config) (*Upstream, error) {
 // session that the upstream forgot is renewed first. When ctx ends, the
 // upstream is told (notifications/cancelled, or the closed request).
 func (u *Upstream) Call(ctx context.Context, c Call) (Reply, error) {
+	if ctx.Err() != nil {
+		return Reply{}, fmt.Errorf("%s: %w", u.cfg.Name, context.Cause(ctx))
+	}
 	if !u.calls.begin() {
 		return Reply{}, u.down()
 	}
