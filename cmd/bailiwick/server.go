@@ -141,10 +141,7 @@ func (s *server) cuttable(next http.Handler) http.Handler {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(s.streams, cancel)()
-		outer := r
-		r = r.WithContext(ctx)
-		next.ServeHTTP(w, r)
-		outer.Pattern = r.Pattern
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
