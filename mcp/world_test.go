@@ -35,7 +35,9 @@ type world struct {
 	clock  *clock
 	store  *keystest.Memory
 	client *http.Client
-	served *atomic.Pointer[http.Handler] // what http passes requests to
+	// authenticated counts the credentials that counted.
+	authenticated atomic.Int64
+	served        *atomic.Pointer[http.Handler] // what http passes requests to
 }
 
 // clock runs with the real one, and ahead of it as told.
@@ -114,6 +116,9 @@ func (w *world) authenticate(r *http.Request) (keys.Principal, keys.Secret, erro
 		bearer = other
 	}
 	p, err := w.svc.Authenticate(r.Context(), keys.Secret(bearer))
+	if err == nil {
+		w.authenticated.Add(1)
+	}
 	return p, keys.Secret(bearer), err
 }
 
@@ -191,15 +196,6 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
-}
-
-func (a answer) json(t *testing.T) map[string]any {
-	t.Helper()
-	var v map[string]any
-	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
-		t.Fatalf("body is not JSON (%v): %d %s", err, a.status, a.body)
-	}
-	return v
 }
 
 // code is a problem's code or "".

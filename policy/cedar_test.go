@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -30,8 +31,8 @@ func newCedarOracle(t fataler, layers []policy.Subject, session []policy.Narrowi
 	for _, p := range list {
 		set.Add(cedar.PolicyID(p.Annotations()["id"]), p)
 	}
-	if want := 1 + len(ruleOrder); len(set.Map()) != want {
-		t.Fatalf("export has %d policies, want %d", len(set.Map()), want)
+	if got, want := len(maps.Collect(set.All())), 1+len(ruleOrder); got != want {
+		t.Fatalf("export has %d policies, want %d", got, want)
 	}
 	return cedarOracle{set}
 }

@@ -66,7 +66,7 @@ type strictBody struct {
 	Tilde    string                 `json:"a~b/c"`
 	Untagged string
 	Skipped  string `json:"-"`
-	hidden   string
+	hidden   string //lint:ignore U1000 a field that JSON does not reach
 }
 
 func TestUnmarshalStrictAccepts(t *testing.T) {
