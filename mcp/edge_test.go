@@ -167,6 +167,7 @@ func TestRefusals(t *testing.T) {
 		{"method in another case", c.send(`{"jsonrpc":"2.0","id":7,"method":"Tools/List"}`), 200, "-32601"},
 		{"resources", c.send(`{"jsonrpc":"2.0","id":7,"method":"resources/list"}`), 200, "-32601"},
 		{"discover in the old era", c.send(`{"jsonrpc":"2.0","id":7,"method":"server/discover"}`), 200, "-32601"},
+		{"listen in the old era", c.send(`{"jsonrpc":"2.0","id":7,"method":"subscriptions/listen","params":{"notifications":{}}}`), 200, "-32601"},
 		{"a cursor nobody gave", c.send(`{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{"cursor":"x"}}`), 200, "-32602"},
 		{"call without a name", c.send(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"arguments":{}}}`), 200, "-32602"},
 		{"arguments is a list", c.send(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"whoami","arguments":[]}}`), 200, "-32602"},

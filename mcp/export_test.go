@@ -1,6 +1,11 @@
 package mcp
 
-import "encoding/json"
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
 
 // What external tests need of the inside.
 
@@ -45,3 +50,25 @@ var (
 	DigestOf = digestOf
 	Complete = complete
 )
+
+// MayCall asks the gate for a tool as a request of the principal would.
+func MayCall(g *Gateway, p keys.Principal, tenantID, name string) bool {
+	r := &request{principal: p, tenant: g.tenantOf(tenantID), era: eraLegacy, msg: &message{method: "tools/call", name: name}}
+	return decide(r.question(g, name)).allowed()
+}
+
+// AskEngine sends one request straight to mcp-go's server of a tenant, past
+// the edge: with the principal's request in its context, or with none at all.
+func AskEngine(g *Gateway, p *keys.Principal, tenantID, body string) string {
+	t := g.tenantOf(tenantID)
+	ctx := context.Background()
+	if p != nil {
+		r := &request{principal: *p, tenant: t, era: eraLegacy, msg: &message{method: "tools/call"}}
+		ctx = t.server.WithContext(withRequest(ctx, r), newEngineSession(r))
+	}
+	raw, err := json.Marshal(t.server.HandleMessage(ctx, json.RawMessage(body)))
+	if err != nil {
+		return err.Error()
+	}
+	return string(raw)
+}

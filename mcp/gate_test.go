@@ -3,6 +3,7 @@ package mcp_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"slices"
@@ -98,6 +99,76 @@ func TestReferenceLeadsToDecision(t *testing.T) {
 	}
 	if raw, _ := json.Marshal(e); strings.Contains(string(raw), "value") {
 		t.Errorf("an argument's value was recorded: %s", raw)
+	}
+}
+
+// TestNobody holds that a missing principal, and one without a compiled
+// policy, is denied everything.
+func TestNobody(t *testing.T) {
+	w := newWorld(t)
+	full, err := w.svc.Authenticate(t.Context(), w.key().Secret)
+	must(t, err)
+	for name, c := range map[string]struct {
+		p    keys.Principal
+		want bool
+	}{"a key": {full, true}, "nobody": {keys.Principal{}, false}, "the operator": {w.op, false}} {
+		for _, tool := range []string{"whoami", "list_api_keys"} {
+			if got := mcp.MayCall(w.gw, c.p, w.op.TenantID(), tool); got != c.want {
+				t.Errorf("%s, %s: %v", name, tool, got)
+			}
+		}
+	}
+}
+
+// TestEngineAsksTheGate holds that what reaches mcp-go's server on another way
+// than the edge's is decided there too.
+func TestEngineAsksTheGate(t *testing.T) {
+	w := newWorld(t)
+	full, err := w.svc.Authenticate(t.Context(), w.key().Secret)
+	must(t, err)
+	limited, err := w.svc.Authenticate(t.Context(), w.key(func(n *keys.NewKey) { n.MCPReadOnly = keys.Some(true) }).Secret)
+	must(t, err)
+	const list = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
+	const revoke = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"revoke_api_key","arguments":{}}}`
+	for name, c := range map[string]struct {
+		p     *keys.Principal
+		lists bool // revoke_api_key
+		any   bool // anything
+	}{"full": {&full, true, true}, "limited": {&limited, false, true}, "none": {nil, false, false}, "nobody": {&keys.Principal{}, false, false}} {
+		listed := mcp.AskEngine(w.gw, c.p, w.op.TenantID(), list)
+		called := mcp.AskEngine(w.gw, c.p, w.op.TenantID(), revoke)
+		if strings.Contains(listed, `"revoke_api_key"`) != c.lists || strings.Contains(listed, `"whoami"`) != c.any {
+			t.Errorf("%s: lists %s", name, listed)
+		}
+		if strings.Contains(called, "not found") == c.lists {
+			t.Errorf("%s: call: %s", name, called)
+		}
+	}
+}
+
+// TestRevokedWhileTheBodyComes: a credential that counted when the headers came
+// is asked again when the body is there.
+func TestRevokedWhileTheBodyComes(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t, tool("read_x", "r"))
+	w.mount("a1", up)
+	k := w.key()
+	c := w.connect(k, "/mcp")
+	r, body := io.Pipe()
+	got := make(chan answer, 1)
+	go func() {
+		got <- w.do(http.MethodPost, "/mcp", r, append([]string{"Content-Type", "application/json"}, c.headers...)...)
+	}()
+	_, err := io.WriteString(body, `{"jsonrpc":"2.0","id":1,`)
+	must(t, err)
+	w.until("the headers were looked at", func() bool { return w.authenticated.Load() >= 2 })
+	_, err = w.svc.RevokeKey(t.Context(), w.op, k.Key.ID, "")
+	must(t, err)
+	_, err = io.WriteString(body, `"method":"tools/call","params":{"name":"a1__read_x"}}`)
+	must(t, err)
+	must(t, body.Close())
+	if a := <-got; a.status != http.StatusUnauthorized || len(up.seen()) != 0 {
+		t.Errorf("%d %s, %d calls", a.status, a.body, len(up.seen()))
 	}
 }
 

@@ -2,6 +2,7 @@ package mcp_test
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -84,6 +85,9 @@ func TestFirstListWaits(t *testing.T) {
 	hidden := w.key(func(n *keys.NewKey) { n.MCPInstanceIDs = keys.Some(policy.Only()) })
 	if got := w.connect(hidden, "/mcp").list(); slices.Contains(got, "a1__read_x") {
 		t.Error("hidden")
+	}
+	if a := w.post("/mcp/a1", initialize, auth(hidden)...); a.status != http.StatusNotFound {
+		t.Errorf("the path of an instance that it does not reach: %d", a.status)
 	}
 	if got := w.connect(sees, "/mcp?instances=bailiwick").list(); len(got) == 0 {
 		t.Error("nothing")
