@@ -280,6 +280,7 @@ func TestCoversByField(t *testing.T) {
 		"allow of an id that deny meets": {list("deny", "drop__*"), list("allow", "drop/read*"), []string{"mcpToolAllowlist"}},
 		"allow of ids, deny of ids":      {list("deny", "a/*", "b/*"), list("allow", "c/*"), nil},
 		"allow by suffix":                {list("deny", "a/*_all"), list("allow", "a/*_one"), nil},
+		"allow of a denied category":     {list("deny", "@web"), list("allow", "@web"), []string{"mcpToolAllowlist"}},
 		"allow of a category":            {list("deny", "@web"), list("allow", "@tools"), nil},
 		"broken deny covers nothing":     {list("deny", "["), list("allow", "x"), []string{"mcpToolAllowlist"}},
 		"broken deny is within":          {list("allow", "x"), list("deny", "["), nil},

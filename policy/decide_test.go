@@ -63,3 +63,20 @@ func TestExplainAgreesWithDecide(t *testing.T) {
 		}
 	})
 }
+
+// An explanation has the rules that apply to the tool, and no others.
+func TestExplainLines(t *testing.T) {
+	for name, c := range map[string]struct {
+		tool *policy.Tool
+		want int
+	}{
+		"none":       {nil, 7},
+		"whoami":     {&policy.Tool{ID: "bailiwick/whoami", Name: "whoami"}, 7},
+		"built-in":   {&policy.Tool{ID: "bailiwick/x", Name: "x"}, 13},
+		"a server's": {&policy.Tool{ID: "a/x", Name: "a__x"}, 16},
+	} {
+		if _, lines := policy.Compile(openSubject()).Explain(nil, c.tool, genNow); len(lines) != c.want {
+			t.Errorf("%s: %d lines, want %d: %v", name, len(lines), c.want, lines)
+		}
+	}
+}

@@ -8,8 +8,14 @@
 // compiled, together with those of its ancestors, to a [Grant]; the tools on
 // offer are a [Catalog]; what a session gave up by itself is a [Session].
 // [Grant.Decide] answers for one tool, [Grant.Visible] for a whole catalog, by
-// the same rules, so that what is listed is what can be called. [Covers] tells
-// whether one grant is within another.
+// the same rules, so that what is listed is what can be called; [Grant.Explain]
+// says what each rule saw. [Covers] tells whether one grant is within another.
+// [Parse], [Marshal] and [Policy.Validate] are the wire's side of a policy, and
+// [UnmarshalStrict] the project's one strict JSON decoder. [Cedar] writes a
+// policy for other analysers, and is the oracle of the tests.
+//
+// A new rule is a constant in rule.go, its line in decide.go, explain.go and
+// cedar.go, and a file of cases in testdata/policy.
 //
 // Everything fails closed: the zero value of each type permits nothing, an
 // unknown value is a denial, and "everything" is always spelled out.

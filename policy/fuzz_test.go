@@ -41,6 +41,9 @@ func FuzzPattern(f *testing.F) {
 		tool := &policy.Tool{ID: slug + "/" + name, Name: slug + "__" + name, Category: category, Effect: policy.EffectRead}
 		allow, deny := listGrant(policy.ModeAllow, text), listGrant(policy.ModeDeny, text)
 		want := err == nil && naiveID.MatchString(tool.ID) && naiveMatch(text, tool)
+		if got := p.MatchText(name); err == nil && got != naiveGlob(text, name) {
+			t.Fatalf("%q matches %q: %t", text, name, got)
+		}
 		if got := p.Match(tool); got != want {
 			t.Fatalf("%q names %q: %t, want %t", text, tool.ID, got, want)
 		}

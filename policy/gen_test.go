@@ -26,9 +26,10 @@ var (
 		"a/*", "a/read", "*/read", "*/*", "b/d*", "bailiwick/*", "/", "@tools", "@web", "@keys",
 		"@", "@x/y", "@*", "dro[p]", "r?ad", "", "a\nb", `a\b`, "\xff", "READ",
 	}
-	genPresets = []string{"read_only", "standard", "full_access", "full_access", "custom", "ops", "broken", "gone", ""}
+	genPresets = []string{"read_only", "standard", "full_access", "full_access", "custom", "ops", "broken", "wild", "gone", ""}
 	genOwn     = map[string]policy.Preset{
 		"ops":       {Permissions: []string{"mcp:tools", "mcp:audit", "nonsense"}, MaxEffect: policy.EffectWrite},
+		"wild":      {Permissions: []string{"mcp:*"}, MaxEffect: 9},
 		"broken":    {Permissions: []string{"mcp:*"}},
 		"read_only": {Permissions: []string{"mcp:*"}, MaxEffect: policy.EffectDestructive}, // reserved: never looked at
 	}

@@ -178,6 +178,10 @@ func TestPresetValidate(t *testing.T) {
 	if problems := bad.Validate(); len(problems) != 2 || problems[0].Field != "permissions" || problems[1].Field != "maxEffect" {
 		t.Errorf("%v", problems)
 	}
+	s, tool := openSubject(), policy.Tool{ID: "a/x", Name: "a__x", Category: "tools", Effect: policy.EffectRead}
+	if s.Policy.Preset = "wild"; policy.Compile(s).Decide(nil, &tool, genNow).Reason() != policy.RulePreset {
+		t.Error("a preset with an effect that there is not permits something")
+	}
 	if !policy.ReservedPreset("custom") || policy.ReservedPreset("ops") {
 		t.Error("reserved names")
 	}
