@@ -126,7 +126,7 @@ type Tool struct {
 	Digest      string          `json:"digest"`
 	Quarantined bool            `json:"quarantined"`
 	Problem     string          `json:"problem,omitempty"` // why it is not offered
-	Definition  json.RawMessage `json:"definition"` // as the upstream announced it
+	Definition  json.RawMessage `json:"definition"`        // as the upstream announced it
 }
 
 // ToolList is a list of tools; Total counts beyond the page.
