@@ -130,6 +130,11 @@ func (c *cluster) command(ctx context.Context, name string, args ...string) *exe
 }
 
 func (c *cluster) run(ctx context.Context) error {
+	if err := c.cleanUpAfter(); err != nil {
+		return err
+	}
+	runtime.LockOSThread() // see serve
+	defer runtime.UnlockOSThread()
 	out, err := c.command(ctx, "initdb", "-D", c.data(), "-U", clusterUser, "-A", "trust", "-E", "UTF8",
 		"--locale=C", "-N", "--no-instructions").CombinedOutput()
 	if err != nil {
@@ -154,11 +159,7 @@ func (c *cluster) serve() (exited <-chan struct{}, output *bytes.Buffer, err err
 	go func() {
 		runtime.LockOSThread()
 		defer close(done)
-		err := cmd.Start()
-		if err == nil {
-			err = c.cleanUpAfter(cmd.Process.Pid)
-		}
-		started <- err
+		started <- cmd.Start()
 		if cmd.Process != nil {
 			_ = cmd.Wait()
 		}
@@ -168,13 +169,12 @@ func (c *cluster) serve() (exited <-chan struct{}, output *bytes.Buffer, err err
 }
 
 // cleanUpAfter leaves a shell behind that waits for this process to end, in
-// whatever way, and then stops the server and removes its folder.
-func (c *cluster) cleanUpAfter(pid int) (err error) {
+// whatever way, and then stops what runs in the folder and removes it.
+func (c *cluster) cleanUpAfter() (err error) {
 	const script = `cat >/dev/null
-kill -QUIT "$1" 2>/dev/null
-n=0; while [ $n -lt 50 ] && kill -0 "$1" 2>/dev/null; do sleep 0.1; n=$((n+1)); done
-rm -rf "$2"`
-	cmd := exec.Command("/bin/sh", "-c", script, "sh", strconv.Itoa(pid), c.dir)
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
+n=0; while [ $n -lt 50 ] && [ -e "$1" ]; do rm -rf "$1" 2>/dev/null || sleep 0.1; n=$((n+1)); done`
+	cmd := exec.Command("/bin/sh", "-c", script, "sh", c.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if c.alive, err = cmd.StdinPipe(); err != nil { // never written
 		return err
