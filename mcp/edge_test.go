@@ -241,8 +241,12 @@ func TestHostAndOrigin(t *testing.T) {
 			t.Errorf("Origin %q: allowed %q", c.origin, cors)
 		}
 	}
-	if a := w.do(http.MethodOptions, "/mcp", nil, "Origin", "https://app.example.com"); a.status != http.StatusNoContent {
-		t.Errorf("preflight: %d", a.status)
+	a := w.do(http.MethodOptions, "/mcp", nil, "Origin", "https://app.example.com", "Access-Control-Request-Headers", "authorization,mcp-param-q")
+	if a.status != http.StatusNoContent || a.header.Get("Access-Control-Allow-Headers") != "authorization,mcp-param-q" {
+		t.Errorf("preflight: %d %v", a.status, a.header)
+	}
+	if a := w.do(http.MethodOptions, "/mcp", nil, "Origin", "https://evil.example"); a.status != http.StatusForbidden {
+		t.Errorf("preflight of another origin: %d", a.status)
 	}
 	for _, bad := range []mcp.Config{{PublicURL: "mcp.example.com"}, {AllowedOrigins: []string{"*"}}, {AllowedOrigins: []string{"https://a/b"}}} {
 		bad.Service, bad.Authenticate = w.svc, w.authenticate

@@ -34,6 +34,7 @@ type fakeCall struct {
 	header    http.Header
 	done      <-chan struct{} // the client went away or canceled
 	progress  func(params string)
+	notify    func(method, params string) // on the call's own stream
 }
 
 func newUpstream(t *testing.T, tools ...string) *fakeUpstream {
@@ -162,13 +163,16 @@ func (u *fakeUpstream) call(w http.ResponseWriter, r *http.Request, id, params j
 	}
 	_ = json.Unmarshal(c.Meta, &meta)
 	streamed := false
-	c.progress = func(params string) {
+	c.notify = func(method, params string) {
 		if !streamed {
 			w.Header().Set("Content-Type", "text/event-stream")
 			streamed = true
 		}
-		_, _ = fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":%s,%s}}\n\n", meta.ProgressToken, params)
+		_, _ = fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"method\":%q,\"params\":%s}\n\n", method, params)
 		w.(http.Flusher).Flush()
+	}
+	c.progress = func(params string) {
+		c.notify("notifications/progress", `{"progressToken":`+string(meta.ProgressToken)+`,`+params+`}`)
 	}
 	u.mu.Lock()
 	u.calls = append(u.calls, c)

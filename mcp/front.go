@@ -122,13 +122,14 @@ func corsHeaders(w http.ResponseWriter, r *http.Request) {
 }
 
 // preflight answers a browser's OPTIONS. It carries no credential and learns
-// nothing but what every client knows.
-func preflight(w http.ResponseWriter) {
+// nothing but what every client knows. An origin that is let through may send
+// any header: Mcp-Param-* have no fixed names.
+func preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Authorization, X-API-Key, Content-Type, Accept, Last-Event-ID, "+
-		"Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name, "+
-		"X-MCP-Tools, X-MCP-Exclude-Tools, X-MCP-Toolsets, X-MCP-Readonly")
+	if wanted := r.Header.Values("Access-Control-Request-Headers"); len(wanted) > 0 {
+		h.Set("Access-Control-Allow-Headers", strings.Join(wanted, ", "))
+	}
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -107,7 +107,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.reconcileLoop(ctx) })
 	<-ctx.Done()
 	g.calls.cancelAll()
-	g.streams.cutAll()
+	g.EndStreams()
 	g.sessions.endAll()
 	wg.Wait()
 	return nil

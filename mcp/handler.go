@@ -43,7 +43,7 @@ func (g *Gateway) guard(serve func(*visit), methods string) http.HandlerFunc {
 		}
 		corsHeaders(w, r)
 		if r.Method == http.MethodOptions {
-			preflight(w)
+			preflight(w, r)
 			return
 		}
 		v, problem := g.enter(w, r)

@@ -62,6 +62,7 @@ func (s *stream) update(p keys.Principal, shown uint64) {
 type streamTable struct {
 	mu   sync.Mutex
 	open map[*stream]struct{}
+	over bool // new streams end at once
 
 	dirtyMu sync.Mutex
 	dirty   map[string]bool // tenants whose streams must be looked at again
@@ -76,6 +77,9 @@ func (t *streamTable) add(s *stream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open[s] = struct{}{}
+	if t.over {
+		s.cut()
+	}
 }
 
 func (t *streamTable) remove(s *stream) {
@@ -92,6 +96,15 @@ func (t *streamTable) all() []*stream {
 		out = append(out, s)
 	}
 	return out
+}
+
+// EndStreams ends every open stream of notifications, and each new one at
+// once, so that a server that shuts down waits only for calls.
+func (g *Gateway) EndStreams() {
+	g.streams.mu.Lock()
+	g.streams.over = true
+	g.streams.mu.Unlock()
+	g.streams.cutAll()
 }
 
 func (t *streamTable) cutAll() {

@@ -292,3 +292,59 @@ func TestEditsAreInForce(t *testing.T) {
 		t.Errorf("revoked: %d", a.status)
 	}
 }
+
+// TestEndStreams: a server that shuts down ends its streams and no calls.
+func TestEndStreams(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t, tool("wait", "r"))
+	w.mount("a1", up)
+	started, release := make(chan struct{}), make(chan struct{})
+	up.on("wait", func(fakeCall) string { close(started); <-release; return `{"content":[]}` })
+	k := w.key()
+	c := w.connect(k, "/mcp")
+	streams := []*events{w.stream(http.MethodGet, "/mcp", "", c.headers...), w.listen(k), w.stream(http.MethodGet, "/sse", "", auth(k)...)}
+	got := make(chan answer, 1)
+	go func() { got <- c.call("a1__wait", `{}`) }()
+	<-started
+	w.gw.EndStreams()
+	for _, e := range streams {
+		e.cut()
+	}
+	w.stream(http.MethodGet, "/mcp", "", c.headers...).cut()
+	close(release)
+	if a := <-got; !strings.Contains(a.body, `"content":[]`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// TestLogMessages: an upstream's log messages reach the call that they belong
+// to, from the level on that the client asked for.
+func TestLogMessages(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t, tool("t", "r"))
+	w.mount("a1", up)
+	up.on("t", func(c fakeCall) string {
+		for _, level := range []string{"debug", "warning", "error"} {
+			c.notify("notifications/message", `{"level":"`+level+`","data":{"n":12345678901234567890}}`)
+		}
+		return `{"content":[]}`
+	})
+	k := w.key()
+	c := w.connect(k, "/mcp")
+	if a := c.send(`{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"warning"}}`); !strings.Contains(a.body, `"result":{}`) {
+		t.Fatal(a.body)
+	}
+	if a := c.send(`{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"loud"}}`); !strings.Contains(a.body, `-32602`) {
+		t.Fatal(a.body)
+	}
+	call := `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"a1__t"}}`
+	e := w.stream(http.MethodPost, "/mcp", call, c.headers...)
+	for _, want := range []string{`"level":"warning","data":{"n":12345678901234567890}`, `"level":"error"`, `"id":2,"result"`} {
+		if got := e.next(); !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if a := w.modern(k, "/mcp", "tools/call", `"name":"a1__t"`); a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("stateless, no level asked for: %s", a.body)
+	}
+}

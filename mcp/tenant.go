@@ -29,9 +29,10 @@ func (g *Gateway) tenantOf(id string) *tenant {
 	t := &tenant{id: id}
 	t.info, _ = json.Marshal(mcpgo.Implementation{Name: serverName, Version: g.cfg.Version})
 	c, _, err := newCatalog(g.builtins, nil)
-	if err == nil { // the built-ins alone always make one; nil would deny
-		t.catalog.Store(c)
+	if err != nil { // the built-ins alone always make one
+		c = &catalog{}
 	}
+	t.catalog.Store(c)
 	t.server = g.newServer()
 	g.tenants[id] = t
 	return t
