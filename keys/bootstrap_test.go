@@ -1,8 +1,10 @@
 package keys_test
 
 import (
+	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -29,17 +31,25 @@ func TestFirstKey(t *testing.T) {
 	}
 }
 
+// Eight processes have all seen the store empty before the first one writes.
 func TestBootstrapOnceOfMany(t *testing.T) {
-	h := newHouse(t)
-	empty := newHouse(t)
-	empty.store.Memory = keystest.NewMemory()
+	store := &gatedStore{Memory: keystest.NewMemory(), open: make(chan struct{})}
+	process := func() *keys.Service {
+		svc, err := keys.New(t.Context(), keys.Config{Store: store, Root: rootSecret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return svc
+	}
+	process() // notes the fingerprint
+	store.waitFor.Store(8)
 	var mu sync.Mutex
 	var tokens []keys.Secret
 	var wg sync.WaitGroup
 	for range 8 {
-		svc := empty.service()
+		svc := process()
 		wg.Go(func() {
-			token, err := svc.Bootstrap(h.ctx)
+			token, err := svc.Bootstrap(t.Context())
 			if err != nil {
 				t.Error(err)
 			}
@@ -54,10 +64,27 @@ func TestBootstrapOnceOfMany(t *testing.T) {
 	if len(tokens) != 1 {
 		t.Fatalf("%d of 8 got the first key", len(tokens))
 	}
-	if token, err := empty.service().Bootstrap(h.ctx); err != nil || token != "" {
+	if token, err := process().Bootstrap(t.Context()); err != nil || token != "" {
 		t.Errorf("again: %v", err)
 	}
-	if _, err := empty.service().Authenticate(h.ctx, tokens[0]); err != nil {
+	if _, err := process().Authenticate(t.Context(), tokens[0]); err != nil {
 		t.Error(err)
 	}
+}
+
+// gatedStore holds edits back until so many have come.
+type gatedStore struct {
+	*keystest.Memory
+	waitFor atomic.Int64
+	open    chan struct{}
+}
+
+func (s *gatedStore) Edit(ctx context.Context, fn func(keys.Writer) error) (int64, error) {
+	if s.waitFor.Load() > 0 {
+		if s.waitFor.Add(-1) == 0 {
+			close(s.open)
+		}
+		<-s.open
+	}
+	return s.Memory.Edit(ctx, fn)
 }

@@ -131,10 +131,10 @@ func TestUpdateInstance(t *testing.T) {
 	h := newHouse(t)
 	limited := h.as(keys.NewKey{Permissions: keys.Some([]string{"manage:instances"})})
 	two := h.project("two")
-	made := h.instance("a1", func(s *keys.InstanceSpec) {
+	withHeader := func(s *keys.InstanceSpec) {
 		s.ProjectID = keys.Some(h.projectID("default"))
 		s.Headers = keys.Some(map[string]string{"X-Key": "hush"})
-	})
+	}
 	for name, c := range map[string]struct {
 		spec    keys.InstanceSpec
 		widened string
@@ -150,12 +150,17 @@ func TestUpdateInstance(t *testing.T) {
 		"url, new header": {keys.InstanceSpec{URL: keys.Some("https://other.example/"), Headers: keys.Null[map[string]string]()}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			made := h.instance("a1", withHeader)
 			err := errOf(h.svc.UpdateInstance(h.ctx, limited, made.ID, c.spec))
 			if got := strings.Join(fieldsOf(err), ","); got != c.widened || (err == nil) != (c.widened == "") {
 				t.Errorf("%v: %s, want %s", err, got, c.widened)
 			}
+			if err := h.svc.DeleteInstance(h.ctx, h.op, made.ID); err != nil {
+				t.Fatal(err)
+			}
 		})
 	}
+	made := h.instance("a1", withHeader)
 	i, err := h.svc.UpdateInstance(h.ctx, h.op, made.ID, keys.InstanceSpec{
 		WriteEnabled: keys.Some(true), ProjectID: keys.Some(two.ID), Headers: keys.Some(map[string]string{"X-Key": "new"}),
 	})
@@ -183,6 +188,12 @@ func TestUpdateInstance(t *testing.T) {
 	}
 	if _, err := h.svc.UpdateInstance(h.ctx, limited, made.ID, keys.InstanceSpec{Enabled: keys.Some(true)}); !isDenied(err) {
 		t.Errorf("a stdio instance changed without manage:tenants: %v", err)
+	}
+	away := remote("a1")
+	away.WriteEnabled = keys.Some(false)
+	wide := h.as(keys.NewKey{Permissions: keys.Some([]string{"manage:instances"}), PolicyPatch: full()})
+	if _, err := h.svc.UpdateInstance(h.ctx, wide, made.ID, away); !isDenied(err) {
+		t.Errorf("a stdio instance made another without manage:tenants: %v", err)
 	}
 }
 
