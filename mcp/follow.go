@@ -16,8 +16,6 @@ const followTick = 250 * time.Millisecond
 // follow carries edits, new catalogs and expiries to open streams and running
 // calls until ctx ends.
 func (g *Gateway) follow(ctx context.Context) {
-	stop := g.svc.Watch(g.edited)
-	defer stop()
 	tick := time.NewTicker(followTick)
 	defer tick.Stop()
 	for {

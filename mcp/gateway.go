@@ -102,6 +102,9 @@ func New(cfg Config) (*Gateway, error) {
 func (g *Gateway) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	// Before the first reading of the store, so that no edit falls between.
+	unwatch := g.svc.Watch(g.edited)
+	defer unwatch()
 	var wg sync.WaitGroup
 	wg.Go(func() { g.follow(ctx) })
 	wg.Go(func() { g.reconcileLoop(ctx) })

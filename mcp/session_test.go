@@ -136,6 +136,47 @@ func TestOwnCancel(t *testing.T) {
 	<-canceled
 }
 
+// TestLostConnection: to 2025-11-25 a connection that goes away cancels nothing.
+func TestLostConnection(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t, tool("wait", "r"))
+	w.mount("a1", up)
+	started, release, ended := make(chan struct{}), make(chan struct{}), make(chan string, 1)
+	up.on("wait", func(c fakeCall) string {
+		close(started)
+		select {
+		case <-release:
+			ended <- "finished"
+		case <-c.done:
+			ended <- "canceled"
+		}
+		return `{"content":[]}`
+	})
+	c := w.connect(w.key(), "/mcp")
+	ctx, hangUp := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.http.URL+"/mcp",
+		strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a1__wait"}}`))
+	must(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	for h := range slices.Chunk(c.headers, 2) {
+		req.Header.Set(h[0], h[1])
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if res, err := w.client.Do(req); err == nil {
+			_ = res.Body.Close()
+		}
+	})
+	<-started
+	hangUp()
+	wg.Wait()
+	time.Sleep(50 * time.Millisecond) // for a cancel that must not come
+	close(release)
+	if got := <-ended; got != "finished" {
+		t.Error(got)
+	}
+}
+
 func TestSessionEnds(t *testing.T) {
 	w := newWorld(t, func(c *mcp.Config) { c.SessionTTL = time.Minute })
 	c := w.connect(w.key(), "/mcp")

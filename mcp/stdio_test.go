@@ -249,6 +249,7 @@ func TestRelaySurvivesRestart(t *testing.T) {
 	p.send(initialize, initialized)
 	p.next()
 	s := w.second()
+	s.run()
 	w.served.Store(s.served.Load())
 	p.send(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
 	p.expect(`"id":1,"result"`, "a1__read_x")
