@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -151,7 +152,9 @@ func (s *Service) RotateKey(ctx context.Context, p Principal, id string, grace t
 	return Issued{Key: key, Secret: token}, nil
 }
 
-// rotate keeps the newest secret for the grace and drops older ones.
+// rotate keeps the current secret for the grace and drops one that is in its
+// grace already. The current one is told by having no end of its own: two
+// rotations can bear the same time.
 func (e *edit) rotate(ctx context.Context, was, k *Key, token Secret, grace time.Duration) error {
 	old, err := e.Secrets(ctx, k.TenantID, k.ID)
 	if err != nil {
@@ -159,7 +162,7 @@ func (e *edit) rotate(ctx context.Context, was, k *Key, token Secret, grace time
 	}
 	keep := []KeySecret{e.secret(k, token)}
 	if grace > 0 && len(old) > 0 {
-		last := old[0]
+		last := old[max(0, slices.IndexFunc(old, func(k KeySecret) bool { return k.ExpiresAt == nil }))]
 		ends := e.now.Add(grace).Truncate(timeUnit)
 		for _, other := range []*time.Time{k.ExpiresAt, last.ExpiresAt} {
 			ends = earlier(ends, other)

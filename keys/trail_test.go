@@ -75,12 +75,16 @@ func TestTrailIsWrittenInOrderAndAtTheEnd(t *testing.T) {
 
 func TestTrailSurvivesAStoreThatIsDown(t *testing.T) {
 	h := newHouse(t)
-	h.store.SetDown(true)
 	ctx, cancel := context.WithCancel(h.ctx)
 	done := make(chan error)
 	go func() { done <- h.svc.Run(ctx) }()
+	if err := h.svc.Record(h.ctx, h.call(0)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Run writes", func() bool { return len(h.calls()) == 1 })
+	h.store.SetDown(true)
 	for n := range 4096 {
-		if err := h.svc.Record(h.ctx, h.call(n)); err != nil {
+		if err := h.svc.Record(h.ctx, h.call(n+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,11 +93,11 @@ func TestTrailSurvivesAStoreThatIsDown(t *testing.T) {
 	}
 	short, end := context.WithTimeout(h.ctx, 10*time.Millisecond)
 	defer end()
-	if err := h.svc.Record(short, h.call(4096)); !errors.Is(err, context.DeadlineExceeded) {
+	if err := h.svc.Record(short, h.call(4097)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a full trail takes more: %v", err)
 	}
 	blocked := make(chan error)
-	go func() { blocked <- h.svc.Record(h.ctx, h.call(4096)) }()
+	go func() { blocked <- h.svc.Record(h.ctx, h.call(4097)) }()
 	h.store.SetDown(false)
 	if err := <-blocked; err != nil {
 		t.Error(err)
@@ -102,7 +106,7 @@ func TestTrailSurvivesAStoreThatIsDown(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	h.allCalls(4097)
+	h.allCalls(4098)
 }
 
 func TestTrailWithoutRun(t *testing.T) {
