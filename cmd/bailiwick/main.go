@@ -13,14 +13,10 @@ import (
 // version is set when building: -ldflags "-X main.version=v1.2.3".
 var version = "devel"
 
-func main() { os.Exit(Main()) }
-
-// Main runs the command line of this process and answers its exit code.
-func Main() int {
+func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 	c := &cli{in: os.Stdin, out: os.Stdout, errs: os.Stderr, env: os.LookupEnv}
-	return c.run(ctx, os.Args[1:])
+	os.Exit(c.run(ctx, os.Args[1:]))
 }

@@ -22,8 +22,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bailiwick": func() { os.Exit(Main()) }})
+// buildBinary builds the program and answers its folder. Scripts start it more
+// than a hundred times, so it is built without the race detector.
+func buildBinary(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", folder, ".").CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	return folder
 }
 
 // TestScripts drives the program. Beside testscript's own commands:
@@ -34,6 +41,7 @@ func TestMain(m *testing.M) {
 //	end NAME [SIGNAL]       ends it, TERM without SIGNAL; its exit code must be 0
 //	ask STATUS METHOD PATH [BODY]  asks $URL with $KEY; the answer goes to stdout
 //	await STATUS METHOD PATH       asks until the answer has this status, for 10 s
+//	awaitbody PATH TEXT     asks until the answer has the text, for 10 s
 //	field NAME PATH         sets a variable to a field of the JSON on stdout
 //	freeport                sets $PORT to one that nobody listens on
 func TestScripts(t *testing.T) {
@@ -41,10 +49,16 @@ func TestScripts(t *testing.T) {
 	if err != nil || len(scripts) < 8 {
 		t.Fatalf("only %d scripts: %v", len(scripts), err)
 	}
+	folder := buildBinary(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", folder+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("BIN", folder)
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "serve": startServer, "end": endServer, "ask": ask, "await": await, "field": field, "freeport": freePort,
+			"fails": fails, "serve": startServer, "end": endServer, "ask": ask, "await": await, "awaitbody": awaitBody, "field": field, "freeport": freePort,
 		},
 	})
 }
@@ -70,11 +84,9 @@ type process struct {
 }
 
 func startServer(ts *testscript.TestScript, _ bool, args []string) {
-	cmd := exec.Command("bailiwick", append([]string{"serve", "--addr", "127.0.0.1:0"}, args[1:]...)...)
-	path, err := exec.LookPath(filepath.Join(strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0], "bailiwick"))
-	ts.Check(err)
-	cmd.Path, cmd.Dir = path, ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "BAILIWICK_SECRET", "BAILIWICK_LOG_LEVEL", "UPSTREAM", "TESTSCRIPT_COMMAND"} {
+	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), "bailiwick"), append([]string{"serve", "--addr", "127.0.0.1:0"}, args[1:]...)...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "BAILIWICK_SECRET", "BAILIWICK_LOG_LEVEL", "UPSTREAM"} {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
@@ -151,6 +163,16 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("status %s, want %s", status, args[0])
+}
+
+func awaitBody(ts *testscript.TestScript, _ bool, args []string) {
+	var data []byte
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if _, data = request(ts, "GET", args[0], ""); strings.Contains(string(data), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("no %q in %s", args[1], data)
 }
 
 func request(ts *testscript.TestScript, method, path, body string) (status string, answer []byte) {

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// explanation is why a key may or may not call a tool.
+type explanation struct {
+	Decision   string              `json:"decision"` // allow, deny
+	Reason     *policy.Rule        `json:"reason"`   // the first failing rule
+	Failed     []policy.Rule       `json:"failed"`
+	Rules      []policy.RuleResult `json:"rules"`
+	KeyID      string              `json:"keyId"`
+	KeyVersion int64               `json:"keyVersion"`
+}
+
+func (c *cli) explain() *cobra.Command {
+	return c.onStore("explain KEY TOOL", "Tell why a key may or may not call a tool", exactly("KEY", "TOOL"), func(cmd *cobra.Command, out *output) act {
+		cmd.Long = "Tell why a key may or may not call a tool of an instance, rule by rule. KEY is an\n" +
+			"id or a handle, TOOL is <instance>__<name> or <instance>/<name>. For the server's\n" +
+			"own tools, ask the tool explain_access."
+		return func(ctx context.Context, svc *keys.Service, p keys.Principal, args []string) error {
+			k, grant, err := svc.Grant(ctx, p, args[0])
+			if err != nil {
+				return absent(err, "key", args[0])
+			}
+			tool, err := findTool(ctx, svc, p, args[1])
+			if err != nil {
+				return err
+			}
+			decision, rules := grant.Explain(nil, tool, time.Now())
+			e := explanation{Decision: "allow", Failed: decision.Failed(), Rules: rules, KeyID: k.ID, KeyVersion: k.Version}
+			if !decision.Allowed() {
+				reason := decision.Reason()
+				e.Decision, e.Reason = "deny", &reason
+			}
+			rows := make([]row, 0, len(rules)+1)
+			for _, r := range rules {
+				rows = append(rows, row{map[bool]string{true: "ok", false: "FAILS"}[r.OK], r.Rule.String(), strings.TrimSpace(r.Observed + " " + r.Pattern)})
+			}
+			return out.write(c.out, e, row{e.Decision}, rows)
+		}
+	})
+}
+
+// findTool finds a tool of an instance; nil where the instance is absent or
+// disabled, or has no such tool.
+func findTool(ctx context.Context, svc *keys.Service, p keys.Principal, name string) (*policy.Tool, error) {
+	slug, upstream, ok := strings.Cut(name, "/")
+	if !ok {
+		slug, upstream, ok = strings.Cut(name, "__")
+	}
+	if !ok || slug == "bailiwick" {
+		return nil, withHint(fmt.Errorf("%q is not a tool of an instance", name),
+			"write <instance>__<name> or <instance>/<name>; the server's own tools are explained by the tool explain_access")
+	}
+	i, err := svc.Instance(ctx, p, slug)
+	if errors.Is(err, keys.ErrNotFound) || err == nil && !i.Enabled {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	gateway, err := mcp.New(mcp.Config{Service: svc, Authenticate: nobody, Version: version})
+	if err != nil {
+		return nil, err
+	}
+	tools, err := gateway.InstanceTools(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tools {
+		if t.Name == upstream && t.Problem == "" {
+			return &policy.Tool{ID: i.Slug + "/" + t.Name, Name: t.ExposedName, Category: t.Category, Effect: t.Effect,
+				InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled, Quarantined: t.Quarantined}, nil
+		}
+	}
+	return nil, nil
+}
