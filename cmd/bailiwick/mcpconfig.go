@@ -14,15 +14,11 @@ import (
 // defaultTenant is the one that the first start makes.
 const defaultTenant = "default"
 
-// applyConfig brings the mounted instances to what the file says; without a
-// file, those of an earlier one stay as they are.
-func applyConfig(ctx context.Context, c *cli, svc *keys.Service, path string) error {
+// applyConfig brings the mounted instances to what a file said; without a file,
+// those of an earlier one stay as they are.
+func applyConfig(ctx context.Context, svc *keys.Service, path string, servers []wire.Server) error {
 	if path == "" {
 		return nil
-	}
-	servers, err := readServers(c, path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	operator, err := svc.Operator(ctx, defaultTenant)
 	if err != nil {
@@ -43,13 +39,16 @@ func applyConfig(ctx context.Context, c *cli, svc *keys.Service, path string) er
 // readServers reads a file that must be right as a whole: a misspelt
 // writeEnabled must not be read as absent.
 func readServers(c *cli, path string) ([]wire.Server, error) {
+	if path == "" {
+		return nil, nil
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reading the MCP configuration: %w", err)
 	}
 	file, err := wire.ParseServers(data, keys.SourceConfig, c.env)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var faults []error
 	if len(file.Ignored) > 0 {
@@ -63,7 +62,10 @@ func readServers(c *cli, path string) ([]wire.Server, error) {
 			faults = append(faults, fmt.Errorf("server %q: unknown field %s", s.Name, strings.Join(s.Ignored, ", ")))
 		}
 	}
-	return file.Servers, errors.Join(faults...)
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("%s: %w", path, errors.Join(faults...))
+	}
+	return file.Servers, nil
 }
 
 // placed gives a server its project, which is made where it is not there yet.

@@ -96,10 +96,14 @@ func (f *serveFlags) scheme() string {
 }
 
 // runServer is the life of the server. The order matters: what can fail for
-// reasons outside (lock, database, address) comes before the first key, which
+// reasons outside (configuration, lock, database, address) comes before the first key, which
 // is shown only once.
 func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 	log, err := newLogger(c.errs, f.logLevel)
+	if err != nil {
+		return err
+	}
+	servers, err := readServers(c, f.mcpConfig)
 	if err != nil {
 		return err
 	}
@@ -132,7 +136,7 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 			return err
 		}
 	}
-	if err := applyConfig(ctx, c, s.svc, f.mcpConfig); err != nil {
+	if err := applyConfig(ctx, s.svc, f.mcpConfig, servers); err != nil {
 		return err
 	}
 	server, err := newServer(f, s.svc, log)
