@@ -84,7 +84,7 @@ func (w *world) instance(slug string) keys.Instance {
 // TestFirstListWaits: the first list waits for a visible instance that was
 // never seen, and for no other.
 func TestFirstListWaits(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(c *mcp.Config) { c.ListWait = time.Hour })
 	up := newUpstream(t, tool("read_x", "r"))
 	release := make(chan struct{})
 	up.hold(release)
@@ -95,14 +95,23 @@ func TestFirstListWaits(t *testing.T) {
 	w.until("the instance is mounted", func() bool { s, _ := w.gw.InstanceStatus(i.ID); return s == "connecting" })
 	sees := w.key()
 	hidden := w.key(func(n *keys.NewKey) { n.MCPInstanceIDs = keys.Some(policy.Only()) })
-	if got := w.connect(hidden, "/mcp").list(); slices.Contains(got, "a1__read_x") {
-		t.Error("hidden")
+	unwaited := make(chan []string, 2)
+	go func() {
+		unwaited <- w.connect(hidden, "/mcp").list()
+		unwaited <- w.connect(sees, "/mcp?instances=bailiwick").list()
+	}()
+	for range cap(unwaited) {
+		select {
+		case got := <-unwaited:
+			if len(got) == 0 || slices.Contains(got, "a1__read_x") {
+				t.Errorf("listed %v", got)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatal("waits for what it does not see")
+		}
 	}
 	if a := w.post("/mcp/a1", initialize, auth(hidden)...); a.status != http.StatusNotFound {
 		t.Errorf("the path of an instance that it does not reach: %d", a.status)
-	}
-	if got := w.connect(sees, "/mcp?instances=bailiwick").list(); len(got) == 0 {
-		t.Error("nothing")
 	}
 	c := w.connect(sees, "/mcp/a1")
 	got := make(chan []string, 1)
