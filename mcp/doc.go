@@ -2,14 +2,22 @@
 // the mounted servers: the edge that authenticates and decides, the catalog of
 // tools, the built-in tools, and the transports (streamable HTTP, SSE, stdio).
 //
-// The data flow of a request: the transport hands one JSON-RPC message and its
-// principal to the edge; the edge reads the envelope once, classifies the
-// method, and asks the gate, which is the one function that decides (a method
-// that nothing classifies is refused). tools/list is spliced from pre-encoded
-// definitions, tools/call goes to the tool's upstream as raw bytes and its
-// answer comes back as raw bytes; everything else goes on to mcp-go's server of
-// the tenant, whose tool filter asks the same gate again.
+// The data flow of a request: a transport (streamable, sse, stdio) checks the
+// credential, reads one message (envelope) and hands it with its principal,
+// session and narrowing to dispatch, which asks the gate: decide, the one
+// function that decides. A method that the table in methods does not classify
+// is refused. tools/list is spliced from definitions that the catalog holds
+// encoded; tools/call goes to the tool's mount as raw bytes and its answer
+// comes back as raw bytes; the handshake, discovery, ping, the log level and
+// the built-in tools go to mcp-go's server of the tenant, whose tool filter
+// asks the gate again.
 //
-// Neighbours: keys (the Service, principals) and policy below; mcp/upstream for
-// the connections to mounted servers; cmd above. It never imports db or keys/rest.
+// The data flow of a change: an upstream's list or an edit of an instance makes
+// a new catalog of the tenant, swapped in whole; it and every edit of a key or
+// a tenant make follow look again at open streams (told of a change that they
+// see, cut when their key no longer counts) and at running calls.
+//
+// Neighbours: keys (the Service, principals), keys/wire (the JSON of keys and
+// instances) and policy below; mcp/upstream for the connections to mounted
+// servers; cmd above. It never imports db or keys/rest.
 package mcp

@@ -37,7 +37,7 @@ type fakeCall struct {
 	notify    func(method, params string) // on the call's own stream
 }
 
-func newUpstream(t *testing.T, tools ...string) *fakeUpstream {
+func newUpstream(t testing.TB, tools ...string) *fakeUpstream {
 	t.Helper()
 	u := &fakeUpstream{tools: tools, results: map[string]func(fakeCall) string{},
 		listens: map[chan struct{}]struct{}{}, over: make(chan struct{})}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a whole gateway over the in-memory store, behind a real HTTP server
 // on loopback.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	svc    *keys.Service
 	gw     *mcp.Gateway
 	http   *httptest.Server
@@ -58,7 +58,7 @@ func (c *clock) Advance(d time.Duration) {
 	c.ahead += d
 }
 
-func newWorld(t *testing.T, edits ...func(*mcp.Config)) *world {
+func newWorld(t testing.TB, edits ...func(*mcp.Config)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{}, store: keystest.NewMemory()}
 	ctx := context.Background()
@@ -122,7 +122,7 @@ func (w *world) authenticate(r *http.Request) (keys.Principal, keys.Secret, erro
 	return p, keys.Secret(bearer), err
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -271,7 +271,7 @@ func (l *legacy) list() []string {
 	return names(l.w.t, l.send(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
 }
 
-func names(t *testing.T, a answer) []string {
+func names(t testing.TB, a answer) []string {
 	t.Helper()
 	var v struct {
 		Result struct {
