@@ -49,7 +49,7 @@ func (d *DB) Read(ctx context.Context, fn func(keys.Reader) error) error {
 // Edit runs fn in one serialized transaction; see keys.Store. A connection that
 // breaks during the commit leaves open whether it took place: ErrUnavailable.
 func (d *DB) Edit(ctx context.Context, fn func(keys.Writer) error) (epoch int64, err error) {
-	err = d.retry(ctx, func(ctx context.Context) error {
+	err = repeat(ctx, func(ctx context.Context) error {
 		epoch, err = d.edit(ctx, fn)
 		return err
 	})
@@ -99,7 +99,7 @@ func (d *DB) lockEpoch(ctx context.Context, tx bun.Tx) (int64, error) {
 
 // change runs fn in a transaction that is no edit.
 func (d *DB) change(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
-	return d.retry(ctx, func(ctx context.Context) error {
+	return repeat(ctx, func(ctx context.Context) error {
 		tx, err := d.write.BeginTx(ctx, nil)
 		if err != nil {
 			return fault(ctx, err)
@@ -112,7 +112,8 @@ func (d *DB) change(ctx context.Context, fn func(ctx context.Context, tx bun.Tx)
 	})
 }
 
-func (d *DB) retry(ctx context.Context, fn func(context.Context) error) error {
+// repeat runs fn until it fails for another reason than being in others' way.
+func repeat(ctx context.Context, fn func(context.Context) error) error {
 	waits := retry.WithCappedDuration(retryLongest, retry.NewExponential(retryFirst))
 	waits = retry.WithMaxRetries(retryTimes, retry.WithMaxDuration(retryFor, retry.WithJitterPercent(retryJitter, waits)))
 	err := retry.Do(ctx, waits, func(ctx context.Context) error {

@@ -21,8 +21,8 @@ const memoryPath = ":memory:"
 // file. Writers begin immediately, for a transaction that reads first and then
 // wants to write fails when another was faster, whatever the timeout.
 const (
-	pragmas      = "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)"
-	writePragmas = pragmas + "&_txlock=immediate"
+	pragmas      = "_pragma=busy_timeout(5000)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)"
+	writePragmas = pragmas + "&_pragma=journal_mode(WAL)&_txlock=immediate"
 	readPragmas  = pragmas + "&_pragma=query_only(1)"
 )
 
@@ -81,8 +81,11 @@ func openPool(ctx context.Context, source string, conns int) (*sql.DB, error) {
 	pool.SetMaxIdleConns(conns)
 	pool.SetConnMaxIdleTime(0)
 	pool.SetConnMaxLifetime(0)
-	if err := pool.PingContext(ctx); err != nil {
-		return nil, errors.Join(fault(ctx, err), pool.Close())
+	// The first to open a new file turns it to WAL; the others are told at once
+	// that it is locked, whatever their busy_timeout.
+	err = repeat(ctx, func(ctx context.Context) error { return fault(ctx, pool.PingContext(ctx)) })
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
 	}
 	return pool, nil
 }
