@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -23,13 +24,14 @@ func TestFaultyUpstreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.stdio(t, "alpha", "absent", "/nonexistent/mcp-server")
-	for _, fault := range []string{"hang", "garbage", "name", "schema"} {
+	for _, fault := range []string{"hang", "garbage", "name", "schema", "stuck", "mangle"} {
 		m.stdio(t, "alpha", fault, self, "faulty-upstream", fault)
 	}
 	_, token := m.rest().key(t, fullAccess())
 	client := modern{m.url + "/mcp", token}
 
-	m.settle(t, "notes__read_note", "name__good", "schema__good")
+	m.settle(t, "notes__read_note", "name__good", "schema__good", "stuck__good", "mangle__good")
+	checkCallsIntoFaults(t, client)
 	if said, failed := text(t, callTool(t, client, "notes__read_note", object{"title": "standup"})); failed {
 		t.Errorf("the good upstream beside them: %s", said)
 	}
@@ -58,6 +60,31 @@ func TestFaultyUpstreams(t *testing.T) {
 		if report := runSDK(t, sdk, clientSession{Target: withKey(m.url+"/mcp", token)})[0]; report.ConnectError != nil || len(report.Tools) < 7 {
 			t.Errorf("%s sees %v, %+v", sdk, report.names(), report.ConnectError)
 		}
+	}
+}
+
+// checkCallsIntoFaults: a call that is never answered ends with its client and
+// holds nobody else up; one answered with garbage says whose it was.
+func checkCallsIntoFaults(t *testing.T, client modern) {
+	t.Helper()
+	message, header := client.request("tools/call", object{"name": "stuck__good", "arguments": object{}})
+	ctx, cancel := context.WithCancel(context.Background())
+	stuck := make(chan error, 1)
+	go func() { stuck <- postUntil(ctx, client, message, header) }()
+	if said, failed := text(t, callTool(t, client, "mangle__good", object{})); !failed || !strings.Contains(said, "mangle") {
+		t.Errorf("a call answered with garbage says %q, want an error that names the instance", said)
+	}
+	if said, failed := text(t, callTool(t, client, "notes__read_note", object{"title": "standup"})); failed {
+		t.Errorf("a call beside a stuck one: %s", said)
+	}
+	select {
+	case err := <-stuck:
+		t.Errorf("the stuck call was answered: %v", err)
+	default:
+	}
+	cancel()
+	if err := <-stuck; !errors.Is(err, context.Canceled) {
+		t.Errorf("the stuck call ended with %v", err)
 	}
 }
 

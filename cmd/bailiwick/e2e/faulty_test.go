@@ -13,6 +13,8 @@ import (
 //	garbage  answers lines that are no JSON
 //	name     lists a good tool and one whose name the protocol does not allow
 //	schema   lists a good tool and one whose schema is no object schema
+//	stuck    lists a good tool and never answers a call
+//	mangle   lists a good tool and answers a call with half a message
 func faultyUpstream(fault string, in io.Reader, out io.Writer) {
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
@@ -21,6 +23,13 @@ func faultyUpstream(fault string, in io.Reader, out io.Writer) {
 			Method string
 		}
 		if json.Unmarshal(lines.Bytes(), &request) != nil || request.ID == nil || fault == "hang" {
+			continue
+		}
+		if request.Method == "tools/call" && fault == "stuck" {
+			continue
+		}
+		if request.Method == "tools/call" && fault == "mangle" {
+			fmt.Fprintf(out, `{"jsonrpc":"2.0","id":%s,"result":{"content":[`+"\n", request.ID)
 			continue
 		}
 		if fault == "garbage" {
@@ -37,7 +46,10 @@ func faultyAnswer(fault, method string) string {
 	case "initialize":
 		return `"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"faulty","version":"1"}}`
 	case "tools/list":
-		if fault == "name" {
+		switch fault {
+		case "stuck", "mangle":
+			return `"result":{"tools":[` + good + `]}`
+		case "name":
 			return `"result":{"tools":[` + good + `,{"name":"bad name\u0000!","inputSchema":{"type":"object"}}]}`
 		}
 		return `"result":{"tools":[` + good + `,{"name":"odd","inputSchema":{"type":["object",7],"properties":[]}}]}`

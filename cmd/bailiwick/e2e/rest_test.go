@@ -50,7 +50,7 @@ func (r rest) try(method, path string, body any) (int, []byte, error) {
 	if content != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Timeout: patience}).Do(request)
 	if err != nil {
 		return 0, nil, err
 	}

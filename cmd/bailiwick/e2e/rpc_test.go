@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -118,7 +119,9 @@ func (m modern) request(method string, params object) (object, http.Header) {
 // post sends one message (a string as it is) and reads the JSON-RPC message of
 // the answer, from a JSON body or from an event stream.
 func post(url, token string, message any, header http.Header) (answer, error) {
-	response, err := begin(url, token, message, header)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	response, err := beginUntil(ctx, url, token, message, header)
 	if err != nil {
 		return answer{}, err
 	}
@@ -132,8 +135,23 @@ func post(url, token string, message any, header http.Header) (answer, error) {
 	return out, err
 }
 
+// postUntil sends a message and waits for its answer until ctx ends.
+func postUntil(ctx context.Context, m modern, message any, header http.Header) error {
+	response, err := beginUntil(ctx, m.url, m.token, message, header)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.ReadAll(response.Body)
+	return err
+}
+
 // begin sends one message and leaves the answer's body to be read.
 func begin(url, token string, message any, header http.Header) (*http.Response, error) {
+	return beginUntil(context.Background(), url, token, message, header)
+}
+
+func beginUntil(ctx context.Context, url, token string, message any, header http.Header) (*http.Response, error) {
 	raw, ok := message.(string)
 	if !ok {
 		encoded, err := json.Marshal(message)
@@ -142,7 +160,7 @@ func begin(url, token string, message any, header http.Header) (*http.Response, 
 		}
 		raw = string(encoded)
 	}
-	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(raw))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(raw))
 	if err != nil {
 		return nil, err
 	}
