@@ -50,8 +50,8 @@ lint: ## Check formatting, go vet, staticcheck, and that nothing local is commit
 fuzz: ## Run each fuzz target for FUZZTIME (default 30s)
 	@.ci/fuzz $(FUZZTIME)
 
-bench: ## Measure decisions, listings, start-up and idle memory
-	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./policy/...
+bench: ## Measure decisions, listings, calls, start-up and idle memory
+	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./policy/... ./keys/... ./mcp/...
 	go test -run '^$$' -bench . -benchtime 10x $(E2E)
 
 verify: ## Regenerate golden files and go.mod, and fail when they differ
