@@ -38,6 +38,7 @@ type shelf struct {
 	instance keys.Instance
 	indices  []int // of its tools
 	mount    *mount
+	known    bool // its tools were seen, now or before a restart
 }
 
 // lookup finds a tool by its exposed name; nils when there is none.
@@ -69,6 +70,7 @@ type mounted struct {
 	mount    *mount
 	instance keys.Instance
 	defs     []keys.Definition
+	known    bool
 }
 
 // skipped is a definition that can't be offered.
@@ -107,7 +109,7 @@ func newCatalog(builtins []builtin, parts []mounted) (*catalog, map[string][]ski
 	}
 	c := &catalog{tools: sorted, entries: make([]entry, sorted.Len()), slugs: map[string]*shelf{}}
 	for _, part := range parts {
-		c.slugs[part.instance.Slug] = &shelf{instance: part.instance, mount: part.mount}
+		c.slugs[part.instance.Slug] = &shelf{instance: part.instance, mount: part.mount, known: part.known}
 	}
 	for i := range c.entries {
 		c.entries[i] = byName[sorted.At(i).Name]

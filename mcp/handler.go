@@ -106,10 +106,7 @@ func (g *Gateway) showsInstance(v *visit, slug string) bool {
 	if !g.reaches(r, s.mount) {
 		return false
 	}
-	if _, known := s.mount.definitions(); !known {
-		return true
-	}
-	return s.shows(visible(r.question(g, "")))
+	return !s.known || s.shows(visible(question{principal: v.principal, catalog: c, now: g.cfg.Now()}))
 }
 
 // readBody reads a JSON body of bounded size; on a fault it has answered.

@@ -68,7 +68,7 @@ func (g *Gateway) awaitUnseen(ctx context.Context, r *request) {
 	case <-ctx.Done():
 		return
 	}
-	for _, m := range g.unseen(r.tenant.id) {
+	for _, m := range g.unseen(r.tenant) {
 		if !g.reaches(r, m) {
 			continue
 		}

@@ -164,8 +164,8 @@ func (g *Gateway) rebuild(tenantID string) {
 	mounts := t.ofTenant(tenantID)
 	parts := make([]mounted, 0, len(mounts))
 	for _, m := range mounts {
-		defs, _ := m.definitions()
-		parts = append(parts, mounted{mount: m, instance: *m.instance.Load(), defs: defs})
+		defs, known := m.definitions()
+		parts = append(parts, mounted{mount: m, instance: *m.instance.Load(), defs: defs, known: known})
 	}
 	c, left, err := newCatalog(g.builtins, parts)
 	if err != nil {
@@ -278,15 +278,19 @@ func (g *Gateway) InstanceTools(ctx context.Context, i keys.Instance) ([]ToolInf
 	return out, nil
 }
 
-// unseen are the mounts of which nothing was stored and whose first attempt is
-// still on: it ends when the catalog has what they announced.
-func (g *Gateway) unseen(tenantID string) []*mount {
-	return slices.DeleteFunc(g.mounts.ofTenant(tenantID), func(m *mount) bool {
+// unseen are the mounts whose tools the catalog does not know yet and whose
+// first attempt is still on.
+func (g *Gateway) unseen(t *tenant) []*mount {
+	c := t.catalog.Load()
+	return slices.DeleteFunc(g.mounts.ofTenant(t.id), func(m *mount) bool {
+		if s := c.slugs[m.instance.Load().Slug]; s != nil && s.known {
+			return true
+		}
 		select {
 		case <-m.tried:
 			return true
 		default:
-			return m.stored || m.up == nil || m.up.Status().State == upstream.StateDown
+			return m.up == nil || m.up.Status().State == upstream.StateDown
 		}
 	})
 }

@@ -179,8 +179,8 @@ func (t *sessionTable) get(id string, p keys.Principal) *session {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.byID[id]
-	if s == nil || s.keyID != p.KeyID() || s.tenantID != p.TenantID() {
-		return nil
+	if s == nil || s.keyID != p.KeyID() || s.tenantID != p.TenantID() || t.idle(s) {
+		return nil // an idle one is swept soon
 	}
 	s.used.Store(t.now().UnixNano())
 	return s
@@ -196,15 +196,18 @@ func (t *sessionTable) end(s *session) {
 
 // expire ends the sessions that nothing used for the time to live.
 func (t *sessionTable) expire() {
-	limit := t.now().Add(-t.ttl).UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id, s := range t.byID {
-		if s.used.Load() < limit {
+		if t.idle(s) {
 			delete(t.byID, id)
 			s.cancel()
 		}
 	}
+}
+
+func (t *sessionTable) idle(s *session) bool {
+	return s.used.Load() < t.now().Add(-t.ttl).UnixNano()
 }
 
 func (t *sessionTable) endAll() {
