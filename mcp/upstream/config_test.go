@@ -75,6 +75,7 @@ func TestPublic(t *testing.T) {
 		"100.64.0.1": false, "100.127.255.255": false, "100.128.0.1": true, "fc00::1": false, "fd12::1": false,
 		"::ffff:10.0.0.1": false, "::ffff:8.8.8.8": true, "::10.0.0.1": false, "64:ff9b::a00:1": false, "2002:a00:1::": false,
 		"198.18.0.1": false, "192.0.2.1": false, "2001:db8::1": false, "fec0::1": false,
+		"::ffff:100.64.0.1": false, "2001:db8::1%eth0": false,
 	} {
 		if got := upstream.Public(address); got != want {
 			t.Errorf("%s: public %v, want %v", address, got, want)

@@ -38,18 +38,19 @@ func (s *session) handshake(ctx context.Context, known era, probe time.Duration)
 		return s.settle(h)
 	}
 	type outcome struct {
-		h   hello
-		err error
+		h    hello
+		err  error
+		last bool // the question whose failure says more
 	}
 	answers := make(chan outcome, 2)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ask := func(how func(context.Context) (hello, error)) {
-		wg.Go(func() { h, err := how(ctx); answers <- outcome{h, err} })
+	ask := func(how func(context.Context) (hello, error), last bool) {
+		wg.Go(func() { h, err := how(ctx); answers <- outcome{h, err, last} })
 	}
-	ask(s.discover)
+	ask(s.discover, false)
 	late := time.NewTimer(probe)
 	defer late.Stop()
 	var failure error
@@ -64,13 +65,13 @@ func (s *session) handshake(ctx context.Context, known era, probe time.Duration)
 			case errors.Is(o.err, errNotModern):
 			case !asked:
 				return o.err
-			case failure == nil:
+			case failure == nil || o.last:
 				failure = o.err
 			}
 		}
 		if !asked {
 			asked, pending = true, pending+1
-			ask(s.initialize)
+			ask(s.initialize, true)
 		}
 	}
 	return failure

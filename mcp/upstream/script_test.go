@@ -128,6 +128,9 @@ func misbehave(m message, out func(string, ...any)) {
 			out(`{"jsonrpc":"2.0","method":"notifications/progress","params":{ "progressToken":%s, "progress":%d }}`, p.Meta.Token, i)
 		}
 		result(empty)
+	case "unasked":
+		out(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":7}}`, m.ID)
+		result(empty)
 	case "ping", "sampling/createMessage":
 		out(`{"jsonrpc":"2.0","id":"q","method":%q}`, tool)
 		result(empty)
@@ -239,5 +242,9 @@ func lists(m message, out func(string, ...any)) {
 	_ = json.Unmarshal(m.Params, &p)
 	page := 0
 	_, _ = fmt.Sscanf(p.Cursor, "page%d", &page)
-	out(`{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, rounds[min(listRound, len(rounds)-1)][page])
+	result := rounds[min(listRound, len(rounds)-1)][page]
+	if strings.Contains(result, `"once"`) {
+		listRound++
+	}
+	out(`{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, result)
 }

@@ -91,7 +91,7 @@ func TestGarbageAnswers(t *testing.T) {
 	for _, tool := range []string{"both", "neither", "twice", "null", "array", "odderror"} {
 		m.fails(tool, upstream.ErrGarbage)
 	}
-	for _, tool := range []string{"chatter", "odd"} {
+	for _, tool := range []string{"chatter", "unasked", "odd"} {
 		m.call(tool, `{}`)
 	}
 	if n := len(m.lists); n != 1 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -102,9 +101,11 @@ func (l *streamable) exchange(ctx context.Context, r *request) (frame, error) {
 		}
 		defer l.mux.drop(r.id)
 	}
-	inner, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(l.ctx, cancel)
-	defer stop()
+	// The caller's context ends the request until there is an answer; after it,
+	// the rest of a stream is read on, or its connection would be lost.
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer context.AfterFunc(ctx, cancel)()
+	defer context.AfterFunc(l.ctx, cancel)()
 	f, keep, err := l.send(inner, cancel, r, box)
 	if !keep {
 		cancel()
@@ -129,19 +130,14 @@ func cancelled(id int64) []byte {
 	return notification("notifications/cancelled", `{"requestId":`+strconv.FormatInt(id, 10)+`,"reason":"the client cancelled"}`)
 }
 
-// failed sorts an error out. An upstream that cannot be reached is lost; after
-// anything else that may mean so, the list is asked for.
+// failed sorts an error out. One that may mean that the upstream is gone has the
+// list asked for, which shows whether it is.
 func (l *streamable) failed(err error) error {
-	var op *net.OpError
 	switch {
 	case errors.Is(err, errSessionEnded):
 		l.lose(err)
 		return err
 	case errors.Is(err, ErrGarbage):
-		return err
-	case errors.As(err, &op) && op.Op == "dial" || errors.Is(err, errPrivate):
-		err = fmt.Errorf("%w: %w", ErrDown, err)
-		l.lose(err)
 		return err
 	case errors.Is(err, ErrDown):
 	default:

@@ -162,13 +162,18 @@ func TestStreamOfALegacySession(t *testing.T) {
 		w.Header().Set("Mcp-Session-Id", "s")
 		answer(w, 200, m, `"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true}}}`)
 	}
+	read := make(chan int32, 16)
 	h["tools/list"] = func(w http.ResponseWriter, _ *http.Request, m message) {
-		answer(w, 200, m, `"result":`+page("", named(fmt.Sprint("t", round.Load()))))
+		n := round.Load()
+		answer(w, 200, m, `"result":`+page("", named(fmt.Sprint("t", n))))
+		read <- n
 	}
 	h["GET"] = func(w http.ResponseWriter, r *http.Request, _ message) {
 		n := round.Add(1)
 		stream(w)
-		if n < 3 {
+		if n < 3 { // breaks off once the list was read because it opened
+			for n != <-read {
+			}
 			return
 		}
 		event(w, `{"jsonrpc":"2.0","id":"p","method":"ping"}`)
@@ -192,7 +197,7 @@ func sseWeb(t *testing.T, where string) *web {
 	h := handlers{}
 	h["GET"] = func(w http.ResponseWriter, r *http.Request, _ message) {
 		stream(w)
-		_, _ = fmt.Fprintf(w, "event: endpoint\ndata: %s\n\n", where)
+		_, _ = fmt.Fprintf(w, "event: endpoint\ndata: %s\n\n", strings.ReplaceAll(where, "HOST", r.Host))
 		w.(http.Flusher).Flush()
 		for {
 			select {
@@ -242,7 +247,7 @@ func TestSSE(t *testing.T) {
 
 func TestSSEEndpointOnAnotherOrigin(t *testing.T) {
 	other := newWeb(t, handlers{})
-	for _, where := range []string{other.URL + "/messages", "https://127.0.0.1/", "//example.com/x", "%zz"} {
+	for _, where := range []string{other.URL + "/messages", "https://HOST/messages", "//example.com/x", "%zz"} {
 		cfg := remote(keys.TransportSSE, sseWeb(t, where).URL+"/sse")
 		if st := run(t, cfg).down(); !strings.Contains(st.Problem, "endpoint is on another origin") {
 			t.Errorf("%s: %+v", where, st)
