@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ import (
 // house is a server of this test's own process.
 type house struct {
 	t     *testing.T
-	store *keystest.Memory
+	store *slowStore
 	token string
 	url   string
 	logs  *bytes.Buffer
@@ -41,7 +42,7 @@ type house struct {
 
 func startHouse(t *testing.T, f serveFlags) *house {
 	t.Helper()
-	h := &house{t: t, store: keystest.NewMemory(), logs: &bytes.Buffer{}, ended: make(chan error, 1)}
+	h := &house{t: t, store: &slowStore{Memory: keystest.NewMemory(), reached: make(chan struct{}), release: make(chan struct{})}, logs: &bytes.Buffer{}, ended: make(chan error, 1)}
 	svc, err := keys.New(t.Context(), keys.Config{Store: h.store, PollInterval: 5 * time.Millisecond,
 		Root: keys.RootSecret{Version: 1, Value: "test-root-secret-0123456789-abcdefghij"}})
 	h.must(err)
@@ -154,6 +155,45 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// slowStore holds every edit back while held is set.
+type slowStore struct {
+	*keystest.Memory
+	held    atomic.Bool
+	reached chan struct{}
+	release chan struct{}
+}
+
+func (s *slowStore) Edit(ctx context.Context, fn func(keys.Writer) error) (int64, error) {
+	if s.held.Load() {
+		s.reached <- struct{}{}
+		<-s.release
+	}
+	return s.Memory.Edit(ctx, fn)
+}
+
+// What runs when the server is told to end is finished and answered.
+func TestRunningRequestFinishes(t *testing.T) {
+	h := startHouse(t, serveFlags{})
+	h.store.held.Store(true)
+	answered := make(chan int)
+	go func() { answered <- h.status("POST", "/api/projects", `{"name":"late"}`) }()
+	<-h.store.reached
+	h.end()
+	for { // until nothing is accepted any more
+		conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+		if err != nil {
+			break
+		}
+		_ = conn.Close()
+		time.Sleep(time.Millisecond)
+	}
+	close(h.store.release)
+	if got := <-answered; got != http.StatusCreated {
+		t.Errorf("the running request answers %d", got)
+	}
+	h.stopped()
 }
 
 // While the store can't be asked whether a key was revoked, no key counts.

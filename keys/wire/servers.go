@@ -108,56 +108,72 @@ func parseServer(name string, raw json.RawMessage, source string, lookup func(st
 }
 
 func (e serverEntry) spec(name, source string, lookup func(string) (string, bool)) (keys.InstanceSpec, error) {
-	var faults []policy.Problem
-	fault := func(field, problem string) {
-		faults = append(faults, policy.Problem{Field: field, Problem: problem})
-	}
-	expand := func(field, text string) string {
-		out, err := Expand(text, lookup)
-		if err != nil {
-			fault(field, err.Error())
-		}
-		return out
-	}
+	x := expander{lookup: lookup}
 	transport, err := e.transport()
 	if err != nil {
-		fault("type", err.Error())
+		x.fault("type", err.Error())
+	}
+	tools, err := toolRules("tools", keys.Some(e.Tools))
+	if wrong := (*keys.InvalidError)(nil); errors.As(err, &wrong) {
+		x.faults = append(x.faults, wrong.Fields...)
 	}
 	spec := keys.InstanceSpec{
 		Slug: keys.Some(keys.InstanceSlug(name)), Transport: keys.Some(transport),
-		Args: keys.Some([]string{}), Env: keys.Null[map[string]string](), Headers: keys.Null[map[string]string](),
+		Command: x.text("command", e.Command), Args: keys.Some(x.list("args", e.Args)), Env: x.secrets("env", e.Env),
+		URL: x.text("url", e.URL), Headers: x.secrets("headers", e.Headers), Tools: tools,
 		Enabled: keys.Some(!e.Disabled), WriteEnabled: keys.Some(e.WriteEnabled == nil || *e.WriteEnabled),
 		TrustAnnotations: keys.Some(e.TrustAnnotations == nil || *e.TrustAnnotations), Source: source,
 	}
-	if e.Command != "" {
-		spec.Command = keys.Some(expand("command", e.Command))
-	}
-	if e.URL != "" {
-		spec.URL = keys.Some(expand("url", e.URL))
-	}
-	for i, arg := range e.Args {
-		spec.Args.Value = append(spec.Args.Value, expand(fmt.Sprintf("args[%d]", i), arg))
-	}
-	expandMap := func(field string, in map[string]string) keys.Opt[map[string]string] {
-		if len(in) == 0 {
-			return keys.Null[map[string]string]()
-		}
-		out := make(map[string]string, len(in))
-		for _, k := range slices.Sorted(maps.Keys(in)) {
-			out[k] = expand(field+"."+k, in[k])
-		}
-		return keys.Some(out)
-	}
-	spec.Env, spec.Headers = expandMap("env", e.Env), expandMap("headers", e.Headers)
-	tools, err := toolRules("tools", keys.Some(e.Tools))
-	if wrong := (*keys.InvalidError)(nil); errors.As(err, &wrong) {
-		faults = append(faults, wrong.Fields...)
-	}
-	spec.Tools = tools
-	if faults != nil {
-		return keys.InstanceSpec{}, &keys.InvalidError{Fields: faults}
+	if x.faults != nil {
+		return keys.InstanceSpec{}, &keys.InvalidError{Fields: x.faults}
 	}
 	return spec, nil
+}
+
+// expander expands the fields of one entry and collects what is wrong.
+type expander struct {
+	lookup func(string) (string, bool)
+	faults []policy.Problem
+}
+
+func (x *expander) fault(field, problem string) {
+	x.faults = append(x.faults, policy.Problem{Field: field, Problem: problem})
+}
+
+func (x *expander) one(field, text string) string {
+	out, err := Expand(text, x.lookup)
+	if err != nil {
+		x.fault(field, err.Error())
+	}
+	return out
+}
+
+// text is absent where the entry has none.
+func (x *expander) text(field, text string) keys.Opt[string] {
+	if text == "" {
+		return keys.Opt[string]{}
+	}
+	return keys.Some(x.one(field, text))
+}
+
+func (x *expander) list(field string, texts []string) []string {
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = x.one(fmt.Sprintf("%s[%d]", field, i), text)
+	}
+	return out
+}
+
+// secrets is null where the entry has none: what was stored before goes.
+func (x *expander) secrets(field string, texts map[string]string) keys.Opt[map[string]string] {
+	if len(texts) == 0 {
+		return keys.Null[map[string]string]()
+	}
+	out := make(map[string]string, len(texts))
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		out[name] = x.one(field+"."+name, texts[name])
+	}
+	return keys.Some(out)
 }
 
 func (e serverEntry) transport() (keys.Transport, error) {
