@@ -178,7 +178,17 @@ func TestRunningRequestFinishes(t *testing.T) {
 	h := startHouse(t, serveFlags{})
 	h.store.held.Store(true)
 	answered := make(chan int)
-	go func() { answered <- h.status("POST", "/api/projects", `{"name":"late"}`) }()
+	r := must(http.NewRequest("POST", h.url+"/api/projects", strings.NewReader(`{"name":"late"}`)))
+	r.Header = http.Header{"Content-Type": {"application/json"}, "X-Api-Key": {h.token}}
+	go func() {
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			answered <- 0
+			return
+		}
+		_ = answer.Body.Close()
+		answered <- answer.StatusCode
+	}()
 	<-h.store.reached
 	h.end()
 	for { // until nothing is accepted any more
