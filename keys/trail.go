@@ -35,7 +35,8 @@ func newTrail() *trail {
 // Record takes a call or decision entry for the next batch (written within
 // one second); it blocks while 4096 wait, until ctx ends. Its id and time are
 // set when they are empty. Before Run, a full trail is written by the caller;
-// after Run, every entry is.
+// after Run, every entry is. Of a token in what the client chose (action, tool,
+// client) only the shown part is kept.
 func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if e.ID == "" {
 		id, err := s.ids.next()
@@ -47,6 +48,7 @@ func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if e.Time.IsZero() {
 		e.Time = s.now()
 	}
+	e.Action, e.Tool, e.Client = withoutToken(e.Action), withoutToken(e.Tool), withoutToken(e.Client)
 	t := s.trail
 	for {
 		t.mu.Lock()

@@ -2,8 +2,10 @@ package keys_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -140,5 +142,32 @@ func TestTrailCountsWhatIsRefused(t *testing.T) {
 	h.allCalls(4)
 	if waiting, lost := h.svc.AuditWaiting(); waiting != 0 || lost != 1 {
 		t.Errorf("%d wait, %d lost", waiting, lost)
+	}
+}
+
+func TestTrailKeepsNoToken(t *testing.T) {
+	h := newHouse(t)
+	token, err := keys.NewToken(rand.Reader, keys.DefaultTokenPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := token.Reveal()[len(keys.DefaultTokenPrefix):]
+	for _, c := range []struct{ tool, want string }{
+		{token.Reveal(), keys.DefaultTokenPrefix + body[:4] + "…"},
+		{"notes__" + token.Reveal(), "notes__" + keys.DefaultTokenPrefix + body[:4] + "…"},
+		{strings.Repeat("x", 100), strings.Repeat("x", 100)},
+		{"read_note", "read_note"},
+	} {
+		e := h.call(0)
+		e.Tool = c.tool
+		if err := h.svc.Record(h.ctx, e); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(h.ctx)
+		cancel() // Run writes what waits, and ends
+		_ = h.svc.Run(ctx)
+		if got := h.calls()[0]; got != c.want {
+			t.Errorf("%q is kept as %q, want %q", c.tool, got, c.want)
+		}
 	}
 }
