@@ -154,6 +154,7 @@ func (e *edit) written(ctx context.Context, spec *InstanceSpec, was, i *Instance
 		return Credentials{}, err
 	}
 	var f faults
+	old := creds
 	kept := spec.applyTo(&f, i, &creds)
 	if err := e.chooseProject(ctx, &f, spec, was, i); err != nil {
 		return Credentials{}, err
@@ -168,7 +169,7 @@ func (e *edit) written(ctx context.Context, spec *InstanceSpec, was, i *Instance
 	if err := e.mayMount(was, i); err != nil {
 		return Credentials{}, err
 	}
-	if err := e.unrestricted(widened(was, i, kept)...); err != nil {
+	if err := e.unrestricted(append(widened(was, i, kept), swapped(was, old, creds)...)...); err != nil {
 		return Credentials{}, err
 	}
 	i.Sealed, err = e.svc.sealCredentials(i, creds)

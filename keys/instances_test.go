@@ -147,6 +147,7 @@ func TestUpdateInstance(t *testing.T) {
 		"project":         {keys.InstanceSpec{ProjectID: keys.Some(two.ID)}, "projectId"},
 		"slug":            {keys.InstanceSpec{Slug: keys.Some("b1")}, "slug"},
 		"url, old header": {keys.InstanceSpec{URL: keys.Some("https://thief.example/")}, "url"},
+		"header":          {keys.InstanceSpec{Headers: keys.Some(map[string]string{"X-Key": "other"})}, ""},
 		"url, new header": {keys.InstanceSpec{URL: keys.Some("https://other.example/"), Headers: keys.Null[map[string]string]()}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,6 +195,51 @@ func TestUpdateInstance(t *testing.T) {
 	wide := h.as(keys.NewKey{Permissions: keys.Some([]string{"manage:instances"}), PolicyPatch: full()})
 	if _, err := h.svc.UpdateInstance(h.ctx, wide, made.ID, away); !isDenied(err) {
 		t.Errorf("a stdio instance made another without manage:tenants: %v", err)
+	}
+}
+
+// An instance that was switched off, or that others' keys trust, is not put
+// under somebody else's credentials, nor switched on again, by a limited key.
+func TestWidenAnInstanceThatStands(t *testing.T) {
+	h := newHouse(t)
+	limited := h.as(keys.NewKey{Permissions: keys.Some([]string{"manage:instances", "manage:tenants"})})
+	wide := h.as(keys.NewKey{Permissions: keys.Some([]string{"manage:instances", "manage:tenants"}), PolicyPatch: full()})
+	type spec = keys.InstanceSpec
+	header, variable := keys.Some(map[string]string{"X-Key": "mine"}), keys.Some(map[string]string{"TOKEN": "mine"})
+	remoteWith := func(change func(*spec)) func(*spec) {
+		return func(s *spec) { s.Headers = keys.Some(map[string]string{"X-Key": "theirs"}); change(s) }
+	}
+	local := func(s *spec) {
+		*s = spec{Slug: s.Slug, Transport: keys.Some(keys.TransportStdio), Command: keys.Some("server"), WriteEnabled: keys.Some(true)}
+	}
+	for name, c := range map[string]struct {
+		is      func(*spec)
+		patch   spec
+		widened string
+	}{
+		"enable":            {remoteWith(func(s *spec) { s.Enabled = keys.Some(false) }), spec{Enabled: keys.Some(true)}, "enabled"},
+		"enable by null":    {remoteWith(func(s *spec) { s.Enabled = keys.Some(false) }), spec{Enabled: keys.Null[bool]()}, "enabled"},
+		"header, trusted":   {remoteWith(func(s *spec) { s.TrustAnnotations = keys.Some(true) }), spec{Headers: header}, "headers"},
+		"header, writable":  {remoteWith(func(s *spec) { s.WriteEnabled = keys.Some(true) }), spec{Headers: header}, "headers"},
+		"header, ruled":     {remoteWith(func(s *spec) { s.Tools = keys.Some([]keys.ToolRule{{Match: "a", Effect: policy.EffectRead}}) }), spec{Headers: header}, "headers"},
+		"no header, ruled":  {remoteWith(func(s *spec) { s.Tools = keys.Some([]keys.ToolRule{{Match: "a", Effect: policy.EffectRead}}) }), spec{Headers: keys.Null[map[string]string]()}, "headers"},
+		"the same header":   {remoteWith(func(s *spec) { s.WriteEnabled = keys.Some(true) }), spec{Headers: keys.Some(map[string]string{"X-Key": "theirs"})}, ""},
+		"variable":          {local, spec{Env: variable}, "env"},
+		"header, untrusted": {remoteWith(func(*spec) {}), spec{Headers: header}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			made := h.instance("a1", c.is)
+			err := errOf(h.svc.UpdateInstance(h.ctx, limited, made.ID, c.patch))
+			if got := strings.Join(fieldsOf(err), ","); got != c.widened || isDenied(err) != (c.widened != "") {
+				t.Errorf("%v: %s, want %s", err, got, c.widened)
+			}
+			if err := errOf(h.svc.UpdateInstance(h.ctx, wide, made.ID, c.patch)); err != nil {
+				t.Errorf("a wide key: %v", err)
+			}
+			if err := h.svc.DeleteInstance(h.ctx, h.op, made.ID); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 

@@ -102,13 +102,35 @@ func widened(was, i *Instance, kept []string) []string {
 	if was.ID == "" {
 		return out
 	}
+	add(i.Enabled && !was.Enabled, "enabled") // somebody switched it off
 	add(i.ProjectID != was.ProjectID, "projectId")
 	add(i.Slug != was.Slug, "slug")
-	if len(kept) > 0 || was.WriteEnabled || was.TrustAnnotations || len(was.Tools) > 0 {
+	if len(kept) > 0 || was.favoured() {
 		add(i.Transport != was.Transport, "transport")
 		add(i.URL != was.URL, "url")
 		add(i.Command != was.Command, "command")
 		add(!slices.Equal(i.Args, was.Args), "args")
+	}
+	return out
+}
+
+// favoured tells an instance that was given more than a new one has.
+func (i *Instance) favoured() bool {
+	return i.WriteEnabled || i.TrustAnnotations || len(i.Tools) > 0
+}
+
+// swapped names the credentials that change on a favoured instance: they say
+// on whose behalf, and at which account, others' keys act there.
+func swapped(was *Instance, old, is Credentials) []string {
+	if was.ID == "" || !was.favoured() {
+		return nil
+	}
+	var out []string
+	if !maps.Equal(old.Env, is.Env) {
+		out = append(out, "env")
+	}
+	if !maps.Equal(old.Headers, is.Headers) {
+		out = append(out, "headers")
 	}
 	return out
 }
