@@ -3,6 +3,7 @@ package keys
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -34,6 +35,14 @@ func (f *faults) text(field, value string, least, most int) {
 		f.add(field, "must not be empty")
 	case n < least || n > most:
 		f.add(field, "must have %d to %d characters, has %d", least, most, n)
+	}
+}
+
+// time checks that the year, in UTC, is one that RFC 3339 (section 1) can write:
+// a time beyond it could be stored, and never be read again.
+func (f *faults) time(field string, value time.Time) {
+	if year := value.UTC().Year(); year < 1 || year > 9999 {
+		f.add(field, "must be in the years 1 to 9999, in UTC")
 	}
 }
 

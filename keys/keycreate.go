@@ -109,6 +109,9 @@ func (e *edit) checkNew(ctx context.Context, f *faults, k *Key) error {
 	if k.ExpiresAt != nil && !e.now.Before(*k.ExpiresAt) {
 		f.add("expiresAt", "must be in the future")
 	}
+	if k.ExpiresAt != nil {
+		f.time("expiresAt", *k.ExpiresAt)
+	}
 	if k.ProjectID != "" {
 		if _, err := e.Project(ctx, k.TenantID, k.ProjectID); isNotFound(err) {
 			f.add("projectId", "no such project: %q", clip(k.ProjectID))

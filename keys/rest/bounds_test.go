@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/rest"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -144,6 +146,21 @@ func TestAbsence(t *testing.T) {
 	}
 }
 
+// A malformed id finds nothing, even where something's slug is what would stand
+// in for it.
+func TestMalformedIDIsNothing(t *testing.T) {
+	h := newHouse(t)
+	nil32 := "00000000-0000-0000-0000-000000000000"
+	h.want(201, h.ask("POST", "/api/projects", `{"slug":"`+nil32+`","name":"nil"}`))
+	h.want(200, h.ask("GET", "/api/projects/"+nil32, ""))
+	for _, id := range []string{"X", "a%20b", "%00", strings.Repeat("a", 65), "ä"} {
+		h.refused(404, "not_found", h.ask("GET", "/api/projects/"+id, ""))
+		h.refused(404, "not_found", h.ask("PUT", "/api/projects/"+id, `{"name":"renamed"}`))
+		h.refused(404, "not_found", h.ask("DELETE", "/api/projects/"+id, ""))
+	}
+	h.want(200, h.ask("GET", "/api/projects/"+nil32, ""))
+}
+
 func TestOrganization(t *testing.T) {
 	h := newHouse(t)
 	tenant := h.want(200, h.ask("GET", "/api/tenant", ""))
@@ -200,6 +217,20 @@ func TestHealth(t *testing.T) {
 	h.refused(503, "not_ready", r)
 	if strings.Contains(r.body, "canary") {
 		t.Errorf("the reason is told: %s", r.body)
+	}
+}
+
+// What can't be written as JSON is a fault of the server, told as every other.
+func TestAnswerThatIsNoJSON(t *testing.T) {
+	h := newHouse(t)
+	h.want(201, h.ask("POST", "/api/instances", `{"slug":"a","transport":"http","url":"https://example.com/"}`))
+	h.cfg.InstanceTools = func(context.Context, keys.Instance) ([]wire.Tool, error) {
+		return []wire.Tool{{Name: "broken", Definition: json.RawMessage(`{`)}}, nil
+	}
+	h.api = rest.New(h.cfg)
+	h.refused(500, "internal", h.ask("GET", "/api/instances/a/tools", ""))
+	if h.logs.FilterMessage("panic while serving").Len() != 0 || h.logs.FilterMessage("request failed").Len() != 1 {
+		t.Errorf("logged %v", h.logs.All())
 	}
 }
 

@@ -31,16 +31,17 @@ type call struct {
 	queried   []string
 	bodyRead  bool
 	matchRead bool
+	nowhere   bool // the path names nothing that could be
 }
 
 const bodyTimeout = 30 * time.Second
 
-// id is the path's id of a thing that has a UUID. One that is no UUID becomes
-// the UUID of nothing, so that it takes the way of every unknown id.
+// id is the path's id of a thing that has a UUID. A malformed one is noted: it
+// finds nothing, whatever the operation would look for.
 func (c *call) id() string {
 	id := c.r.PathValue("id")
 	if parsed, err := uuid.Parse(id); err != nil || parsed.String() != id {
-		return uuid.Nil.String()
+		c.nowhere = true
 	}
 	return id
 }
@@ -48,22 +49,18 @@ func (c *call) id() string {
 // idOrSlug is the path's id of a thing that has a slug too.
 func (c *call) idOrSlug() string {
 	id := c.r.PathValue("id")
-	for _, r := range id {
-		if r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') {
-			return uuid.Nil.String()
-		}
-	}
-	if len(id) > 64 {
-		return uuid.Nil.String()
+	bad := func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') }
+	if id == "" || len(id) > 64 || strings.ContainsFunc(id, bad) {
+		c.nowhere = true
 	}
 	return id
 }
 
-// name is the path's name of a preset; one that no preset can have is unknown.
+// name is the path's name of a preset.
 func (c *call) name() string {
 	name := c.r.PathValue("name")
-	if len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return uuid.Nil.String()
+	if name == "" || len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		c.nowhere = true
 	}
 	return name
 }

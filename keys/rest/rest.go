@@ -82,7 +82,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) live(w http.ResponseWriter, r *http.Request) {
 	if allowed(w, r, http.MethodGet, http.MethodHead) {
-		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+		_ = answer(w, http.StatusOK, map[string]string{"status": "ok"})
 	}
 }
 
@@ -95,5 +95,5 @@ func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
 		wire.NewProblem(http.StatusServiceUnavailable, "not_ready", "the server is not ready: try again").Answer(w)
 		return
 	}
-	answer(w, http.StatusOK, map[string]string{"status": "ready"})
+	_ = answer(w, http.StatusOK, map[string]string{"status": "ready"})
 }

@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ func on[Req, Resp any](
 ) func(*call) (any, error) {
 	return func(c *call) (any, error) {
 		req, err := decode(c)
+		if c.nowhere {
+			return nil, keys.ErrNotFound
+		}
 		if err == nil {
 			err = c.unread()
 		}
@@ -96,7 +100,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 		s.fault(w, problem)
 		return
 	}
-	answer(w, one.status, body)
+	if err := answer(w, one.status, body); err != nil {
+		h.cfg.Log.Error("request failed", zap.String("operation", one.operation), zap.Error(err))
+		w.Header().Del("ETag")
+		s.fault(w, internal())
+	}
 }
 
 // admit answers who asks, once the credential, the tenant and the scope let
@@ -132,10 +140,12 @@ func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	return false
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
+// answer encodes the body before it says anything: where it fails, nothing was
+// answered yet.
+func answer(w http.ResponseWriter, status int, body any) error {
 	var data bytes.Buffer
 	if err := wire.WriteJSON(&data, body); err != nil {
-		panic(err) // our own types: a fault of the program
+		return fmt.Errorf("encoding the answer: %w", err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
@@ -143,4 +153,5 @@ func answer(w http.ResponseWriter, status int, body any) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(data.Bytes())
+	return nil
 }
