@@ -9,6 +9,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 	"go.uber.org/zap"
 
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
@@ -18,7 +19,7 @@ func (g *Gateway) callTool(ctx context.Context, r *request, v verdict) reply {
 	switch {
 	case r.msg.name == "":
 		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "params.name must be a string that names a tool", nil)
-	case r.msg.arguments != nil && !isObject(r.msg.arguments):
+	case r.msg.arguments != nil && !rawjson.IsObject(r.msg.arguments):
 		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "params.arguments must be an object", nil)
 	case !v.allowed():
 		return g.unknownTool(ctx, r, v)
@@ -75,7 +76,7 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 
 func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply, string) {
 	if v.entry.builtin != nil {
-		params := append(append([]byte(`{"name":`), quote(r.msg.name)...), '}')
+		params := append(append([]byte(`{"name":`), rawjson.Quote(r.msg.name)...), '}')
 		raw, failed := r.tenant.ask(ctx, r, r.msg.method, params)
 		if failed != nil {
 			return failure(r.msg.id, failed.Code, failed.Message, nil), outcomeUpstream
@@ -106,15 +107,15 @@ func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {
 	}
 	if token := r.msg.progress; token != nil {
 		c.Progress = func(params json.RawMessage) {
-			if isObject(params) {
-				_ = r.sink.send(notification("notifications/progress", prepend(params, "progressToken", token)))
+			if rawjson.IsObject(params) {
+				_ = r.sink.send(notification("notifications/progress", rawjson.Prepend(params, "progressToken", token)))
 			}
 		}
 	}
 	if least, wanted := r.logLevel(); wanted {
 		c.LogLevel = string(levels[least])
 		c.Log = func(params json.RawMessage) {
-			if isObject(params) && severity(text(field(params, "level"))) >= least {
+			if rawjson.IsObject(params) && severity(rawjson.Text(rawjson.Field(params, "level"))) >= least {
 				_ = r.sink.send(notification("notifications/message", params))
 			}
 		}
@@ -125,16 +126,16 @@ func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {
 // metaForUpstream leaves out what the protocol says about this connection; the
 // other side of the gateway says its own.
 func metaForUpstream(meta json.RawMessage) json.RawMessage {
-	list, _ := members(meta)
+	list, _ := rawjson.List(meta)
 	out := []byte{'{'}
 	for _, m := range list {
-		if m.key == "progressToken" || reservedMeta(m.key) {
+		if m.Key == "progressToken" || reservedMeta(m.Key) {
 			continue
 		}
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		out = append(append(append(out, quote(m.key)...), ':'), m.value...)
+		out = append(append(append(out, rawjson.Quote(m.Key)...), ':'), m.Value...)
 	}
 	if len(out) == 1 {
 		return nil
@@ -145,7 +146,7 @@ func metaForUpstream(meta json.RawMessage) json.RawMessage {
 // toolResult answers with a tool's result; its content goes out as it came.
 func (g *Gateway) toolResult(r *request, raw json.RawMessage) (reply, string) {
 	outcome := outcomeOK
-	if string(field(raw, "isError")) == "true" {
+	if string(rawjson.Field(raw, "isError")) == "true" {
 		outcome = outcomeToolError
 	}
 	if r.era == eraModern {

@@ -11,6 +11,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -140,7 +141,7 @@ func exposed(part mounted, d keys.Definition) (policy.Tool, entry, error) {
 	if err != nil {
 		return policy.Tool{}, entry{}, err
 	}
-	category, effect := classify(i, d.Name, field(d.Raw, "annotations"))
+	category, effect := classify(i, d.Name, rawjson.Field(d.Raw, "annotations"))
 	t := policy.Tool{
 		ID: i.Slug + "/" + d.Name, Name: name, Category: category, Effect: effect,
 		InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled,

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -62,15 +63,15 @@ func ruleMatches(r keys.ToolRule, name string, exact bool) bool {
 // annotated reads an effect from a tool's annotations. Whatever is not plainly
 // said (no object, a hint that is no boolean or is there twice) is destructive.
 func annotated(raw json.RawMessage) policy.Effect {
-	list, _ := members(raw)
+	list, _ := rawjson.List(raw)
 	readOnly, destructive, hints := "", "", 0
 	for _, m := range list {
-		switch m.key {
+		switch m.Key {
 		case "readOnlyHint":
-			readOnly = string(bytes.TrimSpace(m.value))
+			readOnly = string(bytes.TrimSpace(m.Value))
 			hints++
 		case "destructiveHint":
-			destructive = string(bytes.TrimSpace(m.value))
+			destructive = string(bytes.TrimSpace(m.Value))
 			hints += 2
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
@@ -23,28 +24,28 @@ func exposedName(slug, upstream string) string { return slug + "__" + upstream }
 // expose is an upstream's definition under its exposed name; every other byte
 // stays as announced.
 func expose(raw json.RawMessage, name string) (json.RawMessage, error) {
-	if !json.Valid(raw) {
+	if !rawjson.Valid(raw) {
 		return nil, fmt.Errorf("definition is not valid JSON")
 	}
-	list, ok := members(raw)
-	if !ok {
+	list, err := rawjson.List(raw)
+	if err != nil {
 		return nil, fmt.Errorf("definition is not an object")
 	}
 	at := -1
 	seen := map[string]bool{}
 	for i, m := range list {
-		if seen[m.key] { // readers differ in which of the two counts
+		if seen[m.Key] { // readers differ in which of the two counts
 			return nil, fmt.Errorf("definition has a key twice")
 		}
-		seen[m.key] = true
-		if m.key == "name" {
+		seen[m.Key] = true
+		if m.Key == "name" {
 			at = i
 		}
 	}
 	if at < 0 {
 		return nil, fmt.Errorf("definition has no name")
 	}
-	return replace(raw, list[at], quote(name)), nil
+	return rawjson.Replace(raw, list[at], rawjson.Quote(name)), nil
 }
 
 // pinned are the members of a definition that its digest covers, in order.
@@ -56,7 +57,7 @@ func digestOf(raw json.RawMessage) string {
 	h := sha256.New()
 	for _, key := range pinned {
 		var v any
-		if value := field(raw, key); value != nil {
+		if value := rawjson.Field(raw, key); value != nil {
 			dec := json.NewDecoder(bytes.NewReader(value))
 			dec.UseNumber()
 			if dec.Decode(&v) != nil {
@@ -77,7 +78,7 @@ func digestOf(raw json.RawMessage) string {
 // binds no header. A malformed binding is an error: such a tool must not be
 // offered (2026-07-28, SEP-2243).
 func headerTool(raw json.RawMessage) (*mcpgo.Tool, error) {
-	t := &mcpgo.Tool{RawInputSchema: field(raw, "inputSchema")}
+	t := &mcpgo.Tool{RawInputSchema: rawjson.Field(raw, "inputSchema")}
 	if err := mcpgo.ValidateParamHeaderAnnotations(t); err != nil {
 		return nil, fmt.Errorf("x-mcp-header: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -81,7 +82,7 @@ func (g *Gateway) mayConnect(ctx context.Context, p keys.Principal, action strin
 // request without an id, does nothing.
 func (g *Gateway) notified(r *request, class methodClass) {
 	if class == classCancel && r.session != nil {
-		if id := field(r.msg.params, "requestId"); id != nil {
+		if id := rawjson.Field(r.msg.params, "requestId"); id != nil {
 			r.session.cancelRequest(string(id))
 		}
 	}
@@ -152,7 +153,7 @@ func checkModern(m *message, header http.Header) *reply {
 		r := unsupportedVersion(m, mcpgo.ValidProtocolVersions)
 		return &r
 	}
-	if !isObject(field(m.meta, mcpgo.MetaKeyClientCapabilities)) {
+	if !rawjson.IsObject(rawjson.Field(m.meta, mcpgo.MetaKeyClientCapabilities)) {
 		r := refusal(eraModern, m.id, mcpgo.INVALID_PARAMS, "missing or invalid _meta field "+mcpgo.MetaKeyClientCapabilities, nil)
 		return &r
 	}

@@ -19,5 +19,6 @@
 //
 // Neighbours: keys (the Service, principals), keys/wire (the JSON of keys and
 // instances) and policy below; mcp/upstream for the connections to mounted
-// servers; cmd above. It never imports db or keys/rest.
+// servers, mcp/rawjson for the JSON of messages; cmd above. It never imports db
+// or keys/rest.
 package mcp

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // Limits of what a message may say about itself.
@@ -14,6 +16,7 @@ const (
 	maxIDBytes     = 256
 	maxMethodBytes = 256
 	maxTokenBytes  = 256
+	maxDepth       = 128 // objects and arrays in one another
 	maxMembers     = 256 // of the message, of params, of params._meta
 )
 
@@ -63,13 +66,13 @@ func readMessage(body []byte) (*message, error) {
 	switch {
 	case !utf8.Valid(body):
 		return nil, &envelopeError{code: mcpgo.PARSE_ERROR, problem: "the body is not valid UTF-8"}
-	case !json.Valid(body):
+	case !rawjson.Valid(body):
 		return nil, &envelopeError{code: mcpgo.PARSE_ERROR, problem: "the body is not valid JSON"}
-	case tooDeep(body):
+	case rawjson.TooDeep(body, maxDepth):
 		return nil, invalidRequest(nil, fmt.Sprintf("the body nests deeper than %d levels", maxDepth))
 	}
-	top, ok := members(body)
-	if !ok {
+	top, err := rawjson.List(body)
+	if err != nil {
 		return nil, invalidRequest(nil, "the body is not one JSON-RPC message: batches are not supported, send each message by itself")
 	}
 	if problem := strictKeys(top, topKeys); problem != "" {
@@ -91,18 +94,18 @@ func readMessage(body []byte) (*message, error) {
 	return m.readParams()
 }
 
-func topLevel(top []member) (m *message, version string, response bool) {
+func topLevel(top []rawjson.Member) (m *message, version string, response bool) {
 	m = &message{}
 	for _, f := range top {
-		switch f.key {
+		switch f.Key {
 		case "jsonrpc":
-			version = string(f.value)
+			version = string(f.Value)
 		case "id":
-			m.id = f.value
+			m.id = f.Value
 		case "method":
-			m.method = text(f.value)
+			m.method = rawjson.Text(f.Value)
 		case "params":
-			m.params = f.value
+			m.params = f.Value
 		case "result", "error":
 			response = true
 		}
@@ -114,21 +117,21 @@ func (m *message) readParams() (*message, error) {
 	if m.params == nil {
 		return m, nil
 	}
-	params, ok := members(m.params)
-	if !ok {
+	params, err := rawjson.List(m.params)
+	if err != nil {
 		return nil, invalidRequest(m.id, "params must be an object")
 	}
 	if problem := strictKeys(params, paramsKeys); problem != "" {
 		return nil, invalidRequest(m.id, "params: "+problem)
 	}
 	for _, f := range params {
-		switch f.key {
+		switch f.Key {
 		case "name":
-			m.name = text(f.value)
+			m.name = rawjson.Text(f.Value)
 		case "arguments":
-			m.arguments = f.value
+			m.arguments = f.Value
 		case "_meta":
-			m.meta = f.value
+			m.meta = f.Value
 		}
 	}
 	if m.meta == nil {
@@ -138,22 +141,22 @@ func (m *message) readParams() (*message, error) {
 }
 
 func (m *message) readMeta() (*message, error) {
-	meta, ok := members(m.meta)
-	if !ok {
+	meta, err := rawjson.List(m.meta)
+	if err != nil {
 		return nil, invalidRequest(m.id, "params._meta must be an object")
 	}
 	if problem := strictKeys(meta, metaKeys); problem != "" {
 		return nil, invalidRequest(m.id, "params._meta: "+problem)
 	}
 	for _, f := range meta {
-		switch f.key {
+		switch f.Key {
 		case mcpgo.MetaKeyProtocolVersion:
-			m.version = text(f.value)
+			m.version = rawjson.Text(f.Value)
 		case "progressToken":
-			if len(f.value) > maxTokenBytes || !validID(f.value) {
+			if len(f.Value) > maxTokenBytes || !validID(f.Value) {
 				return nil, invalidRequest(m.id, fmt.Sprintf("params._meta.progressToken must be a number, or a string, of at most %d bytes", maxTokenBytes))
 			}
-			m.progress = f.value
+			m.progress = f.Value
 		}
 	}
 	return m, nil
@@ -161,18 +164,18 @@ func (m *message) readMeta() (*message, error) {
 
 // strictKeys says what is wrong with an object's keys: two that are equal but
 // for case, or one that is a known one but for case.
-func strictKeys(list []member, known []string) string {
+func strictKeys(list []rawjson.Member, known []string) string {
 	if len(list) > maxMembers {
 		return fmt.Sprintf("more than %d keys", maxMembers)
 	}
 	for i, m := range list {
 		for _, k := range known {
-			if m.key != k && strings.EqualFold(m.key, k) {
+			if m.Key != k && strings.EqualFold(m.Key, k) {
 				return fmt.Sprintf("a key is spelled like %q but for case", k)
 			}
 		}
 		for _, other := range list[:i] {
-			if strings.EqualFold(m.key, other.key) {
+			if strings.EqualFold(m.Key, other.Key) {
 				return "a key is there twice"
 			}
 		}
@@ -186,14 +189,6 @@ func validID(id json.RawMessage) bool {
 	}
 	c := id[0]
 	return len(id) <= maxIDBytes && (c == '"' || c == '-' || c >= '0' && c <= '9')
-}
-
-// text is the string that raw holds, "" when it holds anything else.
-func text(raw json.RawMessage) string {
-	if len(raw) == 0 || raw[0] != '"' {
-		return ""
-	}
-	return decodeKey(raw)
 }
 
 func invalidRequest(id json.RawMessage, problem string) *envelopeError {

@@ -8,6 +8,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -17,7 +18,7 @@ import (
 // mcp-go (v1.2.1) would copy, sort and encode every tool for each list, and
 // loses schema keywords that its types do not know.
 func (g *Gateway) listTools(ctx context.Context, r *request) reply {
-	if cursor := field(r.msg.params, "cursor"); cursor != nil && string(cursor) != "null" {
+	if cursor := rawjson.Field(r.msg.params, "cursor"); cursor != nil && string(cursor) != "null" {
 		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "Unknown cursor: the list has one page", nil)
 	}
 	g.awaitUnseen(ctx, r)
@@ -30,8 +31,8 @@ func (g *Gateway) listTools(ctx context.Context, r *request) reply {
 	if r.era == eraModern {
 		// Whoever keeps a list shows tools that an edit has taken away since,
 		// so no time is granted (2026-07-28, caching hints).
-		raw = prepend(raw, "ttlMs", []byte("0"))
-		raw = prepend(raw, "cacheScope", []byte(`"private"`))
+		raw = rawjson.Prepend(raw, "ttlMs", []byte("0"))
+		raw = rawjson.Prepend(raw, "cacheScope", []byte(`"private"`))
 		raw = complete(raw, r.tenant.info)
 	}
 	return result(r.msg.id, raw)

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // levels in rising order (RFC 5424, reversed).
@@ -21,7 +23,7 @@ func severity(level string) int { return slices.Index(levels, mcpgo.LoggingLevel
 // 2026-07-28 nothing is sent unless the request says a level.
 func (r *request) logLevel() (least int, wanted bool) {
 	if r.era == eraModern {
-		least = severity(text(field(r.msg.meta, mcpgo.MetaKeyLogLevel)))
+		least = severity(rawjson.Text(rawjson.Field(r.msg.meta, mcpgo.MetaKeyLogLevel)))
 		return least, least >= 0
 	}
 	if r.session == nil {

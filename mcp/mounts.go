@@ -11,6 +11,7 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
@@ -265,7 +266,7 @@ func (g *Gateway) InstanceTools(ctx context.Context, i keys.Instance) ([]ToolInf
 	}
 	out := make([]ToolInfo, 0, len(defs))
 	for _, d := range defs {
-		category, effect := classify(i, d.Name, field(d.Raw, "annotations"))
+		category, effect := classify(i, d.Name, rawjson.Field(d.Raw, "annotations"))
 		info := ToolInfo{Name: d.Name, ExposedName: exposedName(i.Slug, d.Name), Category: category,
 			Effect: effect, Digest: d.Digest, Definition: d.Raw}
 		for _, l := range left[i.ID] {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // keepAliveEvery is how often an idle stream shows that it lives; it is far
@@ -48,8 +50,8 @@ func listChanged(subscription json.RawMessage) []byte {
 }
 
 func subscriptionMeta(id json.RawMessage) json.RawMessage {
-	meta := prepend([]byte(`{}`), mcpgo.MetaKeySubscriptionID, id)
-	return prepend([]byte(`{}`), "_meta", meta)
+	meta := rawjson.Prepend([]byte(`{}`), mcpgo.MetaKeySubscriptionID, id)
+	return rawjson.Prepend([]byte(`{}`), "_meta", meta)
 }
 
 // subscribe answers subscriptions/listen: acknowledged first, then what the
@@ -66,12 +68,12 @@ func (g *Gateway) subscribe(ctx context.Context, r *request) reply {
 	}
 	st, done := g.openStream(ctx, r, 0)
 	defer done()
-	wanted := string(field(field(r.msg.params, "notifications"), "toolsListChanged")) == "true"
+	wanted := string(rawjson.Field(rawjson.Field(r.msg.params, "notifications"), "toolsListChanged")) == "true"
 	granted := json.RawMessage(`{}`)
 	if wanted {
 		granted = json.RawMessage(`{"toolsListChanged":true}`)
 	}
-	ack := prepend(subscriptionMeta(r.msg.id), "notifications", granted)
+	ack := rawjson.Prepend(subscriptionMeta(r.msg.id), "notifications", granted)
 	if r.sink.send(notification("notifications/subscriptions/acknowledged", ack)) != nil {
 		return reply{}
 	}

@@ -13,6 +13,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // RelayConfig of RelayStdio. URL, Token, In and Out are required.
@@ -191,7 +192,7 @@ func (r *relay) cancel(ctx context.Context, m *message) {
 		return
 	}
 	r.mu.Lock()
-	cancel := r.running[string(field(m.params, "requestId"))]
+	cancel := r.running[string(rawjson.Field(m.params, "requestId"))]
 	r.mu.Unlock()
 	if cancel != nil {
 		cancel()

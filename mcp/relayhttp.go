@@ -9,6 +9,8 @@ import (
 	"net/http"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // forward sends one message and passes its answers on; a session that the
@@ -105,7 +107,7 @@ func (r *relay) answer(ctx context.Context, m *message, res *http.Response) {
 	if media == "text/event-stream" {
 		answered := false
 		_ = readEvents(res.Body, maxRelayed, func(data []byte) {
-			answered = answered || m.id != nil && bytes.Equal(field(data, "id"), m.id)
+			answered = answered || m.id != nil && bytes.Equal(rawjson.Field(data, "id"), m.id)
 			r.learnTools(m, data)
 			_ = r.out.send(data)
 		})
@@ -121,12 +123,12 @@ func (r *relay) answer(ctx context.Context, m *message, res *http.Response) {
 	case res.StatusCode == http.StatusUnauthorized:
 		r.failRequest(m, codeDenied, "the server refused the key")
 		r.refuse.Do(func() { close(r.refused) })
-	case media == "application/json" && isObject(body) && json.Valid(body):
+	case media == "application/json" && rawjson.ValidObject(body):
 		r.learnSession(res, body)
 		r.learnTools(m, body)
 		_ = r.out.send(body)
 	case res.StatusCode >= http.StatusBadRequest:
-		detail := text(field(body, "detail"))
+		detail := rawjson.Text(rawjson.Field(body, "detail"))
 		if detail == "" {
 			detail = "the server answered " + res.Status
 		}
@@ -150,7 +152,7 @@ func (r *relay) failRequest(m *message, code int, problem string) {
 func (r *relay) learnSession(res *http.Response, body []byte) {
 	if id := res.Header.Get(mcpgo.HeaderSessionID); id != "" {
 		r.mu.Lock()
-		r.session, r.version = id, text(field(field(body, "result"), "protocolVersion"))
+		r.session, r.version = id, rawjson.Text(rawjson.Field(rawjson.Field(body, "result"), "protocolVersion"))
 		r.mu.Unlock()
 	}
 }
@@ -162,14 +164,14 @@ func (r *relay) learnTools(m *message, data []byte) {
 		return
 	}
 	var list []json.RawMessage
-	if json.Unmarshal(field(field(data, "result"), "tools"), &list) != nil {
+	if json.Unmarshal(rawjson.Field(rawjson.Field(data, "result"), "tools"), &list) != nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, raw := range list {
 		if t, err := headerTool(raw); err == nil && t != nil {
-			r.tools[text(field(raw, "name"))] = t
+			r.tools[rawjson.Text(rawjson.Field(raw, "name"))] = t
 		}
 	}
 }

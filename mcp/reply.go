@@ -8,6 +8,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // Codes of ours, in JSON-RPC's range for servers (-32000 to -32099).
@@ -44,7 +45,7 @@ func failure(id json.RawMessage, code int, message string, data json.RawMessage)
 	b := make([]byte, 0, len(message)+len(data)+len(id)+80)
 	b = append(append(b, `{"jsonrpc":"2.0","id":`...), id...)
 	b = strconv.AppendInt(append(b, `,"error":{"code":`...), int64(code), 10)
-	b = append(append(b, `,"message":`...), quote(message)...)
+	b = append(append(b, `,"message":`...), rawjson.Quote(message)...)
 	if data != nil {
 		b = append(append(b, `,"data":`...), data...)
 	}
@@ -76,13 +77,13 @@ func (r reply) asMessage(id json.RawMessage) []byte {
 	if r.problem == nil {
 		return r.body
 	}
-	data := append(append([]byte(`{"code":`), quote(r.problem.Code)...), '}')
+	data := append(append([]byte(`{"code":`), rawjson.Quote(r.problem.Code)...), '}')
 	return failure(id, codeDenied, r.problem.Detail, data).body
 }
 
 // notification is a JSON-RPC notification with raw params.
 func notification(method string, params json.RawMessage) []byte {
-	b := append([]byte(`{"jsonrpc":"2.0","method":`), quote(method)...)
+	b := append([]byte(`{"jsonrpc":"2.0","method":`), rawjson.Quote(method)...)
 	if params != nil {
 		b = append(append(b, `,"params":`...), params...)
 	}
@@ -92,22 +93,22 @@ func notification(method string, params json.RawMessage) []byte {
 // complete adds to a result object what 2026-07-28 requires of every result,
 // and leaves each of its other bytes as it is.
 func complete(raw json.RawMessage, serverInfo []byte) json.RawMessage {
-	list, ok := members(raw)
-	if !ok {
+	list, err := rawjson.List(raw)
+	if err != nil {
 		return raw
 	}
 	out := raw
 	at := -1
 	for i, m := range list {
-		if m.key == "_meta" && isObject(m.value) {
+		if m.Key == "_meta" && rawjson.IsObject(m.Value) {
 			at = i
 		}
 	}
 	if at >= 0 {
-		out = replace(raw, list[at], prepend(list[at].value, mcpgo.MetaKeyServerInfo, serverInfo))
+		out = rawjson.Replace(raw, list[at], rawjson.Prepend(list[at].Value, mcpgo.MetaKeyServerInfo, serverInfo))
 	} else {
-		meta := append(append([]byte(`{`), quote(mcpgo.MetaKeyServerInfo)...), ':')
-		out = prepend(out, "_meta", append(append(meta, serverInfo...), '}'))
+		meta := append(append([]byte(`{`), rawjson.Quote(mcpgo.MetaKeyServerInfo)...), ':')
+		out = rawjson.Prepend(out, "_meta", append(append(meta, serverInfo...), '}'))
 	}
-	return prepend(out, "resultType", []byte(`"complete"`))
+	return rawjson.Prepend(out, "resultType", []byte(`"complete"`))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // request is one message with all that deciding and answering it needs,
@@ -55,7 +56,7 @@ func (r *request) question(g *Gateway, tool string) question {
 
 // clientName reads name/version of an Implementation object.
 func clientName(raw json.RawMessage) string {
-	name, version := text(field(raw, "name")), text(field(raw, "version"))
+	name, version := rawjson.Text(rawjson.Field(raw, "name")), rawjson.Text(rawjson.Field(raw, "version"))
 	if version != "" {
 		name += "/" + version
 	}

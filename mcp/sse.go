@@ -6,6 +6,8 @@ import (
 	"net/url"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // serveSSE is the stream of the HTTP+SSE transport (2024-11-05): first the
@@ -47,7 +49,7 @@ func (g *Gateway) serveMessage(v *visit) {
 	r := &request{msg: m, era: eraLegacy, edits: v.edits, principal: v.principal, tenant: v.tenant, session: s, sink: s.sink}
 	r.narrowing = s.narrowing.with(v.narrowing)
 	if m.method == string(mcpgo.MethodInitialize) {
-		s.setClient(clientName(field(m.params, "clientInfo")))
+		s.setClient(clientName(rawjson.Field(m.params, "clientInfo")))
 	}
 	r.client = s.clientName()
 	v.w.WriteHeader(http.StatusAccepted)

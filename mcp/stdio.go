@@ -12,6 +12,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // stdioPatience is how long running calls may finish after the input ended.
@@ -113,14 +114,14 @@ func (c *stdioClient) take(ctx context.Context, l line) {
 		session: c.session, sink: c.out, narrowing: c.session.narrowing}
 	if mcpgo.IsModernProtocol(m.version) {
 		r.era = eraModern
-		r.client = clientName(field(m.meta, mcpgo.MetaKeyClientInfo))
+		r.client = clientName(rawjson.Field(m.meta, mcpgo.MetaKeyClientInfo))
 		if refused := checkModern(m, nil); refused != nil {
 			c.answer(*refused, m)
 			return
 		}
 	} else {
 		if m.method == string(mcpgo.MethodInitialize) {
-			c.session.setClient(clientName(field(m.params, "clientInfo")))
+			c.session.setClient(clientName(rawjson.Field(m.params, "clientInfo")))
 		}
 		r.client = c.session.clientName()
 	}

@@ -7,6 +7,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // serveMCP is streamable HTTP.
@@ -38,7 +39,7 @@ func (g *Gateway) post(v *visit) {
 	r.sink = out
 	if modern(m, v.r.Header) {
 		r.era, r.header = eraModern, v.r.Header
-		r.client = clientName(field(m.meta, mcpgo.MetaKeyClientInfo))
+		r.client = clientName(rawjson.Field(m.meta, mcpgo.MetaKeyClientInfo))
 		if bad := checkModern(m, v.r.Header); bad != nil {
 			out.finish(*bad, m.id)
 			return
@@ -60,7 +61,7 @@ func (g *Gateway) post(v *visit) {
 
 // initialize makes a session when the handshake succeeds.
 func (g *Gateway) initialize(v *visit, r *request, out *postSink) {
-	r.client = clientName(field(r.msg.params, "clientInfo"))
+	r.client = clientName(rawjson.Field(r.msg.params, "clientInfo"))
 	r.session = newSession(v.principal, v.narrowing, r.client)
 	answer := g.dispatch(v.r.Context(), r)
 	if answer.failed {

@@ -7,6 +7,8 @@ import (
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 	mcpserver "github.com/mark3labs/mcp-go/server"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // tenant is what the gateway keeps of one tenant: its catalog of the moment
@@ -78,7 +80,7 @@ func (g *Gateway) filter(ctx context.Context, tools []mcpgo.Tool) []mcpgo.Tool {
 // The id is ours, so that no two principals' ids ever meet in it, and numbers
 // too big for a float64 stay what they are.
 func (t *tenant) ask(ctx context.Context, r *request, method string, params json.RawMessage) (json.RawMessage, *mcpgo.JSONRPCErrorDetails) {
-	body := append([]byte(`{"jsonrpc":"2.0","id":1,"method":`), quote(method)...)
+	body := append([]byte(`{"jsonrpc":"2.0","id":1,"method":`), rawjson.Quote(method)...)
 	if params != nil {
 		body = append(append(body, `,"params":`...), params...)
 	}

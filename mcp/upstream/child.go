@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 const (
@@ -84,7 +86,7 @@ func (c *child) scan(out *os.File) error {
 			c.mux.route(f)
 			continue
 		}
-		if errors.Is(err, errJSON) && bytes.Contains(line[:min(len(line), 512)], []byte(`"jsonrpc"`)) {
+		if errors.Is(err, rawjson.ErrInvalid) && bytes.Contains(line[:min(len(line), 512)], []byte(`"jsonrpc"`)) {
 			return fmt.Errorf("%w: a message on its standard output is %w", ErrGarbage, err)
 		}
 		if stray++; stray > maxStray {

@@ -4,39 +4,9 @@ import (
 	"encoding/json"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
-)
 
-// edit copies an object with changed values: change gets each member and
-// returns its new value, the same one to keep it, nil to leave the member out.
-// Every other byte stays as it is; an object without changes is not copied.
-func edit(object json.RawMessage, change func(key string, value []byte) []byte) (json.RawMessage, error) {
-	var out []byte
-	kept, changed, last := false, false, 0
-	err := spans(object, func(key string, at span) error {
-		if last == 0 {
-			out, last = append(out, object[:at.key]...), at.key
-		}
-		value := object[at.value:at.end]
-		next := change(key, value)
-		start := last // with the comma before the member
-		if !kept {
-			start = at.key
-		}
-		last = at.end
-		if next == nil {
-			changed = true
-			return nil
-		}
-		changed = changed || len(next) != len(value) || &next[0] != &value[0]
-		out = append(append(out, object[start:at.value]...), next...)
-		kept = true
-		return nil
-	})
-	if err != nil || !changed {
-		return object, err
-	}
-	return append(out, object[last:]...), nil
-}
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
+)
 
 // dropMeta is the members of a client's _meta that this connection sets itself
 // or that mean nothing further on.
@@ -53,10 +23,10 @@ func dropMeta(key string) bool {
 // kinds of result that cannot be passed on yet.
 func complete(result json.RawMessage) (json.RawMessage, *Error) {
 	kind := "complete"
-	out, err := edit(result, func(key string, value []byte) []byte {
+	out, err := rawjson.Edit(result, func(key string, value []byte) []byte {
 		switch key {
 		case "resultType":
-			kind, _ = text(value)
+			kind = rawjson.Text(value)
 			return nil
 		case "_meta":
 			return withoutServerInfo(value)
@@ -80,7 +50,7 @@ func complete(result json.RawMessage) (json.RawMessage, *Error) {
 // left of it.
 func withoutServerInfo(meta []byte) []byte {
 	left, found := 0, false
-	out, err := edit(meta, func(key string, value []byte) []byte {
+	out, err := rawjson.Edit(meta, func(key string, value []byte) []byte {
 		if key == mcpgo.MetaKeyServerInfo {
 			found = true
 			return nil

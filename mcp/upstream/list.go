@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 const (
@@ -89,17 +91,17 @@ func (l *listing) full(page int, next string) string {
 // read takes one page.
 func (l *listing) read(result json.RawMessage) (next string, err error) {
 	var tools []byte
-	err = members(result, func(key string, value []byte) error {
+	err = rawjson.Members(result, func(key string, value []byte) error {
 		switch key {
 		case "tools":
 			tools = value
 		case "nextCursor":
-			next, _ = text(value)
+			next = rawjson.Text(value)
 		}
 		return nil
 	})
 	if err == nil {
-		err = elements(tools, func(raw []byte) error { l.add(raw); return nil })
+		err = rawjson.Elements(tools, func(raw []byte) error { l.add(raw); return nil })
 	}
 	if err != nil {
 		return "", fmt.Errorf("%w: the result has no array of tools", ErrGarbage)
@@ -158,7 +160,7 @@ var kinds = map[string]byte{"name": '"', "title": '"', "description": '"',
 func definition(raw []byte) (name string, schema []byte, err error) {
 	seen := map[string]bool{}
 	bad := ""
-	err = members(raw, func(key string, value []byte) error {
+	err = rawjson.Members(raw, func(key string, value []byte) error {
 		folded := strings.ToLower(key)
 		switch kind, known := kinds[key]; {
 		case bad != "":
@@ -170,7 +172,7 @@ func definition(raw []byte) (name string, schema []byte, err error) {
 		seen[folded] = true
 		switch key {
 		case "name":
-			name, _ = text(value)
+			name = rawjson.Text(value)
 		case "inputSchema":
 			schema = value
 		}
@@ -207,9 +209,9 @@ func validName(name string) bool {
 
 func objectSchema(schema []byte) bool {
 	found, times := false, 0
-	err := members(schema, func(key string, value []byte) error {
+	err := rawjson.Members(schema, func(key string, value []byte) error {
 		if key == "type" {
-			kind, _ := text(value)
+			kind := rawjson.Text(value)
 			found, times = kind == "object", times+1
 		}
 		return nil

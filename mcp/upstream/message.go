@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // maxMessage is the largest message that is read from an upstream, in bytes.
@@ -43,7 +45,7 @@ func newRequest(id int64, method string, size int, params func([]byte) []byte) *
 	b = params(b)
 	end := len(b)
 	b = append(b, '}')
-	flatten(b)
+	rawjson.Flatten(b)
 	return &request{id: id, method: method, message: b, params: b[start:end]}
 }
 
@@ -78,11 +80,11 @@ func parseFrame(b []byte) (frame, error) {
 		}
 		seen[i] = true
 	}
-	err := members(b, func(key string, value []byte) error {
+	err := rawjson.Members(b, func(key string, value []byte) error {
 		switch key {
 		case "jsonrpc":
 			once(0, key)
-			version, _ = text(value)
+			version = rawjson.Text(value)
 		case "id":
 			once(1, key)
 			if string(value) != "null" {
@@ -90,7 +92,7 @@ func parseFrame(b []byte) (frame, error) {
 			}
 		case "method":
 			once(2, key)
-			f.method, _ = text(value)
+			f.method = rawjson.Text(value)
 		case "params":
 			once(3, key)
 			f.params = value
@@ -106,7 +108,7 @@ func parseFrame(b []byte) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	flatten(b)
+	rawjson.Flatten(b)
 	hasResult, hasError := seen[4], seen[5]
 	switch {
 	case !seen[0]:
@@ -116,7 +118,7 @@ func parseFrame(b []byte) (frame, error) {
 	case f.method != "" || f.broken != nil:
 	case hasResult == hasError:
 		fault = "not exactly one of result and error"
-	case hasResult && !isObject(f.result):
+	case hasResult && !rawjson.IsObject(f.result):
 		fault = "result is not an object"
 	}
 	if fault != "" {
@@ -127,13 +129,13 @@ func parseFrame(b []byte) (frame, error) {
 
 func parseError(b []byte) (*Error, error) {
 	e, haveCode := &Error{}, false
-	err := members(b, func(key string, value []byte) (err error) {
+	err := rawjson.Members(b, func(key string, value []byte) (err error) {
 		switch key {
 		case "code":
 			e.Code, err = strconv.Atoi(string(value))
 			haveCode = err == nil
 		case "message":
-			e.Message, _ = text(value)
+			e.Message = rawjson.Text(value)
 		case "data":
 			e.Data = value
 		}

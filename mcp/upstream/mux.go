@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 const (
@@ -119,7 +121,7 @@ func refusal(f frame) []byte {
 
 // progress takes the token out of the params of notifications/progress.
 func progress(params json.RawMessage) (token, rest json.RawMessage) {
-	rest, _ = edit(params, func(key string, value []byte) []byte {
+	rest, _ = rawjson.Edit(params, func(key string, value []byte) []byte {
 		if key == "progressToken" {
 			token = value
 			return nil

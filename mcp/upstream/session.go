@@ -10,6 +10,8 @@ import (
 	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // link is one live connection of one transport. All methods may be called
@@ -72,7 +74,7 @@ func (s *session) changed() {
 
 // call relays one tools/call.
 func (s *session) call(ctx context.Context, c *Call) (Reply, error) {
-	if c.Arguments != nil && !validObject(c.Arguments) {
+	if c.Arguments != nil && !rawjson.ValidObject(c.Arguments) {
 		return Reply{}, errors.New("arguments are not a JSON object")
 	}
 	name, err := json.Marshal(c.Tool)
@@ -140,7 +142,7 @@ func (s *session) appendMeta(b []byte, sep byte, c *Call, id int64) []byte {
 	}
 	if c != nil && c.Meta != nil {
 		mark := len(b)
-		err := members(c.Meta, func(key string, value []byte) error {
+		err := rawjson.Members(c.Meta, func(key string, value []byte) error {
 			if !dropMeta(key) {
 				add(key, value)
 			}

@@ -1,0 +1,136 @@
+package rawjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+)
+
+// ErrInvalid is a text that is not valid JSON, or not of the kind asked for.
+var ErrInvalid = errors.New("not valid JSON")
+
+// Member is one member of an object.
+type Member struct {
+	Key   string          // decoded
+	Value json.RawMessage // without white space around it
+
+	start int // of Value in the object's bytes, for Replace
+}
+
+// Members calls visit for each member of the object that b is, in order, with
+// the decoded key and the value's own bytes. It returns ErrInvalid when b is
+// anything but one valid object, and the error of visit as soon as there is one.
+// A visit may thus be followed by ErrInvalid: what stands behind is not known yet.
+func Members(b []byte, visit func(key string, value []byte) error) error {
+	return spans(b, func(at span) error { return visit(decode(b[at.key:at.keyEnd]), b[at.value:at.end:at.end]) })
+}
+
+// List is the members of the object that b is, in order; nothing and ErrInvalid
+// when b is anything but one valid object.
+func List(b []byte) ([]Member, error) {
+	list := make([]Member, 0, 8)
+	err := spans(b, func(at span) error {
+		list = append(list, Member{Key: decode(b[at.key:at.keyEnd]), Value: b[at.value:at.end:at.end], start: at.value})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// Field is the value of an object's member, nil when there is none or b is
+// anything but one valid object. The last of several wins, as in encoding/json.
+func Field(b []byte, key string) json.RawMessage {
+	var value json.RawMessage
+	err := spans(b, func(at span) error {
+		if keyIs(b[at.key:at.keyEnd], key) {
+			value = b[at.value:at.end:at.end]
+		}
+		return nil
+	})
+	if err != nil {
+		return nil
+	}
+	return value
+}
+
+// Elements calls visit for each element of the array that b is, as Members does
+// for an object's members.
+func Elements(b []byte, visit func(value []byte) error) error {
+	i := skipSpace(b, 0)
+	if i >= len(b) || b[i] != '[' {
+		return ErrInvalid
+	}
+	i = skipSpace(b, i+1)
+	for first := true; first && i < len(b) && b[i] != ']' || !first && i < len(b) && b[i] == ','; first = false {
+		if !first {
+			i = skipSpace(b, i+1)
+		}
+		end, ok := skipValue(b, i, 2)
+		if !ok {
+			return ErrInvalid
+		}
+		if err := visit(b[i:end:end]); err != nil {
+			return err
+		}
+		i = skipSpace(b, end)
+	}
+	return closed(b, i, ']')
+}
+
+// span is where a member stands in its object's bytes.
+type span struct{ key, keyEnd, value, end int }
+
+// spans is Members with positions, and without decoding the keys.
+func spans(b []byte, visit func(at span) error) error {
+	i := skipSpace(b, 0)
+	if i >= len(b) || b[i] != '{' {
+		return ErrInvalid
+	}
+	i = skipSpace(b, i+1)
+	for first := true; first && i < len(b) && b[i] != '}' || !first && i < len(b) && b[i] == ','; first = false {
+		if !first {
+			i = skipSpace(b, i+1)
+		}
+		at, ok := member(b, i)
+		if !ok {
+			return ErrInvalid
+		}
+		if err := visit(at); err != nil {
+			return err
+		}
+		i = skipSpace(b, at.end)
+	}
+	return closed(b, i, '}')
+}
+
+// member reads one key and value at i.
+func member(b []byte, i int) (at span, ok bool) {
+	at.key = i
+	if at.keyEnd, ok = skipString(b, i); !ok {
+		return span{}, false
+	}
+	if i = skipSpace(b, at.keyEnd); i >= len(b) || b[i] != ':' {
+		return span{}, false
+	}
+	at.value = skipSpace(b, i+1)
+	at.end, ok = skipValue(b, at.value, 2)
+	return at, ok
+}
+
+// closed checks that b ends with this bracket at i.
+func closed(b []byte, i int, bracket byte) error {
+	if i >= len(b) || b[i] != bracket || skipSpace(b, i+1) != len(b) {
+		return ErrInvalid
+	}
+	return nil
+}
+
+// keyIs compares without decoding where it can, which is nearly always.
+func keyIs(quoted []byte, key string) bool {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1:len(quoted)-1]) == key
+	}
+	return decode(quoted) == key
+}
