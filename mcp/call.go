@@ -49,11 +49,13 @@ func (g *Gateway) unknownTool(ctx context.Context, r *request, v verdict) reply 
 
 // passCall passes an allowed call on and records how it ended.
 func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
-	if r.session != nil {
-		// To 2025-11-25 a lost connection cancels nothing; the client says so
-		// by notifications/cancelled, or its session ends.
-		ctx = context.WithoutCancel(ctx)
+	release, ok := g.calls.quota.take(r.principal)
+	if !ok {
+		return g.rateLimited(ctx, r, v, maxCalls, "calls running")
 	}
+	r.release = release
+	// A call ends with its client's connection. To 2025-11-25 it could go on,
+	// but nobody could fetch its answer: streams are not resumable here.
 	ctx, done := g.calls.begin(ctx, r.principal)
 	defer done()
 	// An edit between the decision and begin has not looked at this call.

@@ -16,11 +16,15 @@ type runningCall struct {
 // callTable holds the running calls, so that those of a key that no longer
 // counts can be ended.
 type callTable struct {
+	quota *quota
+
 	mu   sync.Mutex
 	open map[*runningCall]struct{}
 }
 
-func newCallTable() *callTable { return &callTable{open: map[*runningCall]struct{}{}} }
+func newCallTable() *callTable {
+	return &callTable{quota: newQuota(maxCalls), open: map[*runningCall]struct{}{}}
+}
 
 // begin registers a call; done must be called.
 func (t *callTable) begin(ctx context.Context, p keys.Principal) (_ context.Context, done func()) {

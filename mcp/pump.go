@@ -66,7 +66,10 @@ func (g *Gateway) subscribe(ctx context.Context, r *request) reply {
 		ctx, done = r.session.track(ctx, string(r.msg.id))
 		defer done()
 	}
-	st, done := g.openStream(ctx, r, 0)
+	st, done, ok := g.openStream(ctx, r, 0)
+	if !ok {
+		return g.rateLimited(ctx, r, verdict{class: classListen}, maxStreams, "streams open")
+	}
 	defer done()
 	wanted := string(rawjson.Field(rawjson.Field(r.msg.params, "notifications"), "toolsListChanged")) == "true"
 	granted := json.RawMessage(`{}`)

@@ -15,6 +15,8 @@ import (
 const (
 	codeDenied   = -32000 // the key may not speak MCP now; data.code says why
 	codeCanceled = -32800 // the request was canceled; nobody should be waiting
+
+	codeRateLimited = -32029 // the key has too much open; data.retryAfterSeconds says when to try again
 )
 
 // reply is the answer to one message: a JSON-RPC response (nil body: none),

@@ -26,6 +26,15 @@ type request struct {
 	// sink is the request's own stream for what comes before its answer; nil
 	// when the transport has none.
 	sink sink
+
+	release func() // of its place among its key's calls; nil = it has none
+}
+
+// answered must be called when the answer is written.
+func (r *request) answered() {
+	if r.release != nil {
+		r.release()
+	}
 }
 
 // sink takes messages for a client in order, from any goroutine.

@@ -24,7 +24,11 @@ func (g *Gateway) serveSSE(v *visit) {
 		s.finish()
 	}()
 	r := &request{principal: v.principal, tenant: v.tenant, narrowing: v.narrowing, session: s}
-	st, done := g.openStream(v.r.Context(), r, 0)
+	st, done, ok := g.openStream(v.r.Context(), r, 0)
+	if !ok {
+		g.refuseStream(v)
+		return
+	}
 	defer done()
 	defer context.AfterFunc(s.ctx, st.cut)()
 	endpoint := g.front.path + "/message?sessionId=" + url.QueryEscape(s.id)
@@ -54,6 +58,7 @@ func (g *Gateway) serveMessage(v *visit) {
 	r.client = s.clientName()
 	v.w.WriteHeader(http.StatusAccepted)
 	s.begin(func() {
+		defer r.answered()
 		var answer reply
 		if mcpgo.IsModernProtocol(m.version) {
 			answer = unsupportedVersion(m, mcpgo.LegacyProtocolVersions())

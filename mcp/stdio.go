@@ -147,6 +147,7 @@ func (c *stdioClient) run(ctx context.Context, r *request) {
 		ctx, done := c.session.track(ctx, string(r.msg.id))
 		c.work.Go(func() {
 			defer func() { done(); <-c.slots }()
+			defer r.answered()
 			c.answer(c.g.dispatch(ctx, r), r.msg)
 		})
 	default:
@@ -159,7 +160,10 @@ func (c *stdioClient) run(ctx context.Context, r *request) {
 
 // listen tells a legacy client when its tools change.
 func (c *stdioClient) listen(r *request) {
-	st, done := c.g.openStream(c.session.ctx, r, c.session.listed.Load())
+	st, done, ok := c.g.openStream(c.session.ctx, r, c.session.listed.Load())
+	if !ok {
+		return // it still lists what it may see, whenever it asks
+	}
 	defer done()
 	c.g.pump(st, c.out, listChanged(nil), nil)
 }

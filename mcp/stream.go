@@ -23,8 +23,13 @@ type stream struct {
 }
 
 // openStream registers a stream; the caller closes it. What the client listed
-// before (0 = nothing) tells whether it missed a change.
-func (g *Gateway) openStream(ctx context.Context, r *request, listed uint64) (*stream, func()) {
+// before (0 = nothing) tells whether it missed a change. ok is false when the
+// key has as many as it may.
+func (g *Gateway) openStream(ctx context.Context, r *request, listed uint64) (_ *stream, done func(), ok bool) {
+	release, ok := g.streams.quota.take(r.principal)
+	if !ok {
+		return nil, nil, false
+	}
 	s := &stream{tenant: r.tenant, narrowing: r.narrowing, principal: r.principal, changed: make(chan struct{}, 1)}
 	s.ctx, s.cut = context.WithCancel(ctx)
 	if s.shown = listed; listed == 0 {
@@ -35,7 +40,8 @@ func (g *Gateway) openStream(ctx context.Context, r *request, listed uint64) (*s
 	return s, func() {
 		g.streams.remove(s)
 		s.cut()
-	}
+		release()
+	}, true
 }
 
 func (s *stream) current() keys.Principal {
@@ -60,6 +66,8 @@ func (s *stream) update(p keys.Principal, shown uint64) {
 
 // streamTable holds the open streams.
 type streamTable struct {
+	quota *quota
+
 	mu   sync.Mutex
 	open map[*stream]struct{}
 	over bool // new streams end at once
@@ -70,7 +78,7 @@ type streamTable struct {
 }
 
 func newStreamTable() *streamTable {
-	return &streamTable{open: map[*stream]struct{}{}, dirty: map[string]bool{}, wake: make(chan struct{}, 1)}
+	return &streamTable{quota: newQuota(maxStreams), open: map[*stream]struct{}{}, dirty: map[string]bool{}, wake: make(chan struct{}, 1)}
 }
 
 func (t *streamTable) add(s *stream) {

@@ -37,6 +37,7 @@ func (g *Gateway) post(v *visit) {
 	r := &request{msg: m, edits: v.edits, principal: v.principal, tenant: v.tenant, narrowing: v.narrowing}
 	out := newPostSink(v.w)
 	r.sink = out
+	defer r.answered()
 	if modern(m, v.r.Header) {
 		r.era, r.header = eraModern, v.r.Header
 		r.client = clientName(rawjson.Field(m.meta, mcpgo.MetaKeyClientInfo))
@@ -105,7 +106,12 @@ func (g *Gateway) getStream(v *visit) {
 		return
 	}
 	r := &request{principal: v.principal, tenant: v.tenant, narrowing: s.narrowing.with(v.narrowing), session: s}
-	st, done := g.openStream(v.r.Context(), r, s.listed.Load())
+	s.attach(nil) // a client that comes again for its stream has lost the old one
+	st, done, ok := g.openStream(v.r.Context(), r, s.listed.Load())
+	if !ok {
+		g.refuseStream(v)
+		return
+	}
 	defer done()
 	defer context.AfterFunc(s.ctx, st.cut)()
 	s.attach(st)

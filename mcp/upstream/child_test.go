@@ -50,7 +50,7 @@ func waitGone(t *testing.T, pid int) {
 
 func TestHugeLine(t *testing.T) {
 	m := run(t, stdio(t, "misbehave")).ready()
-	if err := m.fails("huge", upstream.ErrGarbage); !strings.Contains(err.Error(), "64 MiB") {
+	if err := m.fails("huge", upstream.ErrGarbage); !strings.Contains(err.Error(), "16 MiB") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // maxMessage is the largest message that is read from an upstream, in bytes.
-const maxMessage = 64 << 20
+const maxMessage = 16 << 20
 
 // request is one JSON-RPC request on its way.
 type request struct {

@@ -141,7 +141,7 @@ func misbehave(m message, out func(string, ...any)) {
 		fmt.Fprintln(os.Stderr, "the token is", os.Getenv("API_TOKEN"), strings.Repeat("x", 100_000))
 		result(empty)
 	case "huge":
-		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"x":"%s"}}`+"\n", m.ID, strings.Repeat("x", 65<<20))
+		fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"x":"%s"}}`+"\n", m.ID, strings.Repeat("x", 17<<20))
 	case "descendant":
 		c := exec.Command("sleep", "1000")
 		c.Stdout, c.Stderr = os.Stdout, os.Stderr

@@ -1,0 +1,71 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// What one key may have open at a time, over all its connections: enough for
+// any client, and few enough that no key takes the memory from the others.
+const (
+	maxCalls   = 64 // running calls, until their answers are written
+	maxStreams = 64 // streams of notifications
+)
+
+// retryAfter is what a client over its limit is told to wait, in seconds.
+const retryAfter = 1
+
+// quota counts what each key has open.
+type quota struct {
+	most int
+
+	mu   sync.Mutex
+	open map[string]int // by tenant and key
+}
+
+func newQuota(most int) *quota { return &quota{most: most, open: map[string]int{}} }
+
+// take counts one more, until release is called; ok is false at the limit.
+func (q *quota) take(p keys.Principal) (release func(), ok bool) {
+	id := p.TenantID() + "/" + p.KeyID()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.open[id] >= q.most {
+		return nil, false
+	}
+	q.open[id]++
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.open[id]--; q.open[id] == 0 {
+			delete(q.open, id)
+		}
+	}, true
+}
+
+// rateLimited refuses a request over its key's limit of what, and records it.
+func (g *Gateway) rateLimited(ctx context.Context, r *request, v verdict, most int, what string) reply {
+	e := g.entryOf(r, v)
+	e.Kind, e.Decision, e.Ref, e.Failed = "decision", "deny", newReference(), []string{policy.RuleRate.String()}
+	g.record(ctx, e)
+	data := json.RawMessage(`{"retryAfterSeconds":` + strconv.Itoa(retryAfter) + `}`)
+	return failure(r.msg.id, codeRateLimited, limitReached(most, what), data)
+}
+
+// refuseStream answers a GET of a stream over its key's limit.
+func (g *Gateway) refuseStream(v *visit) {
+	v.w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	wire.NewProblem(http.StatusTooManyRequests, "rate_limited", limitReached(maxStreams, "streams open")).Answer(v.w)
+}
+
+func limitReached(most int, what string) string {
+	return fmt.Sprintf("this key has %d %s, as many as it may: try again when one of them has ended", most, what)
+}
