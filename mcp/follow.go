@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -32,16 +33,21 @@ func (g *Gateway) follow(ctx context.Context) {
 	}
 }
 
-// edited notes what changed; it runs on the editor's goroutine.
-func (g *Gateway) edited(changes []keys.Change) {
+// edited applies what changed; it runs on the editor's goroutine, before its
+// edit answers, so that from the answer on nothing passes that was taken away.
+func (g *Gateway) edited(ctx context.Context, changes []keys.Change) {
 	g.edits.Add(1)
+	if slices.ContainsFunc(changes, ofMounts) {
+		g.applyEdits(ctx, changes)
+	}
 	for _, c := range changes {
-		switch c.Kind {
-		case keys.ChangeInstance, keys.ChangeProject, keys.ChangeTenant:
-			g.mounts.poke()
-		}
 		g.streams.poke(c.TenantID)
 	}
+}
+
+// ofMounts tells whether a change may be one of what is mounted.
+func ofMounts(c keys.Change) bool {
+	return c.Kind == keys.ChangeInstance || c.Kind == keys.ChangeProject || c.Kind == keys.ChangeTenant
 }
 
 // lookAgain reviews everything open of the tenants that something changed in.

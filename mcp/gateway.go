@@ -103,7 +103,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	// Before the first reading of the store, so that no edit falls between.
-	unwatch := g.svc.Watch(g.edited)
+	unwatch := g.svc.Watch(func(changes []keys.Change) { g.edited(ctx, changes) })
 	defer unwatch()
 	var wg sync.WaitGroup
 	wg.Go(func() { g.follow(ctx) })

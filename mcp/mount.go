@@ -98,7 +98,9 @@ func sameClasses(a, b *keys.Instance) bool {
 func (g *Gateway) newMount(ctx context.Context, i keys.Instance) *mount {
 	m := &mount{done: make(chan struct{}), tried: make(chan struct{})}
 	m.instance.Store(&i)
-	stored, err := g.svc.Definitions(ctx, i)
+	reading, done := context.WithTimeout(ctx, readLimit)
+	defer done()
+	stored, err := g.svc.Definitions(reading, i)
 	if err != nil {
 		g.log.Warn("stored tool definitions can't be read", zap.String("instance", i.Slug), zap.Error(err))
 	}

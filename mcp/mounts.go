@@ -18,10 +18,16 @@ import (
 
 // mountTable holds the mounts by instance id.
 type mountTable struct {
+	// turn is held from a reading of the store until what it said is in force,
+	// so that no older reading ever comes after a newer one.
+	turn    sync.Mutex
+	over    bool // under turn: nothing is started any more
+	running sync.WaitGroup
+
 	mu       sync.Mutex
 	byID     map[string]*mount
 	disabled map[string]bool
-	running  sync.WaitGroup
+	withheld map[string]bool // edited, and what they are now could not be read
 
 	wake      chan struct{} // the store's instances changed
 	loaded    chan struct{} // closed after the first reconciliation
@@ -30,7 +36,7 @@ type mountTable struct {
 }
 
 func newMountTable() *mountTable {
-	return &mountTable{byID: map[string]*mount{}, disabled: map[string]bool{},
+	return &mountTable{byID: map[string]*mount{}, disabled: map[string]bool{}, withheld: map[string]bool{},
 		wake: make(chan struct{}, 1), loaded: make(chan struct{})}
 }
 
@@ -57,6 +63,14 @@ func (t *mountTable) all() []*mount {
 	return out
 }
 
+// offered are the mounts of a tenant whose tools may be on offer.
+func (t *mountTable) offered(tenantID string) []*mount {
+	all := t.ofTenant(tenantID)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.DeleteFunc(all, func(m *mount) bool { return t.withheld[m.instance.Load().ID] })
+}
+
 // ofTenant is ordered by slug, so that catalogs of the same mounts are alike.
 func (t *mountTable) ofTenant(id string) []*mount {
 	out := slices.DeleteFunc(t.all(), func(m *mount) bool { return m.instance.Load().TenantID != id })
@@ -70,12 +84,22 @@ func (t *mountTable) ofTenant(id string) []*mount {
 	return out
 }
 
-const reconcileRetry = time.Second
+const (
+	reconcileRetry = time.Second
+	// readLimit bounds how long an edit waits for the store to say what is
+	// mounted now.
+	readLimit = 3 * time.Second
+)
 
 // reconcileLoop keeps the mounts as the store says until ctx ends, then waits
 // for all of them to stop.
 func (g *Gateway) reconcileLoop(ctx context.Context) {
-	defer g.mounts.running.Wait()
+	defer func() {
+		g.mounts.turn.Lock()
+		g.mounts.over = true
+		g.mounts.turn.Unlock()
+		g.mounts.running.Wait()
+	}()
 	for {
 		retry := (<-chan time.Time)(nil)
 		if err := g.reconcile(ctx); err != nil && ctx.Err() == nil {
@@ -92,7 +116,44 @@ func (g *Gateway) reconcileLoop(ctx context.Context) {
 }
 
 func (g *Gateway) reconcile(ctx context.Context) error {
-	want, err := g.svc.Mounts(ctx)
+	g.mounts.turn.Lock()
+	defer g.mounts.turn.Unlock()
+	return g.reconcileTurn(ctx)
+}
+
+// applyEdits reconciles at once. What can't be read is withheld until it can:
+// the edit is committed, and may have taken anything away.
+func (g *Gateway) applyEdits(ctx context.Context, changes []keys.Change) {
+	t := g.mounts
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	err := g.reconcileTurn(ctx)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	g.log.Warn("instances can't be read after an edit, its tools are withheld", zap.Error(err))
+	tenants := map[string]bool{}
+	t.mu.Lock()
+	for _, c := range changes {
+		if c.Kind == keys.ChangeInstance {
+			t.withheld[c.ID], tenants[c.TenantID] = true, true
+		}
+	}
+	t.mu.Unlock()
+	for tenantID := range tenants {
+		g.rebuild(tenantID)
+	}
+	t.poke()
+}
+
+// reconcileTurn is called by whoever has the turn.
+func (g *Gateway) reconcileTurn(ctx context.Context) error {
+	if g.mounts.over {
+		return context.Canceled
+	}
+	reading, done := context.WithTimeout(ctx, readLimit)
+	defer done()
+	want, err := g.svc.Mounts(reading)
 	if err != nil {
 		return err
 	}
@@ -113,12 +174,16 @@ func (g *Gateway) reconcile(ctx context.Context) error {
 	t.mu.Lock()
 	t.disabled = disabled
 	for id, m := range t.byID {
+		if t.withheld[id] {
+			touched[m.instance.Load().TenantID] = true
+		}
 		if !seen[id] {
 			delete(t.byID, id)
 			m.stop()
 			touched[m.instance.Load().TenantID] = true
 		}
 	}
+	clear(t.withheld)
 	t.mu.Unlock()
 	for tenantID := range touched {
 		g.rebuild(tenantID)
@@ -162,7 +227,7 @@ func (g *Gateway) rebuild(tenantID string) {
 	t := g.mounts
 	t.rebuildMu.Lock()
 	defer t.rebuildMu.Unlock()
-	mounts := t.ofTenant(tenantID)
+	mounts := t.offered(tenantID)
 	parts := make([]mounted, 0, len(mounts))
 	for _, m := range mounts {
 		defs, known := m.definitions()
@@ -170,8 +235,11 @@ func (g *Gateway) rebuild(tenantID string) {
 	}
 	c, left, err := newCatalog(g.builtins, parts)
 	if err != nil {
-		g.log.Error("catalog can't be built, the last one stays", zap.String("tenant", tenantID), zap.Error(err))
-		return
+		// The last one may offer what an edit has taken away.
+		g.log.Error("catalog can't be built, the instances' tools are withheld", zap.String("tenant", tenantID), zap.Error(err))
+		if c, left, err = newCatalog(g.builtins, nil); err != nil {
+			c, left = &catalog{}, nil
+		}
 	}
 	for _, m := range mounts {
 		m.mu.Lock()
