@@ -35,7 +35,8 @@ type StrictElem interface{ StrictElem() any }
 // unknown, duplicate and case-variant object keys at any depth of v's type
 // (duplicates within free-form values too), null where v has no place for it,
 // lists of another length than an array's, invalid UTF-8, halves of surrogate
-// pairs, and nesting beyond MaxDepth. The error is a *SyntaxError.
+// pairs, and nesting beyond MaxDepth. The error is a *SyntaxError, and leaves v
+// as it was.
 //
 // null is in place for a pointer, map, interface, and a type with its own
 // UnmarshalJSON but time.Time, which would ignore it.
@@ -51,9 +52,14 @@ func UnmarshalStrict(data []byte, v any) error {
 	if err := w.value(dst.Type().Elem()); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	// encoding/json leaves behind what it had decoded before an error, so it
+	// gets a value of its own.
+	whole := reflect.New(dst.Type().Elem())
+	whole.Elem().Set(dst.Elem())
+	if err := json.Unmarshal(data, whole.Interface()); err != nil {
 		return w.cause(err, "has a wrong type or form")
 	}
+	dst.Elem().Set(whole.Elem())
 	return nil
 }
 
