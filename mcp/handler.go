@@ -23,6 +23,10 @@ func (g *Gateway) Handler() http.Handler {
 	return mux
 }
 
+// Admit answers 403 and false for a Host or Origin that may not reach the
+// server. Handler asks it by itself; what is served beside it can ask as well.
+func (g *Gateway) Admit(w http.ResponseWriter, r *http.Request) bool { return g.front.admit(w, r) }
+
 // visit is an HTTP request whose credential counts and whose key may speak MCP.
 type visit struct {
 	w         http.ResponseWriter

@@ -29,6 +29,7 @@ type serveFlags struct {
 	tlsCert        string
 	tlsKey         string
 	drainDelay     time.Duration
+	bodyLimit      time.Duration // of a request's body to arrive; 0 = 30 s; no flag
 	logLevel       string
 }
 

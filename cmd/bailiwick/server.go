@@ -27,8 +27,6 @@ type server struct {
 	http     *http.Server
 	log      *zap.Logger
 	draining atomic.Bool
-	streams  context.Context // of GET streams, which would never end by themselves
-	cut      context.CancelFunc
 }
 
 const (
@@ -41,7 +39,6 @@ const (
 // newServer wires the edges to the Service. It starts nothing.
 func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err error) {
 	s := &server{flags: f, svc: svc, log: log}
-	s.streams, s.cut = context.WithCancel(context.Background())
 	authenticate := recorded(s.fresh(bearer.Authenticator{APIKeys: svc}.Authenticate))
 	s.gateway, err = mcp.New(mcp.Config{
 		Service: svc, Authenticate: authenticate, Version: version,
@@ -54,13 +51,8 @@ func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err
 		Service: svc, Authenticate: authenticate, Ready: s.ready, Log: log.Named("rest"),
 		InstanceStatus: s.gateway.InstanceStatus, InstanceTools: toolsOf(s.gateway),
 	})
-	mux := http.NewServeMux()
-	for _, path := range []string{"/mcp", "/mcp/", "/sse", "/message"} {
-		mux.Handle(path, s.cuttable(s.gateway.Handler()))
-	}
-	mux.Handle("/", api)
 	s.http = &http.Server{
-		Handler: logRequests(log.Named("http"), mux), ErrorLog: zap.NewStdLog(log.Named("http")),
+		Handler: logRequests(log.Named("http"), f.routes(s.gateway, api)), ErrorLog: zap.NewStdLog(log.Named("http")),
 		ReadHeaderTimeout: headerLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerBytes,
 	}
 	return s, nil
@@ -69,7 +61,6 @@ func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err
 // run serves until ctx ends, then drains: not ready, the drain delay, no new
 // connections, what runs is finished, everything is flushed.
 func (s *server) run(ctx context.Context, l net.Listener, accepting func() error) error {
-	defer s.cut()
 	failed := make(chan error, 3)
 	var group sync.WaitGroup
 	start := func(name string, fn func(context.Context) error) (stop func()) {
@@ -122,27 +113,13 @@ func (s *server) drain() {
 
 func (s *server) shutdown() {
 	s.draining.Store(true)
-	s.cut()
+	s.gateway.EndStreams() // they would never end by themselves
 	ctx, cancel := context.WithTimeout(context.Background(), finishLimit)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.log.Warn("requests were cut off", zap.Error(err))
 		_ = s.http.Close()
 	}
-}
-
-// cuttable ends GET streams when the server shuts down. Other requests finish.
-func (s *server) cuttable(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
-			next.ServeHTTP(w, r)
-			return
-		}
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		defer context.AfterFunc(s.streams, cancel)()
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
 }
 
 var errDraining = errors.New("the server is shutting down")

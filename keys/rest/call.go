@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -33,8 +32,6 @@ type call struct {
 	matchRead bool
 	nowhere   bool // the path names nothing that could be
 }
-
-const bodyTimeout = 30 * time.Second
 
 // id is the path's id of a thing that has a UUID. A malformed one is noted: it
 // finds nothing, whatever the operation would look for.
@@ -200,13 +197,8 @@ func (c *call) isJSON() error {
 	return nil
 }
 
-// body reads all of it. The server has no read timeout of its own, as it would
-// end streams.
+// body reads all of it. The time that it may take is the server's to limit.
 func (c *call) body() ([]byte, error) {
-	control := http.NewResponseController(c.w)
-	if control.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil {
-		defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	}
 	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {

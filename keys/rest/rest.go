@@ -72,12 +72,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Log.Error("panic while serving", zap.String("route", r.Pattern), zap.ByteString("stack", debug.Stack()))
 		internal().Answer(w)
 	}()
-	// ServeMux would answer these with a redirect of its own.
-	if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/") {
-		notFound().Answer(w)
-		return
-	}
-	h.mux.ServeHTTP(w, r)
+	Exact(h.mux).ServeHTTP(w, r)
+}
+
+// Exact answers with a problem where the path is not written the one way that
+// it has: http.ServeMux would answer with a redirect of its own.
+func Exact(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/") {
+			notFound().Answer(w)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (h *Handler) live(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys/rest"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
+)
+
+const bodyLimit = 30 * time.Second
+
+// routes is everything that is served. What every request is held to comes
+// before the choice of who answers it: a mux of its own would redirect.
+func (f *serveFlags) routes(gateway *mcp.Gateway, api http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	for _, path := range []string{"/mcp", "/mcp/{instance}", "/sse", "/message"} {
+		mux.Handle(path, gateway.Handler())
+	}
+	mux.Handle("/", api)
+	limit := f.bodyLimit
+	if limit == 0 {
+		limit = bodyLimit
+	}
+	return timedBodies(limit, admitted(gateway, rest.Exact(mux)))
+}
+
+// admitted lets only requests through whose Host and Origin may be. Who asks
+// whether the server lives reaches it by any name, and learns nothing else.
+func admitted(gateway *mcp.Gateway, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; p == "/livez" || p == "/readyz" || gateway.Admit(w, r) {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// timedBodies gives every body a time to arrive in: the server has no read
+// timeout, which would end streams. A body that was not read to its end keeps
+// the deadline and closes the connection, for the rest of it may never come.
+func timedBodies(limit time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			control := http.NewResponseController(w)
+			if err := control.SetReadDeadline(time.Now().Add(limit)); err != nil {
+				panic(err) // a server that can't do it must not be run
+			}
+			// In HTTP/2 a stream's end is not the connection's.
+			if r.ProtoMajor == 1 {
+				w.Header().Set("Connection", "close")
+			}
+			r.Body = &timedBody{ReadCloser: r.Body, arrived: func() {
+				_ = control.SetReadDeadline(time.Time{})
+				w.Header().Del("Connection")
+			}}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// timedBody tells once that it has arrived as a whole.
+type timedBody struct {
+	io.ReadCloser
+	arrived func()
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) && b.arrived != nil {
+		b.arrived()
+		b.arrived = nil
+	}
+	return n, err
+}
