@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -137,10 +138,16 @@ func (s *web) mount(t *testing.T) *mounted {
 	return run(t, remote(keys.TransportHTTP, s.URL+"/mcp")).ready()
 }
 
-// serveList mounts a server with one page.
-func serveList(t *testing.T, page string) *mounted {
+// serveList mounts a server whose list has these pages, at most two.
+func serveList(t *testing.T, pages ...string) *mounted {
 	t.Helper()
 	h := modernWeb()
-	h["tools/list"] = func(w http.ResponseWriter, _ *http.Request, m message) { answer(w, 200, m, `"result":`+page) }
+	h["tools/list"] = func(w http.ResponseWriter, _ *http.Request, m message) {
+		p := pages[0]
+		if strings.Contains(string(m.Params), `"cursor"`) {
+			p = pages[1]
+		}
+		answer(w, 200, m, `"result":`+p)
+	}
 	return newWeb(t, h).mount(t)
 }
