@@ -21,24 +21,37 @@ func (g *Gateway) callTool(ctx context.Context, r *request, v verdict) reply {
 		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "params.name must be a string that names a tool", nil)
 	case r.msg.arguments != nil && !rawjson.IsObject(r.msg.arguments):
 		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "params.arguments must be an object", nil)
-	case !v.allowed():
+	}
+	if g.awaitFirst(ctx, r, v) {
+		if problem := g.renew(ctx, r); problem != nil {
+			return problemReply(*problem)
+		}
+		v = decide(r.question(g, r.msg.name))
+	}
+	if !v.allowed() {
 		return g.unknownTool(ctx, r, v)
 	}
-	// Only now may anything depend on the tool: mcp-go checks Mcp-Param-*
-	// before its filter and so tells a hidden tool from an unknown one.
-	if r.era == eraModern && r.header != nil && v.entry.header != nil {
-		lookup := func(name string) (string, bool) {
-			values := r.header.Values(name)
-			if len(values) == 0 {
-				return "", false
-			}
-			return values[0], true
-		}
-		if err := mcpgo.ValidateParamHeadersLookup(lookup, v.entry.header, r.msg.params); err != nil {
-			return *badHeader(r.msg, err.Error())
-		}
-	}
 	return g.passCall(ctx, r, v)
+}
+
+// checkParamHeaders holds Mcp-Param-* against the tool; nil when they agree.
+// It is for a call that is allowed: mcp-go checks them before its filter, and
+// so tells a hidden tool from an unknown one.
+func checkParamHeaders(r *request, e *entry) *reply {
+	if r.era != eraModern || r.header == nil || e.header == nil {
+		return nil
+	}
+	lookup := func(name string) (string, bool) {
+		values := r.header.Values(name)
+		if len(values) == 0 {
+			return "", false
+		}
+		return values[0], true
+	}
+	if err := mcpgo.ValidateParamHeadersLookup(lookup, e.header, r.msg.params); err != nil {
+		return badHeader(r.msg, err.Error())
+	}
+	return nil
 }
 
 func (g *Gateway) unknownTool(ctx context.Context, r *request, v verdict) reply {
@@ -62,8 +75,11 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 	if problem := g.renew(ctx, r); problem != nil {
 		return problemReply(*problem)
 	}
-	if again := decide(r.question(g, r.msg.name)); !again.allowed() {
-		return g.unknownTool(ctx, r, again)
+	if v = decide(r.question(g, r.msg.name)); !v.allowed() {
+		return g.unknownTool(ctx, r, v)
+	}
+	if bad := checkParamHeaders(r, v.entry); bad != nil {
+		return *bad
 	}
 	if r.session != nil {
 		var untrack func()

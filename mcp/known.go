@@ -1,0 +1,68 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// mayKnow tells whether the key may notice an instance whose tools nobody has
+// seen: it and the session reach it, and the key's policy allows a tool that it
+// may well have. When in doubt it may not.
+func (g *Gateway) mayKnow(r *request, i *keys.Instance) bool {
+	grant := r.principal.Grant()
+	if !r.narrowing.reaches(i.Slug) || !r.principal.Valid() || grant == nil {
+		return false
+	}
+	names := grant.SuggestedNames()
+	for _, rule := range i.Tools {
+		if name := strings.ReplaceAll(rule.Match, "*", ""); name != "" {
+			names = append(names, name)
+		}
+	}
+	now := g.cfg.Now()
+	return slices.ContainsFunc(names, func(name string) bool {
+		// The least that a tool may do, as far as the instance is trusted.
+		category, effect := classify(*i, name, json.RawMessage(`{"readOnlyHint":true}`))
+		t := policy.Tool{ID: i.Slug + "/" + name, Name: exposedName(i.Slug, name), Category: category, Effect: effect,
+			InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled}
+		return grant.Decide(nil, &t, now).Allowed()
+	})
+}
+
+// awaitFirst waits, for a while, for the first attempt to reach the instance
+// that a call is for, and tells whether it waited. It never waits for one of
+// which the key may not know, or that was tried before.
+func (g *Gateway) awaitFirst(ctx context.Context, r *request, v verdict) bool {
+	slug, _, named := strings.Cut(r.msg.name, "__")
+	s := r.tenant.catalog.Load().slugs[slug]
+	if !named || s == nil || s.mount == nil || s.mount.wasTried() {
+		return false
+	}
+	if !v.allowed() && (s.known || !g.mayKnow(r, &s.instance)) {
+		return false
+	}
+	limit := time.NewTimer(g.cfg.ListWait)
+	defer limit.Stop()
+	select {
+	case <-s.mount.tried:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+// wasTried tells whether the first attempt is over.
+func (m *mount) wasTried() bool {
+	select {
+	case <-m.tried:
+		return true
+	default:
+		return false
+	}
+}
