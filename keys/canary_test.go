@@ -136,3 +136,52 @@ func TestCanary(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A key pasted where a text for people belongs is refused, and nothing of it
+// is kept: neither with the thing nor in the audit trail.
+func TestTokenIsNoText(t *testing.T) {
+	h := newHouse(t)
+	pasted := "see " + h.token.Reveal() + " there"
+	k := h.mint(h.op, keys.NewKey{Name: "a"}).Key
+	for field, write := range map[string]func() error{
+		"name": func() error { return errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: pasted})) },
+		"handle": func() error {
+			return errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "b", Handle: h.token.Reveal()}))
+		},
+		"description": func() error {
+			return errOf(h.svc.UpdateKey(h.ctx, h.op, k.ID, keys.KeyPatch{Description: keys.Some(pasted)}))
+		},
+		"tags": func() error {
+			return errOf(h.svc.UpdateKey(h.ctx, h.op, k.ID, keys.KeyPatch{Tags: keys.Some([]string{h.token.Reveal()})}))
+		},
+		"deviceName": func() error { return errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "c", DeviceName: pasted})) },
+		"reason":     func() error { return errOf(h.svc.RevokeKey(h.ctx, h.op, k.ID, pasted)) },
+	} {
+		err := write()
+		if got := fieldsOf(err); !isInvalid(err) || len(got) != 1 || got[0] != field {
+			t.Errorf("%s: %v %v", field, err, details(err))
+		}
+		if err != nil && strings.Contains(err.Error(), h.token.Reveal()[13:25]) {
+			t.Errorf("%s: the error repeats the token", field)
+		}
+	}
+	if err := errOf(h.svc.CreateProject(h.ctx, h.op, keys.NewProject{Slug: "p", Name: pasted})); !isInvalid(err) {
+		t.Errorf("project: %v", err)
+	}
+	// A pattern is no text for people, and may be anything; the trail is not its place.
+	_ = errOf(h.svc.UpdateKey(h.ctx, h.op, k.ID, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPToolAllowlist: keys.Some([]string{h.token.Reveal()})}}))
+	limited := h.manager(keys.PolicyPatch{})
+	_ = errOf(h.svc.CreateKey(h.ctx, limited, keys.NewKey{Name: "d", PolicyPatch: keys.PolicyPatch{MCPReadOnly: keys.Some(false), MCPToolAllowlist: keys.Some([]string{h.token.Reveal()})}}))
+	entries, err := h.svc.AuditEvents(h.ctx, h.op, keys.AuditQuery{Limit: 100})
+	if err != nil || len(entries) < 3 {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	for _, e := range entries {
+		if body := h.token.Reveal()[13:]; strings.Contains(string(e.Detail), body[:12]) || strings.Contains(string(e.Detail), body[len(body)-12:]) {
+			t.Errorf("%s keeps the token: %s", e.Action, e.Detail)
+		}
+		if len(e.Detail) > 0 && !json.Valid(e.Detail) {
+			t.Errorf("%s is no JSON: %s", e.Action, e.Detail)
+		}
+	}
+}

@@ -31,6 +31,8 @@ func (f *faults) text(field, value string, least, most int) {
 		f.add(field, "must be valid UTF-8")
 	case strings.ContainsFunc(value, unicode.IsControl):
 		f.add(field, "must have no control characters")
+	case holdsToken(value):
+		f.add(field, "has an API key in it: leave it out, and rotate the key if others may have seen it")
 	case n < least && least == 1, least > 0 && strings.TrimSpace(value) == "":
 		f.add(field, "must not be empty")
 	case n < least || n > most:

@@ -129,6 +129,9 @@ func checkPermissions(f *faults, k *Key) {
 
 func checkHandle(f *faults, handle string) {
 	bad := func(r rune) bool { return r > '~' || !isAlphanumeric(byte(r)) && !strings.ContainsRune("._-", r) }
+	if holdsToken(handle) {
+		f.add("handle", "has an API key in it: leave it out, and rotate the key if others may have seen it")
+	}
 	if handle == "" || len(handle) > maxHandle || handle == "." || handle == ".." || strings.ContainsFunc(handle, bad) {
 		f.add("handle", "must be 1 to %d of letters, digits, '.', '_' and '-', and not . or ..", maxHandle)
 	}

@@ -66,17 +66,6 @@ func ShownPrefix(token Secret) (string, bool) {
 	return s[:at+tokenShown], true
 }
 
-// withoutToken cuts a token that a text is, or ends in, to its shown part: a
-// key pasted where a name belongs must not be kept with what was asked.
-func withoutToken(s string) string {
-	for i := 0; i+tokenBody+tokenChecksum <= len(s); i++ {
-		if shown, ok := ShownPrefix(Secret(s[i:])); ok {
-			return s[:i] + shown + "…"
-		}
-	}
-	return s
-}
-
 // randomBase62 rejects the bytes that would favour some characters.
 func randomBase62(rand io.Reader, n int) (string, error) {
 	out := make([]byte, 0, n)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // trail holds the audit entries of calls and decisions until a batch is
@@ -23,6 +24,7 @@ type trail struct {
 }
 
 const (
+	maxAuditTool  = 256 // characters
 	trailLimit    = 4096
 	trailBatch    = 256
 	trailInterval = 400 * time.Millisecond // entries are to be readable within 1 s
@@ -36,7 +38,7 @@ func newTrail() *trail {
 // one second); it blocks while 4096 wait, until ctx ends. Its id and time are
 // set when they are empty. Before Run, a full trail is written by the caller;
 // after Run, every entry is. Of a token in what the client chose (action, tool,
-// client) only the shown part is kept.
+// client, detail) only the shown part is kept.
 func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if e.ID == "" {
 		id, err := s.ids.next()
@@ -48,7 +50,13 @@ func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if e.Time.IsZero() {
 		e.Time = s.now()
 	}
-	e.Action, e.Tool, e.Client = withoutToken(e.Action), withoutToken(e.Tool), withoutToken(e.Client)
+	e.Action, e.Client = withoutToken(e.Action), withoutToken(e.Client)
+	if e.Tool = withoutToken(e.Tool); utf8.RuneCountInString(e.Tool) > maxAuditTool {
+		e.Tool = string([]rune(e.Tool)[:maxAuditTool])
+	}
+	if len(e.Detail) > 0 {
+		e.Detail = []byte(withoutToken(string(e.Detail)))
+	}
 	t := s.trail
 	for {
 		t.mu.Lock()

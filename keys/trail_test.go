@@ -155,6 +155,10 @@ func TestTrailKeepsNoToken(t *testing.T) {
 	for _, c := range []struct{ tool, want string }{
 		{token.Reveal(), keys.DefaultTokenPrefix + body[:4] + "…"},
 		{"notes__" + token.Reveal(), "notes__" + keys.DefaultTokenPrefix + body[:4] + "…"},
+		{token.Reveal() + ", " + token.Reveal() + "!", keys.DefaultTokenPrefix + body[:4] + "…, " + keys.DefaultTokenPrefix + body[:4] + "…!"},
+		{token.Reveal() + "_suffix", keys.DefaultTokenPrefix + body[:4] + "…_suffix"},
+		{strings.Repeat("x", 210) + "/" + token.Reveal(), strings.Repeat("x", 210) + "/" + keys.DefaultTokenPrefix + body[:4] + "…"},
+		{strings.Repeat("ä", 300), strings.Repeat("ä", 256)},
 		{strings.Repeat("x", 100), strings.Repeat("x", 100)},
 		{"read_note", "read_note"},
 	} {

@@ -26,7 +26,9 @@ const (
 // recordPatience is how long an answer waits for room in the audit trail.
 const recordPatience = 5 * time.Second
 
-const maxRecordedTool = 256
+// maxRecordedTool is twice what is kept, so that a token that stands across the
+// end of it is seen, and taken out, as a whole.
+const maxRecordedTool = 512
 
 // newReference is 16 random characters that lead from a denial to its record.
 func newReference() string {

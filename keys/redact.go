@@ -1,0 +1,61 @@
+package keys
+
+import (
+	"hash/crc32"
+	"strings"
+)
+
+// withoutToken cuts every token in a text to its shown part: a key pasted where
+// a name belongs must not be kept with what was asked. It finds what NewToken
+// can make, whatever stands around it; JSON stays JSON.
+func withoutToken(s string) string {
+	var out strings.Builder
+	kept, run := 0, 0
+	for i := range len(s) {
+		if !isAlphanumeric(s[i]) {
+			run = 0
+			continue
+		}
+		if run++; run < tokenBody+tokenChecksum {
+			continue
+		}
+		if body := i + 1 - tokenBody - tokenChecksum; startsBefore(s[kept:i+1], body-kept) {
+			out.WriteString(s[kept : body+tokenShown])
+			out.WriteString("…")
+			kept, run = i+1, 0
+		}
+	}
+	if kept == 0 {
+		return s
+	}
+	return out.String() + s[kept:]
+}
+
+func holdsToken(s string) bool { return withoutToken(s) != s }
+
+// startsBefore tells whether s ends in a token whose body is at the given
+// place, under any prefix that a token can have.
+func startsBefore(s string, body int) bool {
+	sum, ok := checksumOf(s[body+tokenBody:])
+	if !ok {
+		return false
+	}
+	for start := body - 1; start >= max(0, body-maxTokenPrefix); start-- {
+		if c := s[start]; !isAlphanumeric(c) && c != '_' && c != '-' {
+			return false
+		}
+		if crc32.ChecksumIEEE([]byte(s[start:body+tokenBody])) == sum {
+			return true
+		}
+	}
+	return false
+}
+
+// checksumOf reads what TokenChecksum writes; most texts are none.
+func checksumOf(s string) (uint32, bool) {
+	var sum uint64
+	for i := range len(s) {
+		sum = sum*uint64(len(base62)) + uint64(strings.IndexByte(base62, s[i]))
+	}
+	return uint32(sum), sum <= 1<<32-1
+}
