@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"encoding/json"
+	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -20,22 +21,31 @@ func dropMeta(key string) bool {
 }
 
 // complete takes the modern era's own members out of a result, and refuses the
-// kinds of result that cannot be passed on yet.
-func complete(result json.RawMessage) (json.RawMessage, *Error) {
-	kind := "complete"
+// kinds of result that cannot be passed on yet. Of a legacy upstream it takes
+// them too, for a client of the modern era would believe them. Some clients
+// match keys whatever their case, so other spellings go as well.
+func complete(result json.RawMessage, modern bool) (json.RawMessage, *Error) {
+	kind, metas := "complete", 0
 	out, err := rawjson.Edit(result, func(key string, value []byte) []byte {
-		switch key {
-		case "resultType":
-			kind = rawjson.Text(value)
+		switch {
+		case strings.EqualFold(key, "resultType"):
+			if modern && key == "resultType" && kind == "complete" {
+				kind = rawjson.Text(value)
+			}
 			return nil
-		case "_meta":
+		case key == "_meta":
+			metas++
 			return withoutServerInfo(value)
+		case strings.EqualFold(key, "_meta"):
+			return nil
 		}
 		return value
 	})
 	switch {
 	case err != nil:
 		return nil, &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result cannot be read"}
+	case metas > 1:
+		return nil, &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result has _meta twice"}
 	case kind == "complete":
 		return out, nil
 	case kind == "input_required":
@@ -47,8 +57,11 @@ func complete(result json.RawMessage) (json.RawMessage, *Error) {
 }
 
 // withoutServerInfo is a result's _meta without serverInfo, nil when nothing is
-// left of it.
+// left of it or it is no object.
 func withoutServerInfo(meta []byte) []byte {
+	if !rawjson.IsObject(meta) {
+		return nil
+	}
 	left, found := 0, false
 	out, err := rawjson.Edit(meta, func(key string, value []byte) []byte {
 		if key == mcpgo.MetaKeyServerInfo {

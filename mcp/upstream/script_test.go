@@ -56,7 +56,7 @@ func script(answer func(m message, out func(format string, args ...any))) {
 const (
 	plainSchema = `"inputSchema":{"type":"object"}`
 	oddResult   = `{"content":[{"type":"hologram","depth":9007199254740993,"x":1.50,"deep":[{"ab":1e400}]},` +
-		`{"type":"text","text":"</b> é é"}], "structuredContent":{"n":12345678901234567890},"resultType":"mine","_meta":{"k":null}}`
+		`{"type":"text","text":"</b> é é"}], "structuredContent":{"n":12345678901234567890},"_meta":{"k":null}}`
 )
 
 // legacy answers as a server before 2026-07-28 does.

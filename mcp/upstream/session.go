@@ -106,11 +106,9 @@ func (s *session) call(ctx context.Context, c *Call) (Reply, error) {
 			s.changed() // the schema that says which headers to send is old
 		}
 		return Reply{Error: f.err}, nil
-	case s.modern:
-		result, e := complete(f.result)
-		return Reply{Result: result, Error: e}, nil
 	}
-	return Reply{Result: f.result}, nil
+	result, e := complete(f.result, s.modern)
+	return Reply{Result: result, Error: e}, nil
 }
 
 // deliver hands a notification to the caller.

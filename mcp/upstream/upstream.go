@@ -85,8 +85,8 @@ type Call struct {
 	LogLevel string
 }
 
-// Reply is what the upstream answered: a result as received (without the
-// modern era's resultType and serverInfo), or its JSON-RPC error. There are no
+// Reply is what the upstream answered: a result as received (without what the
+// modern era's resultType and serverInfo say, in either era), or its JSON-RPC error. There are no
 // line breaks in its JSON: those between tokens became spaces.
 type Reply struct {
 	Result json.RawMessage
