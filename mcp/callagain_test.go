@@ -66,7 +66,9 @@ func TestFirstCallWaits(t *testing.T) {
 		go func() { got <- w.modern(k, "/mcp", "tools/call", `"name":"`+name+`","arguments":{}`).body }()
 		return got
 	}
-	known, other := w.key(), w.key(func(n *keys.NewKey) { n.MCPToolAllowlist, n.MCPAllowlistMode = keys.Some([]string{"b2/*"}), keys.Some(policy.ModeAllow) })
+	known, other := w.key(), w.key(func(n *keys.NewKey) {
+		n.MCPToolAllowlist, n.MCPAllowlistMode = keys.Some([]string{"b2/*"}), keys.Some(policy.ModeAllow)
+	})
 	for _, got := range []<-chan string{call(other, "a1__x"), call(known, "nope__x"), call(known, "x")} {
 		select {
 		case body := <-got:

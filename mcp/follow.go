@@ -37,7 +37,7 @@ func (g *Gateway) follow(ctx context.Context) {
 // edit answers, so that from the answer on nothing passes that was taken away.
 func (g *Gateway) edited(ctx context.Context, changes []keys.Change) {
 	g.edits.Add(1)
-	if slices.ContainsFunc(changes, ofMounts) {
+	if slices.ContainsFunc(changes, g.ofMounts) {
 		g.applyEdits(ctx, changes)
 	}
 	for _, c := range changes {
@@ -46,7 +46,10 @@ func (g *Gateway) edited(ctx context.Context, changes []keys.Change) {
 }
 
 // ofMounts tells whether a change may be one of what is mounted.
-func ofMounts(c keys.Change) bool {
+func (g *Gateway) ofMounts(c keys.Change) bool {
+	if only := g.cfg.Only; only != nil && c.Kind == keys.ChangeKey {
+		return c.TenantID == only.TenantID() // its own, or an ancestor's
+	}
 	return c.Kind == keys.ChangeInstance || c.Kind == keys.ChangeProject || c.Kind == keys.ChangeTenant
 }
 

@@ -22,6 +22,11 @@ type Config struct {
 	// keys.ErrUnavailable.
 	Authenticate func(*http.Request) (keys.Principal, keys.Secret, error)
 
+	// Only names the one key that is served, where it is one: just the instances
+	// that it reaches are mounted, as it stands after each edit. nil = every
+	// tenant's are.
+	Only *keys.Principal
+
 	Version        string   // of this program, told to clients and upstreams
 	PublicURL      string   // under which clients reach the server; "" = only by loopback names
 	AllowedOrigins []string // of browsers, besides the public URL's own; "*" is not special

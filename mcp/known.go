@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,26 @@ func (g *Gateway) mayKnow(r *request, i *keys.Instance) bool {
 			InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled}
 		return grant.Decide(nil, &t, now).Allowed()
 	})
+}
+
+// reached is what of the instances is to be mounted here.
+func (g *Gateway) reached(ctx context.Context, all []keys.Instance) ([]keys.Instance, error) {
+	if g.cfg.Only == nil {
+		return all, nil
+	}
+	p, err := g.svc.Refresh(ctx, *g.cfg.Only)
+	switch {
+	case errors.Is(err, keys.ErrBadCredential):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !p.Grant().DecideKey(g.cfg.Now()).Allowed():
+		return nil, nil
+	}
+	r := &request{principal: p}
+	return slices.DeleteFunc(all, func(i keys.Instance) bool {
+		return i.TenantID != p.TenantID() || g.outside(r, &i, policy.RuleInstance, policy.RuleProject)
+	}), nil
 }
 
 // awaitFirst waits, for a while, for the first attempt to reach the instance

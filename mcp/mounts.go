@@ -154,6 +154,9 @@ func (g *Gateway) reconcileTurn(ctx context.Context) error {
 	reading, done := context.WithTimeout(ctx, readLimit)
 	defer done()
 	want, err := g.svc.Mounts(reading)
+	if err == nil {
+		want, err = g.reached(reading, want)
+	}
 	if err != nil {
 		return err
 	}

@@ -94,12 +94,14 @@ func (c *cli) serveStdio(ctx context.Context, f storeFlags, token keys.Secret, c
 }
 
 // serveKey serves one key of a Service on standard input and output, until the
-// input ends, with connections to the upstreams of its own.
+// input ends, with connections of its own to the upstreams that the key reaches.
 func (c *cli) serveKey(ctx context.Context, svc *keys.Service, token keys.Secret, log *zap.Logger) error {
-	if _, err := svc.Authenticate(ctx, token); err != nil {
+	p, err := svc.Authenticate(ctx, token)
+	if err != nil {
 		return refusedKey(err)
 	}
-	gateway, err := mcp.New(mcp.Config{Service: svc, Version: version, Log: log.Named("mcp"), Authenticate: nobody})
+	// No command runs here, and no credential leaves, that is not the key's.
+	gateway, err := mcp.New(mcp.Config{Service: svc, Only: &p, Version: version, Log: log.Named("mcp"), Authenticate: nobody})
 	if err != nil {
 		return err
 	}
