@@ -98,7 +98,7 @@ func (g *Gateway) enter(w http.ResponseWriter, r *http.Request) (*visit, *wire.P
 }
 
 // showsInstance tells whether the key may know of an instance: it reaches it
-// and sees a tool of it, or nobody has seen its tools yet.
+// and sees a tool of it, or may well see one when its tools are known.
 func (g *Gateway) showsInstance(v *visit, slug string) bool {
 	g.awaitLoaded(v.r.Context())
 	c := v.tenant.catalog.Load()
@@ -107,10 +107,10 @@ func (g *Gateway) showsInstance(v *visit, slug string) bool {
 	}
 	s := c.slugs[slug]
 	r := &request{principal: v.principal, tenant: v.tenant, msg: &message{}}
-	if !g.reaches(r, s.mount) {
-		return false
+	if !s.known {
+		return g.mayKnow(r, &s.instance)
 	}
-	return !s.known || s.shows(visible(question{principal: v.principal, catalog: c, now: g.cfg.Now()}))
+	return g.reaches(r, s.mount) && s.shows(visible(question{principal: v.principal, catalog: c, now: g.cfg.Now()}))
 }
 
 // readBody reads a JSON body of bounded size; on a fault it has answered.
