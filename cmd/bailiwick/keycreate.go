@@ -33,6 +33,9 @@ func (f *newKeyFlags) flags(flags *pflag.FlagSet) {
 }
 
 func (f *newKeyFlags) request(ctx context.Context, flags *pflag.FlagSet, svc *keys.Service, p keys.Principal) (n keys.NewKey, err error) {
+	if f.name == "" {
+		return n, &usageError{"--name is missing", "like: bailiwick keys create --name reader; see --help"}
+	}
 	if err := checkExclusive(flags); err != nil {
 		return n, err
 	}

@@ -61,7 +61,43 @@ func (c *cli) runCommand() *cobra.Command {
 	return cmd
 }
 
+// check names the flag of what could not be a policy. An empty list lets no
+// tool through, or limits nothing: neither is worth starting a server for.
+func (f *runFlags) check() error {
+	for _, flag := range []struct {
+		name, noun string
+		values     []string
+		problem    func(string) error
+	}{{"--allow", "pattern", f.allow, patternProblem}, {"--deny", "pattern", f.deny, patternProblem},
+		{"--categories", "category", f.categories, categoryProblem}} {
+		if flag.values != nil && len(flag.values) == 0 {
+			return &usageError{flag.name + " names no " + flag.noun, "name one, or leave the flag out"}
+		}
+		for _, v := range flag.values {
+			if err := flag.problem(v); err != nil {
+				return &usageError{fmt.Sprintf("%s: %q: %v", flag.name, v, err), "see bailiwick run --help"}
+			}
+		}
+	}
+	return nil
+}
+
+func patternProblem(text string) error {
+	_, err := policy.ParsePattern(text)
+	return err
+}
+
+func categoryProblem(name string) error {
+	if name = strings.TrimPrefix(name, "mcp:"); name != "*" && !policy.ValidCategory(name) {
+		return errors.New("a category is 1 to 32 of a-z, 0-9 and -")
+	}
+	return nil
+}
+
 func (f *runFlags) policy() (keys.PolicyPatch, error) {
+	if err := f.check(); err != nil {
+		return keys.PolicyPatch{}, err
+	}
 	if !f.readOnly && f.preset == "" && len(f.allow)+len(f.deny)+len(f.categories) == 0 {
 		return keys.PolicyPatch{}, &usageError{"bailiwick run needs a policy", "say --read-only, --allow, --deny, --categories or --preset; --preset full_access limits nothing"}
 	}

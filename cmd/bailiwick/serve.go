@@ -97,7 +97,7 @@ func (f *serveFlags) scheme() string {
 }
 
 // runServer is the life of the server. The order matters: what can fail for
-// reasons outside (configuration, lock, database, address) comes before the first key, which
+// reasons outside (configuration, address, lock, database) comes before the first key, which
 // is shown only once.
 func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 	log, err := newLogger(c.errs, f.logLevel)
@@ -108,9 +108,16 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	// First of all, so that a taken address leaves nothing behind.
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.addr)
+	if err != nil {
+		return withHint(fmt.Errorf("listening: %w", err), "name another address with --addr; port 0 takes a free one")
+	}
+	defer func() { _ = listener.Close() }()
 	if err := f.makeDataFolder(); err != nil {
 		return err
 	}
+	f.warnOfFolder(log)
 	if f.databaseURL == "" {
 		lock, err := lockData(f.data)
 		if err != nil {
@@ -123,11 +130,9 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.addr)
-	if err != nil {
-		return withHint(fmt.Errorf("listening: %w", err), "name another address with --addr; port 0 takes a free one")
+	if err := c.enter(s.svc); err != nil {
+		return err
 	}
-	defer func() { _ = listener.Close() }()
 	first, err := s.svc.Bootstrap(ctx)
 	if err != nil {
 		return fmt.Errorf("preparing the store: %w", err)

@@ -90,6 +90,9 @@ func (c *cli) serveStdio(ctx context.Context, f storeFlags, token keys.Secret, c
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := c.enter(s.svc); err != nil {
+		return err
+	}
 	return c.serveKey(ctx, s.svc, token, log)
 }
 

@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/db"
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -102,11 +104,11 @@ func (f *storeFlags) rootSecret(ctx context.Context, c *cli, s keys.Store, fresh
 		root, err = keys.ParseRootSecret(text)
 		return root, false, err
 	case f.secretFile != "":
-		root, err = keys.ReadRootSecretFile(f.secretFile)
+		root, err = readSecretFile(f.secretFile)
 		return root, false, err
 	}
 	path := filepath.Join(f.data, secretFile)
-	root, err = keys.ReadRootSecretFile(path)
+	root, err = readSecretFile(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return root, false, err
 	}
@@ -121,6 +123,26 @@ func (f *storeFlags) rootSecret(ctx context.Context, c *cli, s keys.Store, fresh
 	return makeRootSecret(path)
 }
 
+// readSecretFile refuses a secret that everybody on the machine may read or
+// replace. A group may: systems that hand out secrets need one.
+func readSecretFile(path string) (keys.RootSecret, error) {
+	if mode, ok := openToOthers(path, 0o007); ok {
+		return keys.RootSecret{}, withHint(fmt.Errorf("reading the root secret: others may read or write %s (mode %04o)", path, mode),
+			"chmod 600 "+path+"; if somebody else has read it, its keys and credentials are theirs too")
+	}
+	return keys.ReadRootSecretFile(path)
+}
+
+// openToOthers tells whether a file or folder has one of the bits. What can't
+// be looked at fails when it is used; Windows has no such bits.
+func openToOthers(path string, bits fs.FileMode) (fs.FileMode, bool) {
+	info, err := os.Stat(path)
+	if err != nil || runtime.GOOS == "windows" || !info.Mode().IsRegular() && !info.IsDir() {
+		return 0, false
+	}
+	return info.Mode().Perm(), info.Mode().Perm()&bits != 0
+}
+
 func makeRootSecret(path string) (root keys.RootSecret, made bool, err error) {
 	root, err = keys.NewRootSecret(randomness)
 	if err != nil {
@@ -128,7 +150,7 @@ func makeRootSecret(path string) (root keys.RootSecret, made bool, err error) {
 	}
 	switch err = keys.WriteRootSecretFile(path, root); {
 	case errors.Is(err, fs.ErrExist):
-		root, err = keys.ReadRootSecretFile(path)
+		root, err = readSecretFile(path)
 		return root, false, err
 	case err != nil:
 		return root, false, err
@@ -142,6 +164,15 @@ func (f *storeFlags) makeDataFolder() error {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
 	return nil
+}
+
+// warnOfFolder says it where others could put a database or a secret of their
+// own into the folder.
+func (f *storeFlags) warnOfFolder(log *zap.Logger) {
+	if mode, ok := openToOthers(f.data, 0o002); ok {
+		log.Warn("others may write into the data folder: chmod 700 it",
+			zap.String("folder", f.data), zap.String("mode", fmt.Sprintf("%04o", mode)))
+	}
 }
 
 // local is the command line on the server's own machine: the operator, in one

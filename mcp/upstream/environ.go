@@ -12,8 +12,9 @@ import (
 
 // inherited are the variables of this process that a child gets. It is a list of
 // what is needed to find and run programs; nothing else may be on it, because
-// this process holds secrets in others.
-var inherited = []string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "TMPDIR", "TZ"}
+// this process holds secrets in others. BAILIWICK_INSIDE tells one that is this
+// program which stores are served above it, so that it does not start itself.
+var inherited = []string{"BAILIWICK_INSIDE", "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "TMPDIR", "TZ"}
 
 // inheritedWindows are the ones that programs on Windows do not run without.
 var inheritedWindows = []string{"APPDATA", "COMSPEC", "HOMEDRIVE", "HOMEPATH", "LOCALAPPDATA", "PATHEXT", "PROCESSOR_ARCHITECTURE",
