@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -33,7 +35,7 @@ func (g *Gateway) auditTools() []builtin {
 		run: g.explainAccess,
 	}, {
 		name: "list_audit_events", title: "List audit events", category: categoryAudit, permission: viewAudit, effect: policy.EffectRead,
-		description: "Lists calls, denials and changes, newest first.",
+		description: "Lists calls, denials and changes within this key's reach, newest first. A page may have fewer than limit; go on while next is not null.",
 		input: object(schema{
 			"limit": whole("1 to 200; default 50"), "cursor": str("next of the page before"),
 			"key": str("Only this key's, by id"), "tool": str("Only this tool, by name as asked for"),
@@ -97,6 +99,9 @@ func (g *Gateway) explainAccess(ctx context.Context, r *request, raw json.RawMes
 	if tool == nil {
 		tool, _ = c.tools.LookupID(in.Tool.Value)
 	}
+	if tool != nil && g.withheld(r, tool) {
+		tool = nil // whoever is asked about: the caller may not know of it
+	}
 	decision, rules := grant.Explain(nil, tool, g.cfg.Now())
 	out := explanation{Decision: "allow", Failed: decision.Failed(), Rules: rules,
 		KeyID: key.ID, KeyVersion: key.Version, Epoch: r.principal.Epoch()}
@@ -126,6 +131,9 @@ func (g *Gateway) listAuditEvents(ctx context.Context, r *request, raw json.RawM
 	}
 	q := keys.AuditQuery{KeyID: in.Key.Value, Tool: in.Tool.Value, Decision: in.Decision.Value,
 		Ref: in.Ref.Value, Before: in.Cursor.Value, Limit: limit}
+	if q.Before != "" && uuid.Validate(q.Before) != nil {
+		return nil, invalidArgument("cursor", "must be the value of next from the page before")
+	}
 	switch q.Decision {
 	case "", "allow", "deny":
 	default:
@@ -140,5 +148,8 @@ func (g *Gateway) listAuditEvents(ctx context.Context, r *request, raw json.RawM
 	if err != nil {
 		return nil, err
 	}
-	return wire.AuditPageOf(entries, limit), nil
+	page := wire.AuditPageOf(entries, limit) // for where the next one begins
+	entries = g.trailWithin(r, entries[:len(page.Events)])
+	page.Events = wire.AuditPageOf(entries, limit).Events
+	return page, nil
 }

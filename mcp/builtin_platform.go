@@ -36,7 +36,7 @@ func (g *Gateway) platformTools() []builtin {
 		run: g.listInstances,
 	}, {
 		name: "list_instance_tools", title: "List an instance's tools", category: categoryPlatform, permission: viewInstances, effect: policy.EffectRead,
-		description: "Lists the tools of one mounted MCP server as it announced them, each with the category and effect that policies see.",
+		description: "Lists the tools of one mounted MCP server that this key may call, as announced, each with the category and effect that policies see.",
 		input:       object(schema{"id": str("Instance id, or its slug")}, "id"),
 		output: answered(schema{"tools": listOf(object(schema{
 			"name": str("The upstream's name"), "exposedName": str("Name as listed to clients"), "category": str("Category"),
@@ -124,6 +124,7 @@ func (g *Gateway) listInstanceTools(ctx context.Context, r *request, raw json.Ra
 	if err != nil {
 		return nil, err
 	}
+	tools = g.toolsShown(r, &i, tools)
 	out := wire.ToolList{Tools: make([]wire.Tool, 0, len(tools)), Total: len(tools)}
 	for _, t := range tools {
 		out.Tools = append(out.Tools, t.Wire())

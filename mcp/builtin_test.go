@@ -264,7 +264,8 @@ func TestAuditTools(t *testing.T) {
 		p := into[page](c, "list_audit_events", `{"ref":"`+denial+`"}`)
 		return len(p.Events) == 1 && *p.Events[0].KeyID == limited.Key.ID && slices.Equal(p.Events[0].Failed, []string{"readonly"})
 	})
-	for _, bad := range [][2]string{{`{"limit":0}`, "limit"}, {`{"limit":201}`, "limit"}, {`{"decision":"x"}`, "decision"}, {`{"since":"x"}`, "since"}} {
+	for _, bad := range [][2]string{{`{"limit":0}`, "limit"}, {`{"limit":201}`, "limit"}, {`{"decision":"x"}`, "decision"}, {`{"since":"x"}`, "since"},
+		{`{"cursor":"x"}`, "cursor"}} {
 		c.refused("list_audit_events", bad[0], bad[1])
 	}
 }
