@@ -81,10 +81,13 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 	if bad := checkParamHeaders(r, v.entry); bad != nil {
 		return *bad
 	}
-	if r.session != nil {
-		var untrack func()
-		ctx, untrack = r.session.track(ctx, string(r.msg.id))
+	if r.session != nil && !r.tracked {
+		tracked, untrack, ok := r.session.track(ctx, string(r.msg.id))
+		if !ok {
+			return idRunning(r)
+		}
 		defer untrack()
+		ctx = tracked
 	}
 	start := time.Now()
 	answer, outcome := g.performCall(ctx, r, v)

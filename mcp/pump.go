@@ -61,11 +61,6 @@ func (g *Gateway) subscribe(ctx context.Context, r *request) reply {
 	if r.sink == nil {
 		return refusal(r.era, r.msg.id, mcpgo.METHOD_NOT_FOUND, "Method not found", nil)
 	}
-	if r.session != nil { // stdio, where notifications/cancelled ends it
-		var done func()
-		ctx, done = r.session.track(ctx, string(r.msg.id))
-		defer done()
-	}
 	st, done, ok := g.openStream(ctx, r, 0)
 	if !ok {
 		return g.rateLimited(ctx, r, verdict{class: classListen}, maxStreams, "streams open")

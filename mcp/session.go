@@ -52,20 +52,29 @@ func newSession(p keys.Principal, n narrowing, client string) *session {
 }
 
 // track makes a request of this session one that notifications/cancelled can
-// end; done must be called.
-func (s *session) track(ctx context.Context, id string) (_ context.Context, done func()) {
+// end; done must be called. ok is false for an id that is running already: of
+// two requests with one id, none could be canceled for sure.
+func (s *session) track(ctx context.Context, id string) (_ context.Context, done func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, running := s.running[id]; running {
+		return nil, nil, false
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.ctx, cancel)
-	s.mu.Lock()
 	s.running[id] = cancel
-	s.mu.Unlock()
 	return ctx, func() {
 		stop()
 		s.mu.Lock()
 		delete(s.running, id)
 		s.mu.Unlock()
 		cancel()
-	}
+	}, true
+}
+
+// idRunning refuses a request whose id track refused.
+func idRunning(r *request) reply {
+	return refusal(r.era, r.msg.id, mcpgo.INVALID_REQUEST, "a request with this id is still running in this session", nil)
 }
 
 // begin answers a message of the HTTP+SSE transport beside its POST; nothing

@@ -133,22 +133,32 @@ func (c *stdioClient) take(ctx context.Context, l line) {
 func (c *stdioClient) run(ctx context.Context, r *request) {
 	switch methods[r.msg.method].class {
 	case classListen: // held as long as the client likes, so it takes no slot
-		ctx, done := c.session.track(ctx, string(r.msg.id))
+		ctx, done, ok := c.track(ctx, r)
+		if !ok {
+			return
+		}
 		c.work.Go(func() {
-			defer done()
-			c.answer(c.g.dispatch(ctx, r), r.msg)
+			answer := c.g.dispatch(ctx, r)
+			done() // before the client can use its id again
+			c.answer(answer, r.msg)
 		})
 	case classCall, classList:
+		ctx, done, ok := c.track(ctx, r)
+		if !ok {
+			return
+		}
 		select {
 		case c.slots <- struct{}{}:
 		case <-ctx.Done():
+			done()
 			return
 		}
-		ctx, done := c.session.track(ctx, string(r.msg.id))
 		c.work.Go(func() {
-			defer func() { done(); <-c.slots }()
+			defer func() { <-c.slots }()
 			defer r.answered()
-			c.answer(c.g.dispatch(ctx, r), r.msg)
+			answer := c.g.dispatch(ctx, r)
+			done() // before the client can use its id again
+			c.answer(answer, r.msg)
 		})
 	default:
 		c.answer(c.g.dispatch(ctx, r), r.msg)
@@ -156,6 +166,19 @@ func (c *stdioClient) run(ctx context.Context, r *request) {
 			c.listening.Do(func() { c.work.Go(func() { c.listen(r) }) })
 		}
 	}
+}
+
+// track makes a request cancelable before the next message is read; one whose
+// id is running already it has refused.
+func (c *stdioClient) track(ctx context.Context, r *request) (_ context.Context, done func(), ok bool) {
+	if !r.msg.isRequest() {
+		return ctx, func() {}, true // nothing can name it
+	}
+	ctx, done, ok = c.session.track(ctx, string(r.msg.id))
+	if r.tracked = ok; !ok {
+		c.answer(idRunning(r), r.msg)
+	}
+	return ctx, done, ok
 }
 
 // listen tells a legacy client when its tools change.
