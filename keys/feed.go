@@ -36,7 +36,8 @@ func (s *Service) Confirmed() (epoch int64, at time.Time) {
 // Watch calls fn after each batch of changes that this process has applied
 // (its own and other processes'), in epoch order, from one goroutine or from
 // the editing one before its method returns; fn must not block for long nor
-// call methods that edit. The returned function ends it.
+// call methods that edit. An empty batch says that something was edited that
+// can't be read yet; it comes once more when it can. The returned function ends it.
 func (s *Service) Watch(fn func([]Change)) (stop func()) {
 	f := &s.feed
 	f.watching.Lock()
@@ -90,13 +91,14 @@ func (f *feed) publish(confirmed time.Time) {
 }
 
 // settle applies an edit of this process before its method returns. The edit is
-// committed by now: when the feed can't be read, everything is forgotten, and
-// the next poll tells the watchers.
+// committed by now: when the feed can't be read, everything is forgotten, the
+// watchers are told that anything may have changed, and by the next poll what.
 func (s *Service) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
 	if err := s.catchUp(ctx); err != nil {
 		s.cache.dropAll()
+		s.announce(nil)
 	}
 }
 

@@ -37,11 +37,16 @@ func (g *Gateway) follow(ctx context.Context) {
 // edit answers, so that from the answer on nothing passes that was taken away.
 func (g *Gateway) edited(ctx context.Context, changes []keys.Change) {
 	g.edits.Add(1)
-	if slices.ContainsFunc(changes, g.ofMounts) {
+	if len(changes) == 0 || slices.ContainsFunc(changes, g.ofMounts) {
 		g.applyEdits(ctx, changes)
 	}
 	for _, c := range changes {
 		g.streams.poke(c.TenantID)
+	}
+	if len(changes) == 0 {
+		for _, tenantID := range g.tenantIDs() {
+			g.streams.poke(tenantID)
+		}
 	}
 }
 

@@ -116,10 +116,17 @@ func (l *looping) start(clients int) (stop func()) {
 	return func() { cancel(); wg.Wait() }
 }
 
-// blindStore can't list instances while blind.
+// blindStore can't list instances while blind, nor tell of edits while deaf.
 type blindStore struct {
 	keys.Store
-	blind atomic.Bool
+	blind, deaf atomic.Bool
+}
+
+func (s *blindStore) Epoch(ctx context.Context) (int64, error) {
+	if s.deaf.Load() {
+		return 0, errors.New("can't tell")
+	}
+	return s.Store.Epoch(ctx)
 }
 
 type blindReader struct {
@@ -156,6 +163,14 @@ func TestUnreadEdit(t *testing.T) {
 		return strings.Contains(s.modern(k, "/mcp", "tools/call", `"name":"`+name+`","arguments":{}`).body, `"ok"`)
 	}
 	s.until("both answer", func() bool { return calls("a1__x") && calls("b2__y") })
+	back := func() {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); !calls("a1__x") || !calls("b2__y"); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("never back")
+			}
+		}
+	}
 	blind.blind.Store(true)
 	_, err = svc.UpdateInstance(t.Context(), w.op, a1.ID, keys.InstanceSpec{WriteEnabled: keys.Some(false), TrustAnnotations: keys.Some(false)})
 	must(t, err)
@@ -171,9 +186,18 @@ func TestUnreadEdit(t *testing.T) {
 		t.Error("called by what is not known")
 	}
 	blind.blind.Store(false)
-	for deadline := time.Now().Add(10 * time.Second); !calls("a1__x"); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("never back")
-		}
+	back()
+	// Not even which instance it was can be read.
+	blind.blind.Store(true)
+	blind.deaf.Store(true)
+	_, err = svc.UpdateInstance(t.Context(), w.op, a1.ID, keys.InstanceSpec{Enabled: keys.Some(false)})
+	must(t, err)
+	if calls("a1__x") || calls("b2__y") {
+		t.Error("called by what is not known of any instance")
 	}
+	blind.deaf.Store(false)
+	_, err = svc.UpdateInstance(t.Context(), w.op, a1.ID, keys.InstanceSpec{Enabled: keys.Some(true)})
+	must(t, err)
+	blind.blind.Store(false)
+	back()
 }

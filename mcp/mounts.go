@@ -131,12 +131,17 @@ func (g *Gateway) applyEdits(ctx context.Context, changes []keys.Change) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	g.log.Warn("instances can't be read after an edit, its tools are withheld", zap.Error(err))
+	g.log.Warn("instances can't be read after an edit, what it may be about is withheld", zap.Error(err))
 	tenants := map[string]bool{}
 	t.mu.Lock()
 	for _, c := range changes {
 		if c.Kind == keys.ChangeInstance {
 			t.withheld[c.ID], tenants[c.TenantID] = true, true
+		}
+	}
+	if len(changes) == 0 { // it may be any of them
+		for id, m := range t.byID {
+			t.withheld[id], tenants[m.instance.Load().TenantID] = true, true
 		}
 	}
 	t.mu.Unlock()

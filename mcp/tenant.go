@@ -3,6 +3,8 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -38,6 +40,12 @@ func (g *Gateway) tenantOf(id string) *tenant {
 	t.server = g.newServer()
 	g.tenants[id] = t
 	return t
+}
+
+func (g *Gateway) tenantIDs() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Keys(g.tenants))
 }
 
 // newServer makes mcp-go's part: the handshake, discovery, ping, the log level
