@@ -32,7 +32,9 @@ build: ## Build bin/bailiwick and the sample upstream bin/notes
 test: unit e2e ## Run all tests, with real databases, MCP servers and clients
 
 unit: ## Run the tests of the packages, under the race detector
+	@.ci/postgres || [ -z "$$CI" ]
 	go test -race $(RACE_PACKAGES)
+	@.ci/postgres || true
 
 # -count=1: the test's cache does not know of the binary that it builds.
 e2e: deps ## Run the end-to-end tests against real MCP servers and clients
