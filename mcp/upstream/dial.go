@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // errPrivate is an address that this upstream may not be on.
@@ -18,13 +21,24 @@ var errPrivate = errors.New("loopback, link-local and private addresses are not 
 // uses no proxy, because behind one the address could not be checked, and has
 // no time limit on answers: streams and slow tools are normal, and every call
 // has its own context.
-func newTransport(allowPrivate bool) *http.Transport {
+func newTransport(cfg *Config) *http.Transport {
 	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
-	if !allowPrivate {
+	dial := d.DialContext
+	if !cfg.AllowPrivate {
 		d.Control = func(_, address string, _ syscall.RawConn) error { return checkAddress(address) }
+		dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := d.DialContext(ctx, network, address)
+			if err != nil {
+				if cfg.Log != nil {
+					cfg.Log.Debug("upstream can't be connected to", zap.String("upstream", cfg.Name), zap.Error(err))
+				}
+				return nil, &unreachableError{ctx.Err()}
+			}
+			return conn, nil
+		}
 	}
 	return &http.Transport{
-		DialContext:           d.DialContext,
+		DialContext:           dial,
 		TLSHandshakeTimeout:   10 * time.Second,
 		MaxIdleConnsPerHost:   256,
 		IdleConnTimeout:       90 * time.Second,
@@ -38,6 +52,19 @@ func newTransport(allowPrivate bool) *http.Transport {
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}
 }
+
+// unreachableError is a connection that could not be made. Its text is one for
+// every cause: with a url of their choice, whoever may see the problem of an
+// instance could read from the difference which names and addresses there are
+// inside the network.
+type unreachableError struct{ ended error } // the context's; nil = it goes on
+
+func (e *unreachableError) Error() string {
+	return "can't connect: the url's host must have a public address on which a server answers; " +
+		"loopback, link-local and private addresses are not allowed for this upstream"
+}
+
+func (e *unreachableError) Unwrap() error { return e.ended }
 
 // checkAddress refuses what is not a public address. It sees the address of
 // each connection, after name resolution, so that a name cannot be pointed

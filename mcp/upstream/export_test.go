@@ -22,3 +22,6 @@ func Waits(n int, random float64, lived time.Duration) (out []time.Duration) {
 	}
 	return out
 }
+
+// Problem is an error as an upstream's status shows it.
+func Problem(u *Upstream, err error) string { return u.problem(err) }

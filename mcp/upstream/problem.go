@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sort"
 	"strings"
 	"unicode"
@@ -57,6 +58,11 @@ func printable(s string, n int) string {
 // problem is an error as Status shows it.
 func (u *Upstream) problem(err error) string {
 	text := strings.ReplaceAll(err.Error(), ErrDown.Error()+": ", "") // the state says that
+	var op *net.OpError
+	if !u.cfg.AllowPrivate && errors.As(err, &op) && op.Err != nil {
+		// It would tell both ends' addresses.
+		text = strings.ReplaceAll(text, op.Error(), op.Op+": "+op.Err.Error())
+	}
 	return printable(u.redact.Replace(text), 300)
 }
 

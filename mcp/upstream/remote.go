@@ -45,7 +45,7 @@ func newRemote(cfg *Config) (*remote, error) {
 	if h.Get("User-Agent") == "" {
 		h.Set("User-Agent", "bailiwick")
 	}
-	return &remote{transport: newTransport(cfg.AllowPrivate), url: u, header: h}, nil
+	return &remote{transport: newTransport(cfg), url: u, header: h}, nil
 }
 
 // checkHeader refuses names and values that cannot be sent, and names that are

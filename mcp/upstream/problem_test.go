@@ -1,0 +1,43 @@
+package upstream_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
+)
+
+// TestProblemWithoutAddresses: where private addresses are not allowed, the
+// problem tells neither what a name resolves to, nor whether it does, nor the
+// addresses of a connection that broke.
+func TestProblemWithoutAddresses(t *testing.T) {
+	problems := map[string]string{}
+	for _, host := range []string{"127.0.0.1:9", "localhost:9", "no..such..name:9", "10.0.0.1:9"} {
+		cfg := remote(keys.TransportHTTP, "http://"+host+"/mcp")
+		cfg.AllowPrivate = false
+		problems[host] = run(t, cfg).down().Problem
+		if strings.Contains(problems[host], "127.") || strings.Contains(problems[host], "::1") ||
+			problems[host] != problems["127.0.0.1:9"] {
+			t.Errorf("%s: %s", host, problems[host])
+		}
+	}
+	broken := fmt.Errorf("tools/list: %w", &net.OpError{Op: "read", Net: "tcp",
+		Source: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 5}, Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443},
+		Err: syscall.ECONNRESET})
+	for allowed, want := range map[bool]string{false: "tools/list: read: connection reset by peer", true: broken.Error()} {
+		cfg := remote(keys.TransportHTTP, "http://example.com/mcp")
+		cfg.Name = "web"
+		cfg.AllowPrivate = allowed
+		u, err := upstream.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := upstream.Problem(u, broken); got != want {
+			t.Errorf("private allowed: %v: %s, want %s", allowed, got, want)
+		}
+	}
+}
