@@ -95,6 +95,15 @@ func (g *Gateway) protocol(ctx context.Context, r *request) reply {
 	if failed == nil {
 		return result(r.msg.id, raw)
 	}
+	if failed.Code == mcpgo.INVALID_REQUEST {
+		// The envelope is checked already, so the params could not be decoded;
+		// mcp-go's words for that name types of Go.
+		problem := "params are not those of " + r.msg.method
+		if v := rawjson.Field(r.msg.params, "protocolVersion"); v != nil && v[0] != '"' {
+			problem = "params.protocolVersion must be a string"
+		}
+		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, problem, nil)
+	}
 	var data json.RawMessage
 	if failed.Data != nil {
 		data, _ = json.Marshal(failed.Data)

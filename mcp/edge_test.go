@@ -157,6 +157,13 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"text/plain", w.do("POST", "/mcp", strings.NewReader(initialize), append(auth(k), "Content-Type", "text/plain")...), 415, "application/json"},
 		{"no content type", w.do("POST", "/mcp", strings.NewReader(initialize), auth(k)...), 415, "application/json"},
+		{"compressed", w.post("/mcp", initialize, append(auth(k), "Content-Encoding", "gzip")...), 415, "Content-Encoding"},
+		{"not compressed, in words", w.post("/mcp", initialize, append(auth(k), "Content-Encoding", "Identity")...), 200, "protocolVersion"},
+		{"a version that is no string", w.post("/mcp", `{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":1,"capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`, auth(k)...), 200,
+			`"error":{"code":-32602,"message":"params.protocolVersion must be a string"}`},
+		{"client info that is no object", w.post("/mcp", `{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":[],"clientInfo":5}}`, auth(k)...), 200,
+			`"error":{"code":-32602,"message":"params are not those of initialize"}`},
+		{"a level that is no string", c.send(`{"jsonrpc":"2.0","id":7,"method":"logging/setLevel","params":{"level":1}}`), 200, `"error":{"code":-32602,"message":"params are not those of logging/setLevel"}`},
 		{"not JSON", w.post("/mcp", `{"jsonrpc"`, auth(k)...), 400, "-32700"},
 		{"batch", w.post("/mcp", `[]`, auth(k)...), 400, "-32600"},
 		{"PUT", w.do("PUT", "/mcp", nil, auth(k)...), 405, "GET, POST, DELETE"},

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -119,6 +120,15 @@ func (g *Gateway) readBody(v *visit) ([]byte, bool) {
 	if err != nil || media != "application/json" {
 		wire.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type must be application/json").Answer(v.w)
 		return nil, false
+	}
+	// RFC 9110, 8.4: what is coded is not what it seems, to us or to a proxy
+	// that reads along.
+	for _, coding := range v.r.Header.Values("Content-Encoding") {
+		if !strings.EqualFold(coding, "identity") {
+			v.w.Header().Set("Accept-Encoding", "identity")
+			wire.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Encoding must be identity: send the body as it is").Answer(v.w)
+			return nil, false
+		}
 	}
 	if v.r.ContentLength > g.cfg.MaxBody {
 		g.tooLarge(v)
