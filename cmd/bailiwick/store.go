@@ -104,7 +104,8 @@ func (f *storeFlags) rootSecret(ctx context.Context, c *cli, s keys.Store, fresh
 		root, err = keys.ParseRootSecret(text)
 		return root, false, err
 	case f.secretFile != "":
-		root, err = readSecretFile(f.secretFile)
+		// Its mode is not ours: container platforms mount secrets as 0444 or 0644.
+		root, err = keys.ReadRootSecretFile(f.secretFile)
 		return root, false, err
 	}
 	path := filepath.Join(f.data, secretFile)
