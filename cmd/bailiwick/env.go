@@ -38,6 +38,10 @@ func shared(flags *pflag.FlagSet, names ...string) {
 	}
 }
 
+// closing are lists that open only what they name. A variable of theirs that is
+// set and empty names nothing, as the flag does; left out, it would open all.
+var closing = map[string]bool{"allow": true, "deny": true, "categories": true, "projects": true, "instances": true}
+
 func hasEnv(f *pflag.Flag) bool { return f.Name != "help" && !f.Hidden }
 
 // bindEnv gives each flag that the command line does not have the value of its
@@ -50,7 +54,7 @@ func (c *cli) bindEnv(cmd *cobra.Command) error {
 		}
 		for _, name := range envNames(cmd, f) {
 			value, ok := c.env(name)
-			if !ok || value == "" {
+			if !ok || value == "" && !closing[f.Name] {
 				continue
 			}
 			if err := cmd.Flags().Set(f.Name, value); err != nil {

@@ -30,8 +30,8 @@ func (f *keyFlags) flags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.permissions, "permissions", nil, "REST `permissions`: view:<resource>, manage:<resource>, *")
 	flags.BoolVar(&f.readOnly, "read-only", true, "only tools that only read; --read-only=false opens others")
 	flags.StringVar(&f.preset, "preset", policy.PresetReadOnly, "read_only, standard, full_access, custom, or one of the tenant's")
-	flags.StringSliceVar(&f.allow, "allow", nil, "only tools that match a `pattern`; repeatable, empty = none")
-	flags.StringSliceVar(&f.deny, "deny", nil, "no tools that match a `pattern`; repeatable, not with --allow")
+	patternFlag(flags, &f.allow, "allow", "only tools that match a `pattern`; repeatable, empty = none")
+	patternFlag(flags, &f.deny, "deny", "no tools that match a `pattern`; repeatable, not with --allow")
 	flags.BoolVar(&f.allTools, "all-tools", false, "no list of patterns (the default)")
 	flags.StringSliceVar(&f.projects, "projects", nil, "only these `projects`, by id or slug; empty = none")
 	flags.BoolVar(&f.allProjects, "all-projects", false, "every project of the tenant (the default)")
@@ -56,6 +56,10 @@ func checkExclusive(flags *pflag.FlagSet) error {
 		if len(given) > 1 {
 			return &usageError{strings.Join(given, " and ") + " do not go together", "keep one of them"}
 		}
+	}
+	// A deny list without a pattern would open what its writer meant to close.
+	if deny := flags.Lookup("deny"); deny.Changed && deny.Value.String() == "" {
+		return &usageError{"--deny names no pattern", "name one, or leave the flag out; --all-tools is no list of patterns"}
 	}
 	return nil
 }
