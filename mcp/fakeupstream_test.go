@@ -151,7 +151,14 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// answersError begins a result that is a JSON-RPC error: the object follows.
+const answersError = "error "
+
 func (u *fakeUpstream) answer(w io.Writer, id json.RawMessage, result string) {
+	if failed, ok := strings.CutPrefix(result, answersError); ok {
+		_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":%s}`, id, failed)
+		return
+	}
 	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, id, result)
 }
 
