@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/db"
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -175,6 +178,9 @@ func (c *cli) runWrapped(ctx context.Context, f runFlags, command []string) (err
 	if err != nil {
 		return err
 	}
+	if err := checkCommand(command[0]); err != nil {
+		return err
+	}
 	database, err := db.Open(ctx, db.Config{Path: ":memory:"})
 	if err != nil {
 		return err
@@ -188,37 +194,56 @@ func (c *cli) runWrapped(ctx context.Context, f runFlags, command []string) (err
 	if err != nil {
 		return err
 	}
-	token, err := wrap(ctx, svc, f.slug(command), command, env, limits)
+	slug := f.slug(command)
+	token, id, err := wrap(ctx, svc, slug, command, env, limits)
 	if err != nil {
 		return err
 	}
-	return c.serveKey(ctx, svc, token, log)
+	return c.serveKey(ctx, svc, token, log, func(g *mcp.Gateway) {
+		// Said whatever the log level: without it, a server that can't start
+		// looks like one that has no tools.
+		if state, problem := g.InstanceStatus(id); state == "down" {
+			fmt.Fprintf(c.errs, "error: %s is down: %s\n", slug, oneLine(problem))
+		}
+	})
+}
+
+// checkCommand finds what could never be started, before anything is served.
+func checkCommand(name string) error {
+	if _, err := exec.LookPath(name); err != nil {
+		message := fmt.Errorf("command %q was not found", name)
+		if !errors.Is(err, exec.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
+			message = fmt.Errorf("command %q can't be started: %w", name, err)
+		}
+		return withHint(message, "see that it is installed and in PATH, or write its path")
+	}
+	return nil
 }
 
 // wrap mounts the command in a store that has nothing else, and makes the one
 // key, which holds no permission beside its policy.
-func wrap(ctx context.Context, svc *keys.Service, slug string, command []string, env map[string]string, limits keys.PolicyPatch) (keys.Secret, error) {
+func wrap(ctx context.Context, svc *keys.Service, slug string, command []string, env map[string]string, limits keys.PolicyPatch) (token keys.Secret, instance string, err error) {
 	if _, err := svc.Bootstrap(ctx); err != nil {
-		return "", err
+		return "", "", err
 	}
 	operator, err := svc.Operator(ctx, defaultTenant)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	_, err = svc.CreateInstance(ctx, operator, keys.InstanceSpec{
+	one, err := svc.CreateInstance(ctx, operator, keys.InstanceSpec{
 		Slug: keys.Some(slug), Transport: keys.Some(keys.TransportStdio),
 		Command: keys.Some(command[0]), Args: keys.Some(append([]string{}, command[1:]...)),
 		Env:          keys.Some(env),
 		WriteEnabled: keys.Some(true), TrustAnnotations: keys.Some(true), Source: keys.SourceRun,
 	})
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	issued, err := svc.CreateKey(ctx, operator, keys.NewKey{
 		Name: "run", Scope: keys.Some(policy.ScopeMCPOnly), Permissions: keys.Some([]string{}),
 		PolicyPatch: limits, Source: "cli",
 	})
-	return issued.Secret, err
+	return issued.Secret, one.ID, err
 }
 
 // environment copies the variables that --env names. The command gets no others

@@ -93,12 +93,13 @@ func (c *cli) serveStdio(ctx context.Context, f storeFlags, token keys.Secret, c
 	if err := c.enter(s.svc); err != nil {
 		return err
 	}
-	return c.serveKey(ctx, s.svc, token, log)
+	return c.serveKey(ctx, s.svc, token, log, nil)
 }
 
 // serveKey serves one key of a Service on standard input and output, until the
 // input ends, with connections of its own to the upstreams that the key reaches.
-func (c *cli) serveKey(ctx context.Context, svc *keys.Service, token keys.Secret, log *zap.Logger) error {
+// tried, if there is one, is called once they all were tried.
+func (c *cli) serveKey(ctx context.Context, svc *keys.Service, token keys.Secret, log *zap.Logger, tried func(*mcp.Gateway)) error {
 	p, err := svc.Authenticate(ctx, token)
 	if err != nil {
 		return refusedKey(err)
@@ -114,7 +115,14 @@ func (c *cli) serveKey(ctx context.Context, svc *keys.Service, token keys.Secret
 	var serving, mounting sync.WaitGroup
 	serving.Go(func() { logEnd(log, "service", svc.Run(service)) })
 	mounting.Go(func() { logEnd(log, "gateway", gateway.Run(mounts)) })
+	trying, stopTrying := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	if tried != nil {
+		watching.Go(func() { gateway.WaitReady(trying); tried(gateway) })
+	}
 	err = gateway.ServeStdio(ctx, token, c.in, c.out)
+	stopTrying()
+	watching.Wait()
 	stopMounts()
 	mounting.Wait()
 	stopService()
