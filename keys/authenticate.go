@@ -58,6 +58,14 @@ func (s *Service) Operator(ctx context.Context, tenant string) (Principal, error
 	return p, nil
 }
 
+// PlatformOperator is the local operator in no tenant: it lists and makes
+// tenants, whichever there are, and may do nothing within one.
+func (s *Service) PlatformOperator() Principal {
+	p := Principal{kind: principalPlatform}
+	p.epoch, _ = s.Confirmed()
+	return p
+}
+
 // principal looks a secret up by its hash under each version of the root secret.
 func (s *Service) principal(ctx context.Context, hashes ...[32]byte) (Principal, error) {
 	now := s.cfg.Now()

@@ -72,7 +72,7 @@ func (s *Service) allow(p Principal, permission string) error {
 // refuse puts a denial into the audit trail and hands the error on.
 func (s *Service) refuse(ctx context.Context, p Principal, op operation, err error) error {
 	var denied *PermissionError
-	if !errors.As(err, &denied) {
+	if !errors.As(err, &denied) || p.kind == principalPlatform { // which has no tenant, so no trail
 		return err
 	}
 	entry := AuditEntry{
@@ -96,6 +96,9 @@ func (e *edit) as(ctx context.Context, p Principal) error {
 		tenant, err := e.Tenant(ctx, p.tenant.ID)
 		e.who.tenant = tenant
 		return err
+	}
+	if p.kind == principalPlatform {
+		return nil
 	}
 	secrets, err := e.Secrets(ctx, p.tenant.ID, p.key.ID)
 	if err != nil {

@@ -28,12 +28,14 @@ const (
 	principalNobody principalKind = iota
 	principalKey
 	principalOperator
+	principalPlatform // the operator in no tenant
 )
 
 // Valid tells a principal from nobody.
 func (p Principal) Valid() bool { return p.kind != principalNobody }
 
-// IsOperator tells the local operator, who owns the store, from a key.
+// IsOperator tells the local operator in a tenant, who owns the store, from a
+// key and from the platform's operator.
 func (p Principal) IsOperator() bool { return p.kind == principalOperator }
 
 // Tenant is the tenant that the principal acts in.
@@ -53,7 +55,7 @@ func (p Principal) Actor() string {
 	switch p.kind {
 	case principalKey:
 		return p.key.ID
-	case principalOperator:
+	case principalOperator, principalPlatform:
 		return "operator"
 	}
 	return ""
@@ -69,11 +71,14 @@ func (p Principal) Epoch() int64 { return p.epoch }
 func (p Principal) Chain() []string { return p.chain }
 
 // Can tells whether the principal holds a REST permission now, on every
-// ancestor too. The operator holds all, an expired key none.
+// ancestor too. The operator holds all, the platform's view:tenants and
+// manage:tenants alone, an expired key none.
 func (p Principal) Can(permission string, now time.Time) bool {
 	switch p.kind {
 	case principalOperator:
 		return true
+	case principalPlatform:
+		return permission == viewTenants || permission == manageTenants
 	case principalKey:
 		return !p.expired(now) && p.grant.Can(permission)
 	}

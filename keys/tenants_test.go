@@ -36,6 +36,40 @@ func TestTenants(t *testing.T) {
 	}
 }
 
+// The platform's operator lists and makes tenants, and may do nothing within one.
+func TestPlatformOperator(t *testing.T) {
+	h := newHouse(t)
+	p := h.svc.PlatformOperator()
+	if _, err := h.svc.CreateTenant(h.ctx, p, keys.NewTenant{Name: "Second"}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := h.svc.Tenants(h.ctx, p); err != nil || len(all) != 2 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if p.IsOperator() || p.TenantID() != "" || p.Actor() != "operator" {
+		t.Errorf("%+v", p)
+	}
+	denied := map[string]error{
+		"keys list":     func() error { _, _, err := h.svc.Keys(h.ctx, p, keys.KeyQuery{}); return err }(),
+		"key create":    errOf(h.svc.CreateKey(h.ctx, p, keys.NewKey{Name: "x"})),
+		"projects list": errOf(h.svc.Projects(h.ctx, p)),
+		"instances":     errOf(h.svc.Instances(h.ctx, p)),
+		"create":        errOf(h.svc.CreateInstance(h.ctx, p, remote("a1"))),
+		"presets":       errOf(h.svc.Presets(h.ctx, p)),
+		"tenant update": errOf(h.svc.UpdateTenant(h.ctx, p, keys.TenantPatch{Name: keys.Some("x")})),
+		"audit":         errOf(h.svc.AuditEvents(h.ctx, p, keys.AuditQuery{})),
+	}
+	for name, err := range denied {
+		var permission *keys.PermissionError
+		if !errors.As(err, &permission) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := h.svc.Refresh(h.ctx, p); !errors.Is(err, keys.ErrUnauthenticated) {
+		t.Errorf("refreshed: %v", err)
+	}
+}
+
 // Another tenant's things are like things that do not exist.
 func TestForeignIsLikeUnknown(t *testing.T) {
 	h := newHouse(t)

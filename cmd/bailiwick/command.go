@@ -14,19 +14,32 @@ type act func(ctx context.Context, svc *keys.Service, p keys.Principal, args []s
 // onStore makes a command that works on the local store as the operator and
 // answers as a table or JSON.
 func (c *cli) onStore(use, short string, args cobra.PositionalArgs, fn func(cmd *cobra.Command, out *output) act) *cobra.Command {
-	var (
-		l   local
-		out output
-	)
+	var l local
+	return command(use, short, args, l.flags, fn, func(ctx context.Context, do func(*keys.Service, keys.Principal) error) error {
+		return l.do(ctx, c, do)
+	})
+}
+
+// onPlatform is onStore as the operator in no tenant.
+func (c *cli) onPlatform(use, short string, args cobra.PositionalArgs, fn func(cmd *cobra.Command, out *output) act) *cobra.Command {
+	var f storeFlags
+	return command(use, short, args, f.flags, fn, func(ctx context.Context, do func(*keys.Service, keys.Principal) error) error {
+		return f.with(ctx, c, func(svc *keys.Service) error { return do(svc, svc.PlatformOperator()) })
+	})
+}
+
+func command(use, short string, args cobra.PositionalArgs, flags func(*cobra.Command), fn func(cmd *cobra.Command, out *output) act,
+	open func(context.Context, func(*keys.Service, keys.Principal) error) error) *cobra.Command {
+	var out output
 	cmd := &cobra.Command{Use: use, Short: short, Args: args}
-	l.flags(cmd)
+	flags(cmd)
 	out.flag(cmd)
 	do := fn(cmd, &out)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := out.check(); err != nil {
 			return err
 		}
-		return l.do(cmd.Context(), c, func(svc *keys.Service, p keys.Principal) error {
+		return open(cmd.Context(), func(svc *keys.Service, p keys.Principal) error {
 			return do(cmd.Context(), svc, p, args)
 		})
 	}

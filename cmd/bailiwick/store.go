@@ -117,7 +117,12 @@ func (f *storeFlags) rootSecret(ctx context.Context, c *cli, s keys.Store, fresh
 	if err != nil {
 		return root, false, err
 	}
-	if epoch > 0 || !fresh {
+	if epoch == 0 && !fresh {
+		// Opening with a secret notes its fingerprint, which is the first edit.
+		return root, false, withHint(errors.New("nobody has served this store yet, so it has no root secret and no tenant"),
+			"start bailiwick serve once, which prepares it")
+	}
+	if epoch > 0 {
 		return root, false, withHint(fmt.Errorf("the root secret of this store is missing: %s is not there", path),
 			"give it with BAILIWICK_SECRET or --secret-file, or restore the file from a backup; without it no key of this store can be checked")
 	}
@@ -189,24 +194,31 @@ func (l *local) flags(cmd *cobra.Command) {
 	shared(cmd.Flags(), "tenant")
 }
 
-// do runs fn as the operator.
-func (l *local) do(ctx context.Context, c *cli, fn func(svc *keys.Service, p keys.Principal) error) (err error) {
-	if err := l.exists(); err != nil {
+// do runs fn as the operator in the tenant.
+func (l *local) do(ctx context.Context, c *cli, fn func(svc *keys.Service, p keys.Principal) error) error {
+	return l.with(ctx, c, func(svc *keys.Service) error {
+		p, err := svc.Operator(ctx, l.tenant)
+		if errors.Is(err, keys.ErrNotFound) {
+			return withHint(fmt.Errorf("tenant %q: %w", l.tenant, err), "bailiwick tenants list shows them")
+		}
+		if err != nil {
+			return err
+		}
+		return fn(svc, p)
+	})
+}
+
+// with runs fn on a store that exists.
+func (f *storeFlags) with(ctx context.Context, c *cli, fn func(svc *keys.Service) error) (err error) {
+	if err := f.exists(); err != nil {
 		return err
 	}
-	s, err := l.open(ctx, c, keys.Config{}, false, false)
+	s, err := f.open(ctx, c, keys.Config{}, false, false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	p, err := s.svc.Operator(ctx, l.tenant)
-	if errors.Is(err, keys.ErrNotFound) {
-		return withHint(fmt.Errorf("tenant %q: %w", l.tenant, err), "bailiwick tenants list shows them")
-	}
-	if err != nil {
-		return err
-	}
-	return fn(s.svc, p)
+	return fn(s.svc)
 }
 
 // absent names what was not found.

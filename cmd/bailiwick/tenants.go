@@ -15,7 +15,7 @@ func (c *cli) tenants() *cobra.Command {
 }
 
 func (c *cli) tenantsList() *cobra.Command {
-	return c.onStore("list", "List all tenants", exactly(), func(_ *cobra.Command, out *output) act {
+	return c.onPlatform("list", "List all tenants", exactly(), func(_ *cobra.Command, out *output) act {
 		return func(ctx context.Context, svc *keys.Service, p keys.Principal, _ []string) error {
 			all, err := svc.Tenants(ctx, p)
 			if err != nil {
@@ -36,7 +36,7 @@ func (c *cli) writeTenant(out *output, t keys.Tenant) error {
 }
 
 func (c *cli) tenantsCreate() *cobra.Command {
-	return c.onStore("create", "Make a tenant, with a project \"default\"", exactly(), func(cmd *cobra.Command, out *output) act {
+	return c.onPlatform("create", "Make a tenant, with a project \"default\"", exactly(), func(cmd *cobra.Command, out *output) act {
 		var n keys.NewTenant
 		cmd.Flags().StringVar(&n.Name, "name", "", "`name` of the tenant (required)")
 		cmd.Flags().StringVar(&n.Slug, "slug", "", "unique `slug`; default from the name")
