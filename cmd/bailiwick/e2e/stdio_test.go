@@ -8,6 +8,9 @@ import (
 	"testing"
 )
 
+// sdkVersions is what each SDK negotiates with a server that speaks all versions.
+var sdkVersions = map[string]string{"sdk-v1": legacyVersion, "sdk-v2": modernVersion}
+
 // TestStdioServesOneKey: the same key over stdio, from the local store and
 // relayed to the running server, seen by the SDKs' own stdio transport.
 func TestStdioServesOneKey(t *testing.T) {
@@ -24,14 +27,14 @@ func TestStdioServesOneKey(t *testing.T) {
 		"key file":    {Command: bailiwickBin, Args: []string{"stdio", "--data", m.data, "--key-file", keyFile}},
 		"relayed":     {Command: bailiwickBin, Args: []string{"stdio", "--url", m.url}, Env: withEnv},
 	} {
-		for _, sdk := range []string{"sdk-v1", "sdk-v2"} {
+		for sdk, version := range sdkVersions {
 			t.Run(name+" "+sdk, func(t *testing.T) {
 				t.Parallel()
 				report := runSDK(t, sdk, clientSession{target, []toolCall{
 					{"notes__read_note", object{"title": "standup"}},
 					{"notes__delete_note", object{"title": "standup"}},
 				}})[0]
-				checkStdio(t, report, []string{"notes__read_note", "whoami"}, "Monday", "notes__delete_note")
+				checkStdio(t, report, version, []string{"notes__read_note", "whoami"}, "Monday", "notes__delete_note")
 			})
 		}
 	}
@@ -44,8 +47,13 @@ func TestRunWrapsOneServer(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "hello.txt"), []byte("hello from a real file\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // after the clients, which run in parallel
+		if content, _ := os.ReadFile(filepath.Join(folder, "hello.txt")); string(content) != "hello from a real file\n" {
+			t.Errorf("the file was written: %q", content)
+		}
+	})
 	args := []string{"run", "--name", "files", "--read-only", "--allow", "read_*", "--", nodePath(t), filesystem(t), folder}
-	for _, sdk := range []string{"sdk-v1", "sdk-v2"} {
+	for sdk, version := range sdkVersions {
 		t.Run(sdk, func(t *testing.T) {
 			t.Parallel()
 			report := runSDK(t, sdk, clientSession{target{Command: bailiwickBin, Args: args}, []toolCall{
@@ -53,20 +61,20 @@ func TestRunWrapsOneServer(t *testing.T) {
 				{"files__write_file", object{"path": filepath.Join(folder, "hello.txt"), "content": "gone"}},
 			}})[0]
 			want := []string{"files__read_file", "files__read_media_file", "files__read_multiple_files", "files__read_text_file"}
-			checkStdio(t, report, want, "hello from a real file", "files__write_file")
+			checkStdio(t, report, version, want, "hello from a real file", "files__write_file")
 		})
-	}
-	if content, _ := os.ReadFile(filepath.Join(folder, "hello.txt")); string(content) != "hello from a real file\n" {
-		t.Errorf("the file was written: %q", content)
 	}
 }
 
-// checkStdio wants exactly these tools, the first call through and the second
+// checkStdio wants this protocol version and exactly these tools, the first call through and the second
 // refused as unknown.
-func checkStdio(t *testing.T, report clientReport, want []string, says, hidden string) {
+func checkStdio(t *testing.T, report clientReport, version string, want []string, says, hidden string) {
 	t.Helper()
 	if report.ConnectError != nil {
 		t.Fatalf("no session: %+v", report.ConnectError)
+	}
+	if report.Version != version {
+		t.Errorf("negotiated %q, want %s", report.Version, version)
 	}
 	got := slices.DeleteFunc(report.names(), func(name string) bool { return name == "whoami" && !slices.Contains(want, name) })
 	slices.Sort(got)

@@ -12,6 +12,10 @@ await run(async (target, tap) => {
         requestInit: { headers: target.headers },
       })
     : new StdioClientTransport({ ...target, stderr: "inherit" });
+  // The client tells its transport what was negotiated; the one over stdio has
+  // no use for it.
+  let negotiated;
+  if (!target.url) transport.setProtocolVersion = (version) => (negotiated = version);
   await client.connect(transport);
-  return { client, version: transport.protocolVersion ?? "stdio" };
+  return { client, version: transport.protocolVersion ?? negotiated };
 });
