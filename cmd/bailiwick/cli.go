@@ -73,6 +73,11 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(c.serve(), c.stdio(), c.runCommand(), c.importServers(),
 		c.keys(), c.projects(), c.instances(), c.presets(), c.tenants(), c.explain(), c.migrate(), c.version())
 	root.InitDefaultCompletionCmd()
+	for _, sub := range root.Commands() {
+		if sub.Name() == "completion" {
+			sub.Args, sub.RunE = cobra.ArbitraryArgs, onlyCommands
+		}
+	}
 	showEnv(root)
 	return root
 }
@@ -81,15 +86,17 @@ func (c *cli) root() *cobra.Command {
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use: use, Short: short, Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(cmd, args[0])
-			}
-			return &usageError{cmd.CommandPath() + " needs a command", "see " + cmd.CommandPath() + " --help"}
-		},
+		RunE: onlyCommands,
 	}
 	g.AddCommand(commands...)
 	return g
+}
+
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args[0])
+	}
+	return &usageError{cmd.CommandPath() + " needs a command", "see " + cmd.CommandPath() + " --help"}
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {

@@ -40,7 +40,7 @@ func command(use, short string, args cobra.PositionalArgs, flags func(*cobra.Com
 			return err
 		}
 		return open(cmd.Context(), func(svc *keys.Service, p keys.Principal) error {
-			return do(cmd.Context(), svc, p, args)
+			return flagFaults(cmd, do(cmd.Context(), svc, p, args))
 		})
 	}
 	return cmd

@@ -143,6 +143,9 @@ func (c *cli) instancesCreate() *cobra.Command {
 		f.flags(cmd.Flags())
 		cmd.Example = "  bailiwick instances create --slug files --command npx --arg -y --arg @modelcontextprotocol/server-filesystem --arg /srv"
 		return func(ctx context.Context, svc *keys.Service, p keys.Principal, _ []string) error {
+			if f.slug != "" && f.command == "" && f.url == "" {
+				return &usageError{"--command or --url is missing", "see " + cmd.CommandPath() + " --help"}
+			}
 			spec, err := f.spec(ctx, c, cmd.Flags(), svc, p)
 			if err != nil {
 				return err
@@ -168,6 +171,9 @@ func (c *cli) instancesUpdate() *cobra.Command {
 		f.flags(cmd.Flags())
 		cmd.Flags().Lookup("enabled").DefValue = "false" // shows no default: unchanged
 		return func(ctx context.Context, svc *keys.Service, p keys.Principal, args []string) error {
+			if err := changes(cmd); err != nil {
+				return err
+			}
 			spec, err := f.spec(ctx, c, cmd.Flags(), svc, p)
 			if err != nil {
 				return err

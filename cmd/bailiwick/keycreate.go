@@ -110,6 +110,9 @@ func (c *cli) keysUpdate() *cobra.Command {
 	var cmd *cobra.Command
 	cmd = c.keyCommand("update", "Change a key; what no flag names stays as it is", func(ctx context.Context, svc *keys.Service, p keys.Principal, k keys.Key, out *output) error {
 		flags := cmd.Flags()
+		if err := changes(cmd); err != nil {
+			return err
+		}
 		if err := checkExclusive(flags); err != nil {
 			return err
 		}

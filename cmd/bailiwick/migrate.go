@@ -16,6 +16,9 @@ func (c *cli) migrate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "migrate", Short: "Bring the database schema up to date", Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
 			if check {
 				schema, err := db.SchemaOf(cmd.Context(), f.config())
 				if err != nil {

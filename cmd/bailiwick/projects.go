@@ -70,6 +70,9 @@ func (c *cli) projectsUpdate() *cobra.Command {
 		cmd.Flags().StringVar(&name, "name", "", "`name` of the project")
 		cmd.Flags().StringVar(&slug, "slug", "", "unique `slug`")
 		return func(ctx context.Context, svc *keys.Service, p keys.Principal, args []string) error {
+			if err := changes(cmd); err != nil {
+				return err
+			}
 			one, err := svc.UpdateProject(ctx, p, args[0], keys.ProjectPatch{
 				Name: given(cmd.Flags(), "name", name), Slug: given(cmd.Flags(), "slug", slug)})
 			if err != nil {

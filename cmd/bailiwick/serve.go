@@ -66,6 +66,17 @@ func (c *cli) serve() *cobra.Command {
 }
 
 func (f *serveFlags) check() error {
+	if err := f.storeFlags.check(); err != nil {
+		return err
+	}
+	if _, err := net.ResolveTCPAddr("tcp", portOf(f.addr)); err != nil {
+		return &usageError{"--addr must be host:port, like 127.0.0.1:8080 or :8080", "port 0 takes a free one"}
+	}
+	if f.tokenPrefix != "" {
+		if _, err := keys.NewToken(randomness, f.tokenPrefix); err != nil {
+			return &usageError{"--token-prefix: " + err.Error(), "the default is " + keys.DefaultTokenPrefix}
+		}
+	}
 	switch {
 	case (f.tlsCert == "") != (f.tlsKey == ""):
 		return &usageError{"--tls-cert and --tls-key go together", "give both, or neither"}
@@ -87,6 +98,15 @@ func (f *serveFlags) check() error {
 		}
 	}
 	return nil
+}
+
+// portOf is an address without its host, which is looked up when it is
+// listened on; what is no address stays as it is.
+func portOf(addr string) string {
+	if _, port, err := net.SplitHostPort(addr); err == nil {
+		return ":" + port
+	}
+	return addr
 }
 
 func (f *serveFlags) scheme() string {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -43,6 +44,15 @@ func (f *storeFlags) config() db.Config {
 	return cfg
 }
 
+// check refuses a URL of another database. The URL is not shown: it may hold a password.
+func (f *storeFlags) check() error {
+	scheme, _, _ := strings.Cut(f.databaseURL, "://")
+	if f.databaseURL != "" && scheme != "postgres" && scheme != "postgresql" {
+		return &usageError{"--database-url must be like postgres://user:password@host:port/database", "leave it out for SQLite in the folder --data"}
+	}
+	return nil
+}
+
 // exists refuses a folder without a store, which opening would make.
 func (f *storeFlags) exists() error {
 	if f.databaseURL != "" {
@@ -65,6 +75,9 @@ func (s *store) Close() error { return s.db.Close() }
 
 // open opens the store; fresh allows a root secret to be made for a new one.
 func (f *storeFlags) open(ctx context.Context, c *cli, cfg keys.Config, migrate, fresh bool) (_ *store, err error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	config := f.config()
 	config.Migrate = migrate
 	database, err := db.Open(ctx, config)

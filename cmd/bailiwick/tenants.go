@@ -59,6 +59,9 @@ func (c *cli) tenantsUpdate() *cobra.Command {
 		cmd.Flags().StringVar(&name, "name", "", "`name` of the tenant")
 		cmd.Flags().BoolVar(&mcp, "mcp", false, "the tenant's switch for MCP: --mcp=false stops every key's MCP access")
 		return func(ctx context.Context, svc *keys.Service, p keys.Principal, _ []string) error {
+			if err := changes(cmd); err != nil {
+				return err
+			}
 			one, err := svc.UpdateTenant(ctx, p, keys.TenantPatch{
 				Name: given(cmd.Flags(), "name", name), MCPEnabled: given(cmd.Flags(), "mcp", mcp)})
 			if err != nil {
