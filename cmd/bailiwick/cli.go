@@ -79,6 +79,7 @@ func (c *cli) root() *cobra.Command {
 		}
 	}
 	showEnv(root)
+	complete(root)
 	return root
 }
 
@@ -122,11 +123,16 @@ func exactly(names ...string) cobra.PositionalArgs {
 }
 
 func (c *cli) version() *cobra.Command {
-	return &cobra.Command{
+	var out output
+	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version", Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.out, "bailiwick", version)
-			return err
+			if err := out.check(); err != nil {
+				return err
+			}
+			return out.write(c.out, map[string]string{"version": version}, nil, []row{{"bailiwick " + version}})
 		},
 	}
+	out.flag(cmd)
+	return cmd
 }

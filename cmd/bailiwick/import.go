@@ -17,6 +17,7 @@ import (
 func (c *cli) importServers() *cobra.Command {
 	var (
 		l      local
+		out    output
 		dryRun bool
 	)
 	cmd := &cobra.Command{
@@ -26,6 +27,9 @@ func (c *cli) importServers() *cobra.Command {
 			"reported with the reason why not; one whose slug is there already is left as it is.\n\n" +
 			"${VAR} and ${VAR:-default} are expanded from the environment now.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
 			data, err := c.readFile(args[0])
 			if err != nil {
 				return err
@@ -35,11 +39,12 @@ func (c *cli) importServers() *cobra.Command {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			return l.do(cmd.Context(), c, func(svc *keys.Service, p keys.Principal) error {
-				return c.importAll(cmd.Context(), svc, p, file, dryRun)
+				return c.importAll(cmd.Context(), svc, p, file, dryRun, &out)
 			})
 		},
 	}
 	l.flags(cmd)
+	out.flag(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "report only, change nothing")
 	return cmd
 }
@@ -51,24 +56,44 @@ func (c *cli) readFile(name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
+// importReport is what came of a file, in JSON; one of result and error is there.
+type importReport struct {
+	Ignored []string         `json:"ignored"`
+	Servers []importedServer `json:"servers"`
+}
+
+type importedServer struct {
+	Name    string   `json:"name"`
+	Result  string   `json:"result,omitempty"`
+	Error   string   `json:"error,omitempty"`
+	Ignored []string `json:"ignored,omitempty"`
+}
+
 // importAll tries every server, and fails at the end if one failed.
-func (c *cli) importAll(ctx context.Context, svc *keys.Service, p keys.Principal, file wire.ServersFile, dryRun bool) error {
+func (c *cli) importAll(ctx context.Context, svc *keys.Service, p keys.Principal, file wire.ServersFile, dryRun bool, out *output) error {
+	var rows []row
 	if len(file.Ignored) > 0 {
-		fmt.Fprintf(c.out, "ignored in the file: %s\n", printable(strings.Join(file.Ignored, ", ")))
+		rows = append(rows, row{"ignored in the file: " + strings.Join(file.Ignored, ", ")})
 	}
+	report := importReport{Ignored: append([]string{}, file.Ignored...), Servers: []importedServer{}}
 	failed := 0
 	for _, s := range file.Servers {
 		done, err := c.importOne(ctx, svc, p, s, dryRun)
 		if err != nil {
 			failed++
 			message, _ := describe(err)
-			fmt.Fprintf(c.out, "%s: failed: %s\n", printable(s.Name), message)
+			rows = append(rows, row{s.Name + ": failed: " + message})
+			report.Servers = append(report.Servers, importedServer{Name: s.Name, Error: message})
 			continue
 		}
+		report.Servers = append(report.Servers, importedServer{Name: s.Name, Result: done, Ignored: s.Ignored})
 		if len(s.Ignored) > 0 {
 			done += " (ignored: " + strings.Join(s.Ignored, ", ") + ")"
 		}
-		fmt.Fprintf(c.out, "%s: %s\n", printable(s.Name), printable(done))
+		rows = append(rows, row{s.Name + ": " + done})
+	}
+	if err := out.write(c.out, report, nil, rows); err != nil {
+		return err
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d servers could not be imported", failed, len(file.Servers))

@@ -11,11 +11,15 @@ import (
 func (c *cli) migrate() *cobra.Command {
 	var (
 		f     storeFlags
+		out   output
 		check bool
 	)
 	cmd := &cobra.Command{
 		Use: "migrate", Short: "Bring the database schema up to date", Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
 			if err := f.check(); err != nil {
 				return err
 			}
@@ -24,7 +28,10 @@ func (c *cli) migrate() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(c.out, "schema version %d, this program has %d\n", schema.Current, schema.Latest)
+				if err := out.write(c.out, map[string]any{"version": schema.Current, "latest": schema.Latest}, nil,
+					[]row{{fmt.Sprintf("schema version %d, this program has %d", schema.Current, schema.Latest)}}); err != nil {
+					return err
+				}
 				if schema.Current < schema.Latest {
 					return db.ErrNotMigrated
 				}
@@ -34,15 +41,15 @@ func (c *cli) migrate() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			text := fmt.Sprintf("schema version %d, was %d", before.Latest, before.Current)
 			if before.Current == before.Latest {
-				fmt.Fprintf(c.out, "schema version %d: nothing to do\n", before.Latest)
-				return nil
+				text = fmt.Sprintf("schema version %d: nothing to do", before.Latest)
 			}
-			fmt.Fprintf(c.out, "schema version %d, was %d\n", before.Latest, before.Current)
-			return nil
+			return out.write(c.out, map[string]any{"version": before.Latest, "latest": before.Latest, "was": before.Current}, nil, []row{{text}})
 		},
 	}
 	f.flags(cmd)
+	out.flag(cmd)
 	cmd.Flags().BoolVar(&check, "check", false, "only say whether the schema is up to date; exit 1 if not")
 	return cmd
 }

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// choices are the values of flags that have a fixed list of them.
+var choices = map[string][]string{
+	"preset":     {policy.PresetReadOnly, policy.PresetStandard, policy.PresetFullAccess},
+	"scope":      {"api", "mcp_only", "full"},
+	"max-effect": {"read", "write", "destructive"},
+	"transport":  {"stdio", "http", "sse"},
+	"log-level":  {"debug", "info", "warn", "error"},
+}
+
+// complete tells shells the values of flags, and that the arguments of all
+// commands but import and run are no files.
+func complete(cmd *cobra.Command) {
+	for name, values := range choices {
+		if cmd.Flags().Lookup(name) != nil {
+			_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	if cmd.Name() != "import" && cmd.Name() != "run" && !cmd.HasSubCommands() && cmd.ValidArgsFunction == nil {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	for _, sub := range cmd.Commands() {
+		complete(sub)
+	}
+}
