@@ -85,7 +85,7 @@ func (m *meeting) wait() bool {
 	select {
 	case <-m.all:
 		return true
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute): // only a limit
 		return false
 	}
 }
