@@ -87,7 +87,7 @@ func (f *instanceFlags) flags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.args, "arg", nil, "`argument` of the command; repeatable")
 	flags.StringVar(&f.url, "url", "", "`URL` of the server (http, sse)")
 	flags.StringArrayVar(&f.env, "env", nil, "`NAME` or NAME=${VAR} for the command's environment; repeatable")
-	flags.StringArrayVar(&f.headers, "header", nil, "`Name=Bearer ${VAR}` to send; repeatable, ${VAR} keeps the value out of the process list")
+	flags.StringArrayVar(&f.headers, "header", nil, "`header` to send, like 'Authorization=Bearer ${VAR}'; repeatable, ${VAR} keeps the value out of the process list")
 	flags.BoolVar(&f.enabled, "enabled", true, "offer its tools")
 	flags.BoolVar(&f.writeEnabled, "write-enabled", false, "let keys use its tools that write")
 	flags.BoolVar(&f.trust, "trust-annotations", false, "believe what its tools say of themselves")
