@@ -64,7 +64,7 @@ func (g *Grant) Decide(s *Session, t *Tool, now time.Time) Decision {
 		return d
 	}
 	v := viewOf(t)
-	d.failed |= uint32(g.toolFailures(&v))
+	d.failed |= uint32(g.toolFailures(&v, true))
 	if v.ok && !s.permits(&v) {
 		d.failed |= 1 << RuleNarrowed
 	}
@@ -85,8 +85,9 @@ func (g *Grant) DecideKey(now time.Time) Decision {
 }
 
 // toolFailures are those of the rules from tool.unknown to project.not_allowed:
-// all that depends on neither the time nor the session.
-func (g *Grant) toolFailures(v *toolView) failures {
+// all that depends on neither the time nor the session. Unless all are asked
+// for, the first failure ends it.
+func (g *Grant) toolFailures(v *toolView, all bool) failures {
 	if !v.ok {
 		return 1 << RuleUnknown
 	}
@@ -95,7 +96,10 @@ func (g *Grant) toolFailures(v *toolView) failures {
 	}
 	f := failIf(v.Quarantined, RuleQuarantined)
 	for i := range g.layers {
-		f |= g.layers[i].toolFailures(v)
+		if f != 0 && !all {
+			break
+		}
+		f |= g.layers[i].toolFailures(v, all)
 	}
 	return f
 }
@@ -112,17 +116,27 @@ func (l *layer) expiryFailure(now time.Time) failures {
 	return failIf(l.flags.has(flagExpires) && !now.Before(l.expires), RuleExpired)
 }
 
-func (l *layer) toolFailures(v *toolView) failures {
-	f := failIf(!l.allowlist.permits(v), RuleAllowlist) | // first, since it waits longest for memory
-		failIf(!l.permitted(v), RulePermission) |
-		failIf(!l.inPreset(v), RulePreset) |
-		failIf(l.flags.has(flagReadOnly) && v.Effect != EffectRead, RuleReadOnly)
-	if v.builtin {
+// toolFailures evaluates the rules about the tool: all of them, or only until
+// one has failed, which is all that a list needs to know. The allowlist waits
+// longest for memory: it goes first where it is needed anyway, else last.
+func (l *layer) toolFailures(v *toolView, all bool) failures {
+	var f failures
+	if all {
+		f = failIf(!l.allowlist.permits(v), RuleAllowlist)
+	}
+	f |= failIf(l.flags.has(flagReadOnly) && v.Effect != EffectRead, RuleReadOnly) |
+		failIf(!v.builtin && v.Effect != EffectRead && !v.WriteEnabled, RuleInstanceWrite)
+	if f != 0 && !all {
 		return f
 	}
-	return f | failIf(!l.instances.contains(v.InstanceID), RuleInstance) |
-		failIf(v.Effect != EffectRead && !v.WriteEnabled, RuleInstanceWrite) |
-		failIf(!l.inProject(v), RuleProject)
+	f |= failIf(!l.permitted(v), RulePermission) | failIf(!l.inPreset(v), RulePreset)
+	if !v.builtin {
+		f |= failIf(!l.instances.contains(v.InstanceID), RuleInstance) | failIf(!l.inProject(v), RuleProject)
+	}
+	if f == 0 && !all {
+		f = failIf(!l.allowlist.permits(v), RuleAllowlist)
+	}
+	return f
 }
 
 // permitted: a built-in needs its REST permission, and every tool a category

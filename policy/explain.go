@@ -63,7 +63,7 @@ func (g *Grant) firstFailing(r Rule, v *toolView, now time.Time) int {
 		l := &g.layers[i]
 		f := l.keyFailures() | l.expiryFailure(now)
 		if v.ok {
-			f |= l.toolFailures(v)
+			f |= l.toolFailures(v, true)
 		}
 		if f&(1<<r) != 0 {
 			return i

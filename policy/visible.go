@@ -69,7 +69,7 @@ func (g *Grant) visible(c *Catalog) Bitset {
 	}
 	out := newBitset(len(c.views))
 	for i := range c.views {
-		if g.toolFailures(&c.views[i]) == 0 {
+		if g.toolFailures(&c.views[i], false) == 0 {
 			out.set(i)
 		}
 	}
