@@ -101,7 +101,7 @@ func (g *Gateway) newMount(ctx context.Context, i keys.Instance) *mount {
 	reading, done := context.WithTimeout(ctx, readLimit)
 	defer done()
 	stored, err := g.svc.Definitions(reading, i)
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // an end is no fault
 		g.log.Warn("stored tool definitions can't be read", zap.String("instance", i.Slug), zap.Error(err))
 	}
 	m.defs, m.known = stored, len(stored) > 0

@@ -46,7 +46,7 @@ func TestFaultyUpstreams(t *testing.T) {
 			t.Errorf("%s__good: %s", instance, said)
 		}
 	}
-	for instance, says := range map[string]string{"absent": "/nonexistent/mcp-server", "hang": "", "garbage": ""} {
+	for instance, says := range map[string]string{"absent": "/nonexistent/mcp-server", "hang": "no answer to initialize", "garbage": "no answer to initialize"} {
 		eventually(t, instance+" says what is wrong", func() string {
 			got := m.rest().must(t, http.MethodGet, "/api/instances/"+m.instances[instance], nil)
 			if problem, _ := got["problem"].(string); problem == "" || !strings.Contains(problem, says) {
@@ -118,6 +118,14 @@ func TestStartRefused(t *testing.T) {
 			}
 			if !strings.Contains(problems.String(), c.says) || strings.Contains(problems.String(), "hidden-password") {
 				t.Errorf("standard error: %s, want it to name %s", &problems, c.says)
+			}
+			for line := range strings.Lines(problems.String()) {
+				if !strings.HasPrefix(line, "error: ") && !strings.HasPrefix(line, "hint: ") {
+					t.Errorf("standard error has a line that is neither the error nor its hint: %s", line)
+				}
+			}
+			if strings.Count(problems.String(), "error: ") != 1 {
+				t.Errorf("standard error: %s, want one line with the error", &problems)
 			}
 			if strings.Contains(out.String(), "listening") {
 				t.Errorf("it listened: %s", &out)
