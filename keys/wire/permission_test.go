@@ -1,0 +1,38 @@
+package wire_test
+
+import (
+	"testing"
+
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// Every permission has three spellings, which all read back as the one.
+func TestPermissionSpellings(t *testing.T) {
+	for _, known := range policy.KnownPermissions() {
+		seen := map[string]bool{}
+		for _, spelling := range []wire.Spelling{wire.SpellingPrimary, wire.SpellingWalletcrew, wire.SpellingCapydb} {
+			text := spelling.Spell(known)
+			if back, ok := wire.Permission(text); !ok || back != known {
+				t.Errorf("%s is spelled %s, which reads as %q, %t", known, text, back, ok)
+			}
+			seen[text] = true
+		}
+		if want := 3; known != "*" && len(seen) != want {
+			t.Errorf("%s has %d spellings, want %d: %v", known, len(seen), want, seen)
+		}
+	}
+	for text, want := range map[string]string{
+		"tenant.apiKey:read": "view:api-keys", "api_keys:write": "manage:api-keys", "view:api-keys": "view:api-keys",
+	} {
+		if got, ok := wire.Permission(text); !ok || got != want {
+			t.Errorf("%s reads as %q, %t; want %s", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{"", ":", "api_keys", "api_keys:", "api_keys:manage", "api-keys:read", "view:apiKey",
+		"tenant.apikey:read", "tenant.*:read", "*:read", "API_KEYS:read", "api_keys:read ", "admin"} {
+		if got, ok := wire.Permission(text); ok {
+			t.Errorf("%q reads as %s, and is none", text, got)
+		}
+	}
+}
