@@ -18,19 +18,17 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// call is one request being decoded and answered. It keeps track of what was
-// read, so that nothing a client says is ever ignored.
+// call is one request being decoded and answered. It holds the request to what
+// the endpoint takes, so that nothing a client says is ever ignored.
 type call struct {
 	r         *http.Request
 	w         http.ResponseWriter
 	principal keys.Principal
 	maxBody   int64
+	takes     takes
 
-	values    url.Values
-	queried   []string
-	bodyRead  bool
-	matchRead bool
-	nowhere   bool // the path names nothing that could be
+	values  url.Values
+	nowhere bool // the path names nothing that could be
 }
 
 // id is the path's id of a thing that has a UUID. A malformed one is noted: it
@@ -62,17 +60,24 @@ func (c *call) name() string {
 	return name
 }
 
-// query is a query parameter, "" where it is absent.
+// query is a query parameter, "" where it is absent. It must be one that the
+// endpoint takes.
 func (c *call) query(name string) (string, error) {
+	if !slices.ContainsFunc(c.takes.query, named(name)) {
+		panic("rest: the endpoint does not take the parameter " + name)
+	}
 	if err := c.parseQuery(); err != nil {
 		return "", err
 	}
-	c.queried = append(c.queried, name)
 	values := c.values[name]
 	if len(values) > 1 {
 		return "", malformed("malformed_query", name+": is there more than once", policy.Problem{Field: name, Problem: "is there more than once"})
 	}
 	return c.values.Get(name), nil
+}
+
+func named(name string) func(param) bool {
+	return func(p param) bool { return p.name == name }
 }
 
 func (c *call) parseQuery() error {
@@ -87,36 +92,52 @@ func (c *call) parseQuery() error {
 	return nil
 }
 
-// number is a query parameter from low to high, or its default.
-func (c *call) number(name string, low, high, absent int) (int, error) {
-	text, err := c.query(name)
-	if err != nil || text == "" && !c.values.Has(name) {
-		return absent, err
+// number is an integer parameter within its limits, or its default.
+func (c *call) number(p param) (int, error) {
+	text, err := c.query(p.name)
+	if err != nil || text == "" && !c.values.Has(p.name) {
+		return p.absent, err
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < low || n > high || strconv.Itoa(n) != text {
-		return 0, badQuery(name, "must be a whole number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high))
+	if err != nil || n < p.low || n > p.high || strconv.Itoa(n) != text {
+		return 0, badQuery(p.name, "must be a whole number from "+strconv.Itoa(p.low)+" to "+strconv.Itoa(p.high))
 	}
 	return n, nil
+}
+
+// flag is a boolean parameter, false where it is absent.
+func (c *call) flag(name string) (bool, error) {
+	text, err := c.query(name)
+	if err != nil || text == "" && !c.values.Has(name) {
+		return false, err
+	}
+	if text != "true" && text != "false" {
+		return false, badQuery(name, "must be true or false")
+	}
+	return text == "true", nil
 }
 
 // page is which part of a list is asked for.
 type page struct{ number, limit int }
 
-const (
-	defaultLimit = 50
-	maxLimit     = 200
-	maxPage      = 1_000_000
+var (
+	pageParam = param{name: "page", kind: "integer", low: 1, high: 1_000_000, absent: 1,
+		doc: "Which page, from 1.", example: "1"}
+	limitParam = param{name: "limit", kind: "integer", low: 1, high: 200, absent: 50,
+		doc: "How many entries a page has.", example: "50"}
 )
 
 func (c *call) page() (page, error) {
-	number, err := c.number("page", 1, maxPage, 1)
+	number, err := c.number(pageParam)
 	if err != nil {
 		return page{}, err
 	}
-	limit, err := c.number("limit", 1, maxLimit, defaultLimit)
+	limit, err := c.number(limitParam)
 	return page{number, limit}, err
 }
+
+// pages reads which page of a list is asked for.
+func pages() input[page] { return from((*call).page, pageParam, limitParam) }
 
 func (p page) bounds(total int) (from, to int) {
 	from = min((p.number-1)*p.limit, total)
@@ -127,7 +148,9 @@ func (p page) bounds(total int) (from, to int) {
 // 0 where there is none, or *. Of several tags, and weak ones, which never
 // match, none could be given on to the store.
 func (c *call) ifMatch() (int64, error) {
-	c.matchRead = true
+	if !c.takes.ifMatch {
+		panic("rest: the endpoint does not take If-Match")
+	}
 	header := c.r.Header.Values("If-Match")
 	if len(header) == 0 {
 		return 0, nil
@@ -156,9 +179,12 @@ func (c *call) etag(version int64) {
 	c.w.Header().Set("ETag", `"`+strconv.FormatInt(version, 10)+`"`)
 }
 
-// json decodes the body strictly.
+// json decodes the body strictly. One that may be left out, and is, leaves v as
+// it was.
 func (c *call) json(v any) error {
-	c.bodyRead = true
+	if c.takes.optional && c.r.ContentLength == 0 {
+		return nil
+	}
 	if err := c.isJSON(); err != nil {
 		return err
 	}
@@ -167,23 +193,6 @@ func (c *call) json(v any) error {
 		return err
 	}
 	return policy.UnmarshalStrict(data, v)
-}
-
-// bodyAndVersion decodes the body of an edit and its If-Match.
-func (c *call) bodyAndVersion(v any) (int64, error) {
-	if err := c.json(v); err != nil {
-		return 0, err
-	}
-	return c.ifMatch()
-}
-
-// optionalJSON decodes the body where there is one.
-func (c *call) optionalJSON(v any) error {
-	if c.r.ContentLength == 0 {
-		c.bodyRead = true
-		return nil
-	}
-	return c.json(v)
 }
 
 func (c *call) isJSON() error {
@@ -217,14 +226,14 @@ func (c *call) unread() error {
 		return err
 	}
 	for name := range c.values {
-		if !slices.Contains(c.queried, name) {
+		if !slices.ContainsFunc(c.takes.query, named(name)) {
 			return badQuery(name, "is not a parameter of this operation")
 		}
 	}
-	if !c.matchRead && len(c.r.Header.Values("If-Match")) > 0 {
+	if !c.takes.ifMatch && len(c.r.Header.Values("If-Match")) > 0 {
 		return malformed("malformed_header", "If-Match is not supported by this operation")
 	}
-	if c.bodyRead || c.r.ContentLength == 0 {
+	if c.takes.body != nil || c.r.ContentLength == 0 {
 		return nil
 	}
 	data, err := c.body()

@@ -8,7 +8,7 @@
 //
 // An operation (operations.go) is written once. A [shape] is a table of routes
 // around the operations, with its own paths, field names and error bodies; the
-// primary one is in primary.go. A new endpoint is one operation and one line in
+// primary one is in ocore.go. A new endpoint is one operation and one line in
 // each shape that has it.
 //
 // Neighbours: keys and keys/wire below; cmd above. It never imports keys/bearer,

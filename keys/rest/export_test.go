@@ -11,7 +11,7 @@ type Route struct {
 // Routes lists all routes of all shapes.
 func Routes() []Route {
 	var out []Route
-	for _, s := range []shape{primaryShape(operations{})} {
+	for _, s := range shapes(operations{}) {
 		for _, r := range s.routes {
 			out = append(out, Route{r.method, r.path, r.operation, r.status})
 		}

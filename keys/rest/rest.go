@@ -52,11 +52,18 @@ func New(cfg Config) *Handler {
 	}
 	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
 	ops := operations{svc: cfg.Service, status: cfg.InstanceStatus, tools: cfg.InstanceTools}
-	h.mount(primaryShape(ops))
+	for _, s := range shapes(ops) {
+		h.mount(s)
+	}
 	h.mux.HandleFunc("/livez", h.live)
 	h.mux.HandleFunc("/readyz", h.ready)
-	h.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound().Answer(w) })
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { refuse(w, r, notFound()) })
 	return h
+}
+
+// shapes are all that are served.
+func shapes(o operations) []shape {
+	return []shape{ocoreShape(o)}
 }
 
 // ServeHTTP answers one request. A panic becomes a 500 without details.
@@ -70,7 +77,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(cause)
 		}
 		h.cfg.Log.Error("panic while serving", zap.String("route", r.Pattern), zap.ByteString("stack", debug.Stack()))
-		internal().Answer(w)
+		refuse(w, r, internal())
 	}()
 	Exact(h.mux).ServeHTTP(w, r)
 }
@@ -80,7 +87,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func Exact(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/") {
-			notFound().Answer(w)
+			refuse(w, r, notFound())
 			return
 		}
 		next.ServeHTTP(w, r)

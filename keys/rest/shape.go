@@ -2,7 +2,6 @@ package rest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -20,8 +19,22 @@ type shape struct {
 	// tenants are those that the request names, by id or slug; all must be the
 	// principal's.
 	tenants func(*http.Request) []string
-	fault   func(http.ResponseWriter, wire.Problem)
 	routes  []route
+}
+
+// faults is how errors are answered below a prefix; everywhere else by the
+// problem itself (RFC 9457).
+var faults = map[string]func(http.ResponseWriter, *http.Request, wire.Problem){}
+
+// refuse answers with an error in the way of the shape that the path is of.
+func refuse(w http.ResponseWriter, r *http.Request, p wire.Problem) {
+	for prefix, fault := range faults {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			fault(w, r, p)
+			return
+		}
+	}
+	p.Answer(w)
 }
 
 // route is one line of a shape.
@@ -30,34 +43,29 @@ type route struct {
 	path      string // as http.ServeMux has it
 	operation string // its name in documentation
 	status    int    // of success
-	serve     func(*call) (any, error)
+	needs     string // the permission, for documentation; the Service asks for it
+	summary   string // of the operation, in one line
+	endpoint
 }
 
-// on puts a shape's decoding and encoding around an operation. What decode did
-// not read of the request is refused before the operation runs.
-func on[Req, Resp any](
-	operation func(context.Context, keys.Principal, Req) (Resp, error),
-	decode func(*call) (Req, error),
-	encode func(*call, Resp) any,
-) func(*call) (any, error) {
-	return func(c *call) (any, error) {
-		req, err := decode(c)
-		if c.nowhere {
-			return nil, keys.ErrNotFound
-		}
-		if err == nil {
-			err = c.unread()
-		}
-		if err != nil {
-			return nil, err
-		}
-		resp, err := operation(c.r.Context(), c.principal, req)
-		if err != nil {
-			return nil, err
-		}
-		return encode(c, resp), nil
-	}
-}
+// The permissions that routes need, in the primary spelling.
+const (
+	anyone          = "anyone" // no credential is asked for: the principal is nobody
+	anyKey          = ""       // whoever has a credential
+	viewKeys        = "view:api-keys"
+	manageKeys      = "manage:api-keys"
+	viewProjects    = "view:projects"
+	manageProjects  = "manage:projects"
+	viewInstances   = "view:instances"
+	manageInstances = "manage:instances"
+	viewPresets     = "view:presets"
+	managePresets   = "manage:presets"
+	viewAudit       = "view:audit"
+	viewTenant      = "view:tenant"
+	manageTenant    = "manage:tenant"
+	viewTenants     = "view:tenants"
+	manageTenants   = "manage:tenants"
+)
 
 // mount registers a shape's routes, one handler for each path.
 func (h *Handler) mount(s shape) {
@@ -86,8 +94,14 @@ func (h *Handler) mount(s shape) {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one route) {
-	p, err := h.admit(r, s)
-	var body any
+	var (
+		p    keys.Principal
+		body any
+		err  error
+	)
+	if one.needs != anyone {
+		p, err = h.admit(r, s)
+	}
 	if err == nil {
 		c := &call{r: r, w: w, principal: p, maxBody: h.cfg.MaxBody}
 		body, err = one.serve(c)
@@ -97,13 +111,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 		if problem.Status >= http.StatusInternalServerError {
 			h.cfg.Log.Error("request failed", zap.String("operation", one.operation), zap.Error(err))
 		}
-		s.fault(w, problem)
+		refuse(w, r, problem)
 		return
 	}
 	if err := answer(w, one.status, body); err != nil {
 		h.cfg.Log.Error("request failed", zap.String("operation", one.operation), zap.Error(err))
 		w.Header().Del("ETag")
-		s.fault(w, internal())
+		refuse(w, r, internal())
 	}
 }
 
@@ -136,13 +150,18 @@ func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	}
 	allow := strings.Join(methods, ", ")
 	w.Header().Set("Allow", allow)
-	wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers to "+allow).Answer(w)
+	refuse(w, r, wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers to "+allow))
 	return false
 }
 
 // answer encodes the body before it says anything: where it fails, nothing was
 // answered yet.
 func answer(w http.ResponseWriter, status int, body any) error {
+	if status == http.StatusNoContent {
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		return nil
+	}
 	var data bytes.Buffer
 	if err := wire.WriteJSON(&data, body); err != nil {
 		return fmt.Errorf("encoding the answer: %w", err)

@@ -35,9 +35,12 @@ func Unauthenticated() Problem {
 
 // Answer answers with the problem. A 401 carries WWW-Authenticate: Bearer
 // unless the caller has set another challenge before, a 503 Retry-After: 1.
-func (p Problem) Answer(w http.ResponseWriter) {
+func (p Problem) Answer(w http.ResponseWriter) { p.AnswerAs(w, "application/problem+json", p) }
+
+// AnswerAs answers with the problem's status and headers, and another body.
+func (p Problem) AnswerAs(w http.ResponseWriter, mediaType string, body any) {
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", mediaType)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	switch {
@@ -47,7 +50,7 @@ func (p Problem) Answer(w http.ResponseWriter) {
 		h.Set("Retry-After", "1")
 	}
 	w.WriteHeader(p.Status)
-	_ = WriteJSON(w, p)
+	_ = WriteJSON(w, body)
 }
 
 // WriteJSON writes v and a line's end, with <, > and & as they are: answers are

@@ -5,17 +5,12 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 )
 
-func newInstance(c *call) (keys.InstanceSpec, error) {
-	var body wire.WriteInstance
-	if err := c.json(&body); err != nil {
-		return keys.InstanceSpec{}, err
-	}
+func newInstance(_ *call, body wire.WriteInstance) (keys.InstanceSpec, error) {
 	return body.Spec(source, 0)
 }
 
-func instanceSpec(c *call) (editInstance, error) {
-	var body wire.WriteInstance
-	version, err := c.bodyAndVersion(&body)
+func instanceSpec(c *call, body wire.WriteInstance) (editInstance, error) {
+	version, err := c.ifMatch()
 	if err != nil {
 		return editInstance{}, err
 	}
@@ -36,12 +31,12 @@ func (o operations) wireInstance(i keys.Instance) wire.Instance {
 	return out
 }
 
-func (o operations) oneInstance(c *call, i keys.Instance) any {
+func (o operations) oneInstance(c *call, i keys.Instance) wire.Instance {
 	c.etag(i.Version)
 	return o.wireInstance(i)
 }
 
-func (o operations) instanceList(_ *call, l many[keys.Instance]) any {
+func (o operations) instanceList(_ *call, l many[keys.Instance]) wire.InstanceList {
 	out := wire.InstanceList{Instances: make([]wire.Instance, len(l.items)), Total: l.total}
 	for n, i := range l.items {
 		out.Instances[n] = o.wireInstance(i)
@@ -49,6 +44,6 @@ func (o operations) instanceList(_ *call, l many[keys.Instance]) any {
 	return out
 }
 
-func toolList(_ *call, l many[wire.Tool]) any {
+func toolList(_ *call, l many[wire.Tool]) wire.ToolList {
 	return wire.ToolList{Tools: append([]wire.Tool{}, l.items...), Total: l.total}
 }

@@ -1,0 +1,108 @@
+package rest
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
+
+// endpoint is an operation with a shape's decoding and encoding around it. What
+// it reads and answers is data, for the server and the document alike.
+type endpoint struct {
+	takes   takes
+	answers reflect.Type // of the body; nil = none
+	serve   func(*call) (any, error)
+}
+
+// takes is what a request may carry; anything else in it is refused.
+type takes struct {
+	body       reflect.Type // nil = none
+	optional   bool         // the body may be left out
+	mediaType  string       // of the body; "" = application/json
+	query      []param
+	ifMatch    bool // a version, in If-Match
+	idempotent bool // an Idempotency-Key
+}
+
+// param is a parameter of the query.
+type param struct {
+	name, doc, example string
+	kind               string // as in JSON Schema: string, integer, boolean
+	low, high, absent  int    // of an integer: its limits, and its default
+	format             string
+	enum               []string
+	required           bool
+}
+
+// input is how a shape reads the request of an operation.
+type input[Req any] struct {
+	takes
+	read func(*call) (Req, error)
+}
+
+// from reads no body.
+func from[Req any](read func(*call) (Req, error), query ...param) input[Req] {
+	return input[Req]{takes{query: query}, read}
+}
+
+// fromJSON reads a body that must be there.
+func fromJSON[Body, Req any](read func(*call, Body) (Req, error), query ...param) input[Req] {
+	return input[Req]{takes{body: reflect.TypeFor[Body](), query: query}, func(c *call) (req Req, err error) {
+		var body Body
+		if err := c.json(&body); err != nil {
+			return req, err
+		}
+		return read(c, body)
+	}}
+}
+
+// maybe lets the body be left out.
+func (in input[Req]) maybe() input[Req] {
+	in.optional = true
+	return in
+}
+
+// versioned reads If-Match too.
+func (in input[Req]) versioned() input[Req] {
+	in.ifMatch = true
+	return in
+}
+
+// once reads an Idempotency-Key too.
+func (in input[Req]) once() input[Req] {
+	in.idempotent = true
+	return in
+}
+
+// on puts a shape's decoding and encoding around an operation. What the input
+// does not take is refused before the operation runs.
+func on[Req, Resp, Body any](
+	operation func(context.Context, keys.Principal, Req) (Resp, error),
+	in input[Req],
+	encode func(*call, Resp) Body,
+) endpoint {
+	e := endpoint{takes: in.takes, answers: reflect.TypeFor[Body]()}
+	if e.answers == reflect.TypeFor[nothing]() {
+		e.answers = nil
+	}
+	e.serve = func(c *call) (any, error) {
+		c.takes = in.takes
+		req, err := in.read(c)
+		if c.nowhere {
+			return nil, keys.ErrNotFound
+		}
+		if err == nil {
+			err = c.unread()
+		}
+		if err != nil {
+			return nil, err
+		}
+		resp, err := operation(c.r.Context(), c.principal, req)
+		if err != nil {
+			return nil, err
+		}
+		return encode(c, resp), nil
+	}
+	return e
+}

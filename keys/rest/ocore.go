@@ -1,0 +1,66 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// ocoreShape is the camelCase one, the primary, with the things that only it has.
+func ocoreShape(o operations) shape {
+	s := o.svc
+	return shape{
+		name:    "ocore",
+		tenants: func(r *http.Request) []string { return r.Header.Values("X-Org-Slug") },
+		routes: []route{
+			{"GET", "/api/api-keys", "listKeys", 200, viewKeys, "List the tenant's keys", on(o.listKeys, from(allKeys), keyList)},
+			{"POST", "/api/api-keys", "createKey", 201, manageKeys, "Make a key, whose plaintext is answered this once", on(s.CreateKey, fromJSON(newKey), issued)},
+			{"GET", "/api/api-keys/{id}", "getKey", 200, viewKeys, "Get a key", on(s.Key, byID(), oneKey)},
+			{"PUT", "/api/api-keys/{id}", "updateKey", 200, manageKeys, "Change a key; an absent field stays, null is the default", on(o.updateKey, fromJSON(keyPatch).versioned(), oneKey)},
+			{"DELETE", "/api/api-keys/{id}", "revokeKey", 200, manageKeys, "Revoke a key and its children, for good", on(o.revokeKey, byID(), said[keys.Key]("API key revoked"))},
+			{"PATCH", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(s.ToggleKey, byID(), oneKey)},
+			{"POST", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(s.ToggleKey, byID(), oneKey)},
+			{"POST", "/api/api-keys/{id}/rotate", "rotateKey", 200, manageKeys, "Give a key a new secret, answered this once", on(o.rotateKey, fromJSON(rotation).maybe(), issued)},
+
+			{"GET", "/api/projects", "listProjects", 200, viewProjects, "List projects", on(o.listProjects, pages(), projectList)},
+			{"POST", "/api/projects", "createProject", 201, manageProjects, "Make a project", on(s.CreateProject, fromJSON(newProject), oneProject)},
+			{"GET", "/api/projects/{id}", "getProject", 200, viewProjects, "Get a project", on(s.Project, byIDOrSlug(), oneProject)},
+			{"PUT", "/api/projects/{id}", "updateProject", 200, manageProjects, "Change a project", on(o.updateProject, fromJSON(projectPatch).versioned(), oneProject)},
+			{"DELETE", "/api/projects/{id}", "deleteProject", 200, manageProjects, "Delete a project that has no instances", on(o.deleteProject, byIDOrSlug(), said[nothing]("project deleted"))},
+
+			{"GET", "/api/instances", "listInstances", 200, viewInstances, "List instances", on(o.listInstances, pages(), o.instanceList)},
+			{"POST", "/api/instances", "createInstance", 201, manageInstances, "Mount an MCP server", on(s.CreateInstance, fromJSON(newInstance), o.oneInstance)},
+			{"GET", "/api/instances/{id}", "getInstance", 200, viewInstances, "Get an instance", on(s.Instance, byIDOrSlug(), o.oneInstance)},
+			{"PUT", "/api/instances/{id}", "updateInstance", 200, manageInstances, "Change an instance", on(o.updateInstance, fromJSON(instanceSpec).versioned(), o.oneInstance)},
+			{"DELETE", "/api/instances/{id}", "deleteInstance", 200, manageInstances, "Unmount and delete an instance", on(o.deleteInstance, byIDOrSlug(), said[nothing]("instance deleted"))},
+			{"GET", "/api/instances/{id}/tools", "listInstanceTools", 200, viewInstances, "List an instance's tools", on(o.instanceTools, from(toolsOf, pageParam, limitParam), toolList)},
+
+			{"GET", "/api/presets", "listPresets", 200, viewPresets, "List the tenant's own presets", on(o.listPresets, pages(), presetList)},
+			{"POST", "/api/presets", "createPreset", 201, managePresets, "Make a preset", on(s.CreatePreset, fromJSON(newPreset), onePreset)},
+			{"PUT", "/api/presets/{name}", "updatePreset", 200, managePresets, "Change a preset", on(o.updatePreset, fromJSON(presetPatch).versioned(), onePreset)},
+			{"DELETE", "/api/presets/{name}", "deletePreset", 200, managePresets, "Delete a preset that no key uses", on(o.deletePreset, byName(), said[nothing]("preset deleted"))},
+
+			{"GET", "/api/tenant", "getTenant", 200, viewTenant, "Get the tenant", on(o.tenant, from(none), oneTenant)},
+			{"PUT", "/api/tenant", "updateTenant", 200, manageTenant, "Change the tenant; mcpEnabled is the switch of all its MCP access", on(s.UpdateTenant, fromJSON(tenantPatch).versioned(), oneTenant)},
+			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail, newest first", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
+		},
+	}
+}
+
+const source = "api"
+
+func none(*call) (nothing, error) { return nothing{}, nil }
+
+func byID() input[string] { return from(func(c *call) (string, error) { return c.id(), nil }) }
+
+func byIDOrSlug() input[string] {
+	return from(func(c *call) (string, error) { return c.idOrSlug(), nil })
+}
+
+func byName() input[string] { return from(func(c *call) (string, error) { return c.name(), nil }) }
+
+// said answers with a sentence, whatever the operation answered.
+func said[T any](text string) func(*call, T) wire.Message {
+	return func(*call, T) wire.Message { return wire.Message{Message: text} }
+}

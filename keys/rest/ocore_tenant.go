@@ -1,0 +1,98 @@
+package rest
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+func newProject(_ *call, body wire.CreateProject) (keys.NewProject, error) {
+	return body.NewProject(), nil
+}
+
+func projectPatch(c *call, body wire.UpdateProject) (editProject, error) {
+	version, err := c.ifMatch()
+	return editProject{c.idOrSlug(), body.Patch(version)}, err
+}
+
+func projectList(_ *call, l many[keys.Project]) wire.ProjectList {
+	return wire.ProjectListOf(l.items, l.total)
+}
+
+func oneProject(c *call, p keys.Project) wire.Project {
+	c.etag(p.Version)
+	return wire.ProjectOf(p)
+}
+
+func newPreset(_ *call, body wire.WritePreset) (keys.NewPreset, error) { return body.NewPreset() }
+
+func presetPatch(c *call, body wire.WritePreset) (editPreset, error) {
+	version, err := c.ifMatch()
+	if err != nil {
+		return editPreset{}, err
+	}
+	if body.Name.Set && body.Name.Value != c.name() {
+		return editPreset{}, invalid("name", "a preset can't be renamed")
+	}
+	body.Name = keys.Some(c.name())
+	preset, err := body.NewPreset()
+	return editPreset{preset, version}, err
+}
+
+func presetList(_ *call, l many[keys.Preset]) wire.PresetList {
+	return wire.PresetListOf(l.items, l.total)
+}
+
+func onePreset(c *call, p keys.Preset) wire.Preset {
+	c.etag(p.Version)
+	return wire.PresetOf(p)
+}
+
+func tenantPatch(c *call, body wire.UpdateTenant) (keys.TenantPatch, error) {
+	version, err := c.ifMatch()
+	return body.Patch(version), err
+}
+
+func oneTenant(c *call, t keys.Tenant) wire.Tenant {
+	c.etag(t.Version)
+	return wire.TenantOf(t)
+}
+
+var auditParams = []param{
+	limitParam,
+	{name: "cursor", kind: "string", format: "uuid", doc: "The value of next from the page before.",
+		example: "0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"},
+	{name: "key", kind: "string", doc: "Only this key's, by its id.", example: "0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"},
+	{name: "tool", kind: "string", doc: "Only this tool's, by the name that was asked for.", example: "notes__read_note"},
+	{name: "decision", kind: "string", enum: []string{"allow", "deny"}, doc: "Only these decisions.", example: "deny"},
+	{name: "since", kind: "string", format: "date-time", doc: "Only from this time on.", example: "2026-01-31T12:00:00Z"},
+}
+
+func auditQuery(c *call) (q keys.AuditQuery, err error) {
+	if q.Limit, err = c.number(limitParam); err != nil {
+		return q, err
+	}
+	var since string
+	for name, to := range map[string]*string{"cursor": &q.Before, "key": &q.KeyID, "tool": &q.Tool, "decision": &q.Decision, "since": &since} {
+		if *to, err = c.query(name); err != nil {
+			return q, err
+		}
+	}
+	if q.Before != "" && uuid.Validate(q.Before) != nil {
+		return q, badQuery("cursor", "must be the value of next from the page before")
+	}
+	if q.Decision != "" && q.Decision != "allow" && q.Decision != "deny" {
+		return q, badQuery("decision", "must be allow or deny")
+	}
+	if since != "" {
+		if q.Since, err = time.Parse(time.RFC3339, since); err != nil {
+			return q, badQuery("since", "must be a time as in RFC 3339")
+		}
+	}
+	return q, nil
+}
+
+func auditEvents(_ *call, p auditPage) wire.AuditPage { return wire.AuditPageOf(p.entries, p.limit) }
