@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -25,10 +26,20 @@ type call struct {
 	w         http.ResponseWriter
 	principal keys.Principal
 	maxBody   int64
+	needs     string // the route's permission
 	takes     takes
 
 	values  url.Values
 	nowhere bool // the path names nothing that could be
+}
+
+// absent is the answer where the path names nothing that could be: what an
+// unknown id would answer.
+func (c *call) absent() error {
+	if c.needs != anyKey && !c.principal.Can(c.needs, time.Now()) {
+		return &keys.PermissionError{Needed: c.needs}
+	}
+	return keys.ErrNotFound
 }
 
 // id is the path's id of a thing that has a UUID. A malformed one is noted: it
