@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -114,6 +115,15 @@ func (c *call) number(p param) (int, error) {
 		return 0, badQuery(p.name, "must be a whole number from "+strconv.Itoa(p.low)+" to "+strconv.Itoa(p.high))
 	}
 	return n, nil
+}
+
+// text is a parameter of at most so many characters.
+func (c *call) text(p param) (string, error) {
+	text, err := c.query(p.name)
+	if err == nil && utf8.RuneCountInString(text) > p.high {
+		err = badQuery(p.name, "has more than "+strconv.Itoa(p.high)+" characters")
+	}
+	return text, err
 }
 
 // flag is a boolean parameter, false where it is absent.

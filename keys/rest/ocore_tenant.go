@@ -57,6 +57,14 @@ func tenantPatch(c *call, body wire.UpdateTenant) (keys.TenantPatch, error) {
 	return body.Patch(version), err
 }
 
+func newTenant(_ *call, body wire.CreateTenant) (keys.NewTenant, error) {
+	return body.NewTenant(), nil
+}
+
+func tenantList(_ *call, l many[keys.Tenant]) wire.TenantList {
+	return wire.TenantListOf(l.items, l.total)
+}
+
 func oneTenant(c *call, t keys.Tenant) wire.Tenant {
 	c.etag(t.Version)
 	return wire.TenantOf(t)

@@ -48,6 +48,17 @@ func (o operations) listKeys(ctx context.Context, p keys.Principal, q keys.KeyQu
 	return many[keys.Key]{items, total}, err
 }
 
+// allKeys are those of every tenant.
+func (o operations) allKeys(ctx context.Context, p keys.Principal, q keys.KeyQuery) (many[keys.Key], error) {
+	items, total, err := o.svc.AllKeys(ctx, p, q)
+	return many[keys.Key]{items, total}, err
+}
+
+func (o operations) tenants(ctx context.Context, p keys.Principal, at page) (many[keys.Tenant], error) {
+	all, err := o.svc.Tenants(ctx, p)
+	return cut(all, at), err
+}
+
 func (o operations) updateKey(ctx context.Context, p keys.Principal, r editKey) (keys.Key, error) {
 	return o.svc.UpdateKey(ctx, p, r.id, r.patch)
 }

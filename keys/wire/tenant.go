@@ -35,6 +35,17 @@ func TenantListOf(ts []keys.Tenant, total int) TenantList {
 	return TenantList{Tenants: each(ts, TenantOf), Total: total}
 }
 
+// CreateTenant is the body of a create.
+type CreateTenant struct {
+	Slug keys.Opt[string] `json:"slug"` // default: derived from the name
+	Name keys.Opt[string] `json:"name"`
+}
+
+// NewTenant is the domain's request.
+func (c CreateTenant) NewTenant() keys.NewTenant {
+	return keys.NewTenant{Slug: c.Slug.Value, Name: c.Name.Value}
+}
+
 // UpdateTenant is the body of an update.
 type UpdateTenant struct {
 	Name       keys.Opt[string] `json:"name"`
