@@ -125,9 +125,6 @@ func (e *edit) asSubject(ctx context.Context, p Principal) error {
 	if err != nil {
 		return credentialError(err)
 	}
-	if who.expired(e.now) {
-		return ErrBadCredential
-	}
 	who.hash, who.epoch = p.hash, p.epoch
 	layer.Policy.Active, layer.ExpiresAt = true, nil
 	e.who, e.layers = who, []policy.Subject{layer}
