@@ -20,7 +20,7 @@ func (g *Gateway) auditTools() []builtin {
 		name: "explain_access", title: "Explain access", category: categoryAudit, permission: viewAudit, effect: policy.EffectRead,
 		description: "Tells whether a key may call a tool, and which rules of its policy decide that.",
 		input: object(schema{
-			"id":   str("Key id, or its handle; default the key in use"),
+			"id":   str("Key id, or its handle; default who asks"),
 			"tool": str("Name as listed, or canonical id <instance>/<name>"),
 		}, "tool"),
 		output: answered(schema{
@@ -30,7 +30,7 @@ func (g *Gateway) auditTools() []builtin {
 			"rules": listOf(object(schema{"rule": str("Rule"), "ok": flag("Whether it holds"),
 				"observed": str("What it saw"), "pattern": nullable(str("Allowlist pattern that decided"))},
 				"rule", "ok", "observed"), "Every rule that was evaluated, in order"),
-			"keyId": str("Key"), "keyVersion": whole("Its version"), "epoch": whole("Edit as of which it was decided"),
+			"keyId": nullable(str("Key; null for the subject of a token")), "keyVersion": nullable(whole("Its version")), "epoch": whole("Edit as of which it was decided"),
 		}),
 		run: g.explainAccess,
 	}, {
@@ -53,7 +53,7 @@ func (g *Gateway) auditTools() []builtin {
 func eventProperties() schema {
 	return schema{
 		"id": str("Event id"), "time": str("RFC 3339"), "kind": oneOf("Kind", "decision", "call", "change"),
-		"action": str("What was asked or done"), "actor": str("Key id or operator"),
+		"action": str("What was asked or done"), "actor": str("Key id, jwt:<issuer>|<subject>, or operator"),
 		"keyId": nullable(str("Key")), "keyVersion": nullable(whole("Its version")),
 		"subject": nullable(str("What was changed, or the tool's canonical id")), "tool": nullable(str("Tool as asked for")),
 		"decision": nullable(str("allow or deny")), "failed": listOf(str("Rule"), "Failing rules"),
@@ -92,9 +92,12 @@ func (g *Gateway) Explain(ctx context.Context, p keys.Principal, keyID, tool str
 // explain takes a withheld tool for an unknown one, whoever is asked about: the
 // caller may not know of it.
 func (g *Gateway) explain(ctx context.Context, p keys.Principal, keyID, name string, withheld func(*policy.Tool) bool) (wire.Explanation, error) {
-	key, grant, err := g.svc.Grant(ctx, p, keyID)
-	if err != nil {
-		return wire.Explanation{}, err
+	key, grant := keys.Key{}, p.Grant() // of a JWT's subject, who has no key
+	if keyID != "" {
+		var err error
+		if key, grant, err = g.svc.Grant(ctx, p, keyID); err != nil {
+			return wire.Explanation{}, err
+		}
 	}
 	c := g.tenantOf(p.TenantID()).catalog.Load()
 	tool, _ := c.tools.Lookup(name)

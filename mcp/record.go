@@ -82,7 +82,7 @@ func (g *Gateway) record(ctx context.Context, e keys.AuditEntry) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), recordPatience)
 	defer done()
 	if err := g.svc.Record(ctx, e); err != nil {
-		g.log.Error("an audit record was lost", zap.String("action", e.Action), zap.String("key", e.KeyID), zap.Error(err))
+		g.log.Error("an audit record was lost", zap.String("action", e.Action), zap.String("actor", e.Actor), zap.Error(err))
 	}
 }
 

@@ -137,7 +137,7 @@ func (h *Handler) admit(r *http.Request, s shape) (keys.Principal, error) {
 			return p, keys.ErrNotFound
 		}
 	}
-	if !p.Key().Scope.OpensAPI() {
+	if !p.Scope().OpensAPI() {
 		return p, &fault{wire.NewProblem(http.StatusForbidden, "scope_denied",
 			"this key's scope does not open the REST API: use a key of scope full or api")}
 	}
