@@ -49,11 +49,13 @@ func operations(h *house) map[string]struct {
 		"UpdateKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
 			return err(s.UpdateKey(ctx, p, key.ID, keys.KeyPatch{Name: name}))
 		}},
-		"ToggleKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error { return err(s.ToggleKey(ctx, p, key.ID)) }},
+		"ToggleKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error { return err(s.ToggleKey(ctx, p, key.ID, 0)) }},
 		"RotateKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
-			return err(s.RotateKey(ctx, p, key.ID, time.Minute))
+			return err(s.RotateKey(ctx, p, key.ID, keys.Rotation{Grace: time.Minute}))
 		}},
-		"RevokeKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error { return err(s.RevokeKey(ctx, p, key.ID, "")) }},
+		"RevokeKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
+			return err(s.RevokeKey(ctx, p, key.ID, keys.Revocation{}))
+		}},
 		"CreateProject": {"manage:projects", func(ctx context.Context, p keys.Principal) error {
 			return err(s.CreateProject(ctx, p, keys.NewProject{Name: "new"}))
 		}},
@@ -188,8 +190,14 @@ func TestEditReadsRightsAgain(t *testing.T) {
 		t.Errorf("permission taken meanwhile: %v", err)
 	}
 	for name, end := range map[string]func(p keys.Principal) error{
-		"revoked": func(p keys.Principal) error { _, err := h.svc.RevokeKey(h.ctx, h.op, p.KeyID(), ""); return err },
-		"rotated": func(p keys.Principal) error { _, err := h.svc.RotateKey(h.ctx, h.op, p.KeyID(), 0); return err },
+		"revoked": func(p keys.Principal) error {
+			_, err := h.svc.RevokeKey(h.ctx, h.op, p.KeyID(), keys.Revocation{})
+			return err
+		},
+		"rotated": func(p keys.Principal) error {
+			_, err := h.svc.RotateKey(h.ctx, h.op, p.KeyID(), keys.Rotation{})
+			return err
+		},
 		"disabled": func(p keys.Principal) error {
 			_, err := h.svc.UpdateKey(h.ctx, h.op, p.KeyID(), keys.KeyPatch{Enabled: keys.Some(false)})
 			return err

@@ -19,8 +19,8 @@ func ocoreShape(o operations) shape {
 			{"GET", "/api/api-keys/{id}", "getKey", 200, viewKeys, "Get a key", on(s.Key, byID(), oneKey)},
 			{"PUT", "/api/api-keys/{id}", "updateKey", 200, manageKeys, "Change a key; an absent field stays, null is the default", on(o.updateKey, fromJSON(keyPatch).versioned(), oneKey)},
 			{"DELETE", "/api/api-keys/{id}", "revokeKey", 200, manageKeys, "Revoke a key and its children, for good", on(o.revokeKey, byID(), said[keys.Key]("API key revoked"))},
-			{"PATCH", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(s.ToggleKey, byID(), oneKey)},
-			{"POST", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(s.ToggleKey, byID(), oneKey)},
+			{"PATCH", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, byID(), oneKey)},
+			{"POST", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, byID(), oneKey)},
 			{"POST", "/api/api-keys/{id}/rotate", "rotateKey", 200, manageKeys, "Give a key a new secret, answered this once", on(o.rotateKey, fromJSON(rotation).maybe(), issued)},
 
 			{"GET", "/api/projects", "listProjects", 200, viewProjects, "List projects", on(o.listProjects, pages(), projectList)},

@@ -52,12 +52,16 @@ func (o operations) updateKey(ctx context.Context, p keys.Principal, r editKey) 
 	return o.svc.UpdateKey(ctx, p, r.id, r.patch)
 }
 
+func (o operations) toggleKey(ctx context.Context, p keys.Principal, id string) (keys.Key, error) {
+	return o.svc.ToggleKey(ctx, p, id, 0)
+}
+
 func (o operations) rotateKey(ctx context.Context, p keys.Principal, r rotateKey) (keys.Issued, error) {
-	return o.svc.RotateKey(ctx, p, r.id, r.grace)
+	return o.svc.RotateKey(ctx, p, r.id, keys.Rotation{Grace: r.grace})
 }
 
 func (o operations) revokeKey(ctx context.Context, p keys.Principal, id string) (keys.Key, error) {
-	return o.svc.RevokeKey(ctx, p, id, "")
+	return o.svc.RevokeKey(ctx, p, id, keys.Revocation{})
 }
 
 type editProject struct {
