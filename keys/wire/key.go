@@ -200,6 +200,11 @@ func (r RotateKey) Grace() (time.Duration, error) {
 	return time.Duration(r.GraceSeconds.Value) * time.Second, nil
 }
 
+// RevokeKey is the body of a revocation.
+type RevokeKey struct {
+	Reason keys.Opt[string] `json:"reason"` // kept with the key
+}
+
 // Message answers what has nothing else to say.
 type Message struct {
 	Message string `json:"message"`
