@@ -175,6 +175,7 @@ func TestHandles(t *testing.T) {
 	if _, err := h.svc.Key(h.ctx, h.op, "across-shapes-2"); !errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("a handle in place of an id: %v", err)
 	}
+	h.keyNamed()
 	// Several at once: one gets the handle, the others a conflict.
 	var won, lost int
 	var mu sync.Mutex
@@ -194,6 +195,33 @@ func TestHandles(t *testing.T) {
 	wg.Wait()
 	if won != 1 || lost != 7 {
 		t.Errorf("%d won, %d lost", won, lost)
+	}
+}
+
+// keyNamed finds keys by handle alone, and only those whose handle is taken.
+func (h *house) keyNamed() {
+	h.t.Helper()
+	soon := h.clock.Now().Add(time.Minute)
+	expired := h.mint(h.op, keys.NewKey{Name: "named", ExpiresAt: &soon}).Key
+	h.clock.Advance(time.Hour)
+	for _, write := range []bool{false, true} {
+		if k, err := h.svc.KeyNamed(h.ctx, h.op, "named", write); err != nil || k.ID != expired.ID {
+			h.t.Errorf("an expired key: %+v, %v", k, err)
+		}
+		for _, nothing := range []string{expired.ID, "Named", "", "nobody"} {
+			if _, err := h.svc.KeyNamed(h.ctx, h.op, nothing, write); !errors.Is(err, keys.ErrNotFound) {
+				h.t.Errorf("%q: %v", nothing, err)
+			}
+		}
+	}
+	if _, err := h.svc.RevokeKey(h.ctx, h.op, expired.ID, ""); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.svc.KeyNamed(h.ctx, h.op, "named", false); !errors.Is(err, keys.ErrNotFound) {
+		h.t.Errorf("a revoked key: %v", err)
+	}
+	if err := errOf(h.svc.UpdateKey(h.ctx, h.op, expired.ID, keys.KeyPatch{})); !errors.Is(err, keys.ErrRevoked) || !isConflict(err) {
+		h.t.Errorf("an update of a revoked key: %v", err)
 	}
 }
 

@@ -14,7 +14,8 @@ const (
 	maxGrace = 30 * 24 * time.Hour
 )
 
-var errRevoked = &ConflictError{Problem: "the key is revoked"}
+// ErrRevoked is a change of a key that is revoked; a *ConflictError.
+var ErrRevoked error = &ConflictError{Problem: "the key is revoked"}
 
 // UpdateKey changes a key; what it is and what it becomes must be within the
 // principal's own rights, unless the change only narrows. It needs
@@ -29,7 +30,7 @@ func (s *Service) UpdateKey(ctx context.Context, p Principal, id string, patch K
 			return ErrVersion
 		}
 		if was.RevokedAt != nil {
-			return errRevoked
+			return ErrRevoked
 		}
 		becomes, err := e.patched(ctx, &was, &patch)
 		if err != nil {
@@ -102,7 +103,7 @@ func (s *Service) ToggleKey(ctx context.Context, p Principal, id string) (key Ke
 			return err
 		}
 		if was.RevokedAt != nil {
-			return errRevoked
+			return ErrRevoked
 		}
 		key = was
 		key.Policy.Active = !was.Policy.Active
@@ -135,7 +136,7 @@ func (s *Service) RotateKey(ctx context.Context, p Principal, id string, grace t
 			return err
 		}
 		if was.RevokedAt != nil {
-			return errRevoked
+			return ErrRevoked
 		}
 		if !was.Live(e.now) {
 			return &ConflictError{Problem: "the key has expired; make a new one"}
