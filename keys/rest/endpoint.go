@@ -100,7 +100,7 @@ func on[Req, Resp, Body any](
 		}
 		resp, err := operation(c.r.Context(), c.principal, req)
 		if err != nil {
-			return nil, err
+			return nil, worded(err, c.words)
 		}
 		return encode(c, resp), nil
 	}

@@ -4,8 +4,13 @@ import "strings"
 
 // Route is a route as documentation shows it.
 type Route struct {
-	Method, Path, Operation string
-	Status                  int
+	Shape, Method, Path, Operation, Needs string
+	Status                                int
+}
+
+// AsksForKeys tells a route that needs a permission, or any credential at all.
+func (r Route) AsksForKeys() (permission, credential bool) {
+	return r.Needs != anyone && r.Needs != anyKey, r.Needs != anyone
 }
 
 // Routes lists all routes of all shapes.
@@ -13,13 +18,17 @@ func Routes() []Route {
 	var out []Route
 	for _, s := range shapes(operations{}) {
 		for _, r := range s.routes {
-			out = append(out, Route{r.method, r.path, r.operation, r.status})
+			out = append(out, Route{s.name, r.method, r.path, r.operation, r.needs, r.status})
 		}
 	}
 	return out
 }
 
-// Concrete is the path with every wildcard replaced.
-func (r Route) Concrete(id string) string {
-	return strings.NewReplacer("{id}", id, "{name}", id).Replace(r.Path)
+// Concrete is the path in the tenant "default" with every other wildcard replaced.
+func (r Route) Concrete(id string) string { return r.In("default", id) }
+
+// In is the path in a tenant, where it names one.
+func (r Route) In(tenant, id string) string {
+	return strings.NewReplacer("{tenantId}", tenant, "{orgID}", tenant,
+		"{id}", id, "{name}", id, "{keyName}", id, "{keyID}", id).Replace(r.Path)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,15 @@ func (h *house) refused(status int, code string, r response) (fields []string) {
 		fields = append(fields, one.(map[string]any)["field"].(string))
 	}
 	return fields
+}
+
+// fault checks an error of the capydb shape: a status and one text, no more.
+func (h *house) fault(status int, text string, r response) {
+	h.t.Helper()
+	want := `{"error":` + strconv.Quote(text) + "}\n"
+	if r.status != status || r.body != want || r.header.Get("Content-Type") != "application/json" {
+		h.t.Errorf("want %d %s, got %d %s", status, want, r.status, r.body)
+	}
 }
 
 func (h *house) epoch() int64 {

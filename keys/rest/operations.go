@@ -58,6 +58,13 @@ func (o operations) revokeKey(ctx context.Context, p keys.Principal, id string) 
 	return o.svc.RevokeKey(ctx, p, id, "")
 }
 
+func (o operations) whoami(_ context.Context, p keys.Principal, _ nothing) (keys.Principal, error) {
+	if !p.Valid() {
+		return p, keys.ErrUnauthenticated
+	}
+	return p, nil
+}
+
 type editProject struct {
 	id    string
 	patch keys.ProjectPatch
