@@ -221,6 +221,12 @@ func TestCapydbMe(t *testing.T) {
 	h.fault(401, "a valid API key is needed: send it as Authorization: Bearer <key> or X-API-Key: <key>", h.do("", "GET", "/v1/me", ""))
 }
 
+func TestNobodyIsNobody(t *testing.T) {
+	if err := rest.Whoami(t.Context(), keys.Principal{}); !errors.Is(err, keys.ErrUnauthenticated) {
+		t.Error(err)
+	}
+}
+
 func TestCapydbNoEscalation(t *testing.T) {
 	h := newHouse(t)
 	_, token := h.mint(keys.NewKey{Permissions: keys.Some([]string{"manage:api-keys"})})

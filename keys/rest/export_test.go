@@ -1,6 +1,11 @@
 package rest
 
-import "strings"
+import (
+	"context"
+	"strings"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+)
 
 // Route is a route as documentation shows it.
 type Route struct {
@@ -31,4 +36,10 @@ func (r Route) Concrete(id string) string { return r.In("default", id) }
 func (r Route) In(tenant, id string) string {
 	return strings.NewReplacer("{tenantId}", tenant, "{orgID}", tenant,
 		"{id}", id, "{name}", id, "{keyName}", id, "{keyID}", id).Replace(r.Path)
+}
+
+// Whoami is the one operation that no method of the Service stands behind.
+func Whoami(ctx context.Context, p keys.Principal) error {
+	_, err := operations{}.whoami(ctx, p, nothing{})
+	return err
 }

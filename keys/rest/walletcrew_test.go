@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -121,6 +122,8 @@ func TestWalletcrewWords(t *testing.T) {
 		"name: another key has this name":           h.ask("POST", definitions, `{"name":"taken"}`),
 		"permission tenant.apiKey:read is needed":   h.do(none, "GET", definitions+"/taken", ""),
 		"permission tenant.apiKey:write is needed":  h.do(reader, "PUT", definitions+"/taken", `{"enabled":true}`),
+		"permission tenant.apiKey:write":            h.do(none, "PUT", definitions+"/taken", `{"enabled":true}`),
+		"platform.tenant:read can't stand":          h.ask("PUT", definitions+"/confined", `{"enabled":true,"permissions":["platform.tenant:read"]}`),
 		"tenant.apiKey:write is":                    h.do(reader, "DELETE", definitions+"/nobody", ""),
 		"beyond the issuing key's permissions":      h.do(manager, "POST", definitions, `{"name":"a","permissions":["tenant.tenant:write"]}`),
 		"tenant.preset:read can't stand":            h.ask("PUT", definitions+"/confined", `{"enabled":true,"permissions":["tenant.preset:read"]}`),
@@ -222,6 +225,37 @@ func TestRoutesLeaveRoom(t *testing.T) {
 		"/api/api-keys/{id}/explain", "/api/decisions/{ref}", "/api/instances/{id}/tools/approve", "/api/instances/{id}/approve",
 		"/openapi.json", "/docs", "/docs/{file}", "/console/", "/metrics", "/mcp", "/mcp/{instance}", "/"} {
 		add(path)
+	}
+}
+
+// between runs something right before the next edit.
+type between struct {
+	keys.Store
+	run func()
+}
+
+func (b *between) Edit(ctx context.Context, fn func(keys.Writer) error) (int64, error) {
+	if run := b.run; run != nil {
+		b.run = nil
+		run()
+	}
+	return b.Store.Edit(ctx, fn)
+}
+
+// A key that is revoked between being found and being changed is not there, and
+// the one that has its name now is another.
+func TestWalletcrewRevokedInBetween(t *testing.T) {
+	h := newHouse(t)
+	store := &between{Store: h.store}
+	h.serveOver(store)
+	for _, method := range []string{"PUT", "DELETE"} {
+		k, _ := h.mint(keys.NewKey{Name: "a", Handle: "a"})
+		store.run = func() {
+			_, err := h.svc.RevokeKey(h.ctx, h.op, k.ID, "")
+			h.must(err)
+		}
+		body := map[string]string{"PUT": `{"enabled":true}`}[method]
+		h.refused(404, "not_found", h.ask(method, definitions+"/a", body))
 	}
 }
 
