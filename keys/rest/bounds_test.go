@@ -71,7 +71,7 @@ func TestUnauthenticated(t *testing.T) {
 	h := newHouse(t)
 	soon := h.now.Add(time.Minute)
 	revoked, revokedToken := h.mint(keys.NewKey{})
-	_, err := h.svc.RevokeKey(h.ctx, h.op, revoked.ID, "")
+	_, err := h.svc.RevokeKey(h.ctx, h.op, revoked.ID, keys.Revocation{})
 	h.must(err)
 	_, disabledToken := h.mint(keys.NewKey{Enabled: keys.Some(false)})
 	_, expiredToken := h.mint(keys.NewKey{ExpiresAt: &soon})

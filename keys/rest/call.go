@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -26,10 +27,20 @@ type call struct {
 	principal keys.Principal
 	words     *strings.Replacer // of the shape; nil = the domain's own
 	maxBody   int64
+	needs     string // the route's permission
 	takes     takes
 
 	values  url.Values
 	nowhere bool // the path names nothing that could be
+}
+
+// absent is the answer where the path names nothing that could be: what an
+// unknown id would answer.
+func (c *call) absent() error {
+	if c.needs != anyKey && c.needs != anyone && !c.principal.Can(c.needs, time.Now()) {
+		return &keys.PermissionError{Needed: c.needs}
+	}
+	return keys.ErrNotFound
 }
 
 // id is the path's id of a thing that has a UUID.

@@ -54,6 +54,9 @@ func TestCapydbKeyLife(t *testing.T) {
 	plainToken := plain["plaintext_api_key"].(string)
 	plainKey := h.capyKey(true, plainToken[:len(prefix)], plainID, "Plain", "", "", "", "", "")
 	h.fault(403, "permission api_keys:read is needed", h.do(plainToken, "GET", organizationKeys, ""))
+	for _, id := range []string{plainID, "x"} {
+		h.fault(403, "permission api_keys:write is needed", h.do(plainToken, "DELETE", organizationKeys+"/"+id, ""))
+	}
 
 	list := func() string {
 		t.Helper()

@@ -90,7 +90,7 @@ func on[Req, Resp, Body any](
 		c.takes = in.takes
 		req, err := in.read(c)
 		if c.nowhere {
-			return nil, keys.ErrNotFound
+			return nil, worded(c.absent(), c.words)
 		}
 		if err == nil {
 			err = c.unread()

@@ -34,8 +34,12 @@ func (r Route) Concrete(id string) string { return r.In("default", id) }
 
 // In is the path in a tenant, where it names one.
 func (r Route) In(tenant, id string) string {
+	query := ""
+	if r.Operation == "explainKey" {
+		query = "?tool=notes__read_note"
+	}
 	return strings.NewReplacer("{tenantId}", tenant, "{orgID}", tenant,
-		"{id}", id, "{name}", id, "{keyName}", id, "{keyID}", id).Replace(r.Path)
+		"{id}", id, "{name}", id, "{ref}", id, "{keyName}", id, "{keyID}", id).Replace(r.Path) + query
 }
 
 // Whoami is the one operation that no method of the Service stands behind.

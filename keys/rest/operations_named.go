@@ -38,10 +38,7 @@ func (o operations) revokeKeyNamed(ctx context.Context, p keys.Principal, r revo
 	if err != nil {
 		return nothing{}, err
 	}
-	if r.ifVersion != 0 && r.ifVersion != key.Version {
-		return nothing{}, keys.ErrVersion
-	}
-	_, err = o.svc.RevokeKey(ctx, p, key.ID, "")
+	_, err = o.svc.RevokeKey(ctx, p, key.ID, keys.Revocation{IfVersion: r.ifVersion, Once: true})
 	return nothing{}, revokedIsAbsent(err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -251,7 +252,7 @@ func TestWalletcrewRevokedInBetween(t *testing.T) {
 	for _, method := range []string{"PUT", "DELETE"} {
 		k, _ := h.mint(keys.NewKey{Name: "a", Handle: "a"})
 		store.run = func() {
-			_, err := h.svc.RevokeKey(h.ctx, h.op, k.ID, "")
+			_, err := h.svc.RevokeKey(h.ctx, h.op, k.ID, keys.Revocation{})
 			h.must(err)
 		}
 		body := map[string]string{"PUT": `{"enabled":true}`}[method]
@@ -259,13 +260,14 @@ func TestWalletcrewRevokedInBetween(t *testing.T) {
 	}
 }
 
-// Of several who delete or replace a key at once, none sees a conflict: the key
-// is there, or it is not.
+// Of several who delete or replace a key at once, one deletes it, and none sees
+// a conflict: the key is there, or it is not.
 func TestWalletcrewRaces(t *testing.T) {
 	h := newHouse(t)
 	for range 20 {
 		h.want(201, h.ask("POST", definitions, `{"name":"a"}`))
 		var wg sync.WaitGroup
+		var deleted atomic.Int64
 		for i := range 6 {
 			wg.Go(func() {
 				method, body, ok := "DELETE", "", 204
@@ -274,10 +276,15 @@ func TestWalletcrewRaces(t *testing.T) {
 				}
 				if r := h.ask(method, definitions+"/a", body); r.status != ok && r.status != 404 {
 					t.Errorf("%s answers %d %s", method, r.status, r.body)
+				} else if r.status == 204 {
+					deleted.Add(1)
 				}
 			})
 		}
 		wg.Wait()
+		if deleted.Load() != 1 {
+			t.Errorf("deleted %d times", deleted.Load())
+		}
 		h.refused(404, "not_found", h.ask("GET", definitions+"/a", ""))
 	}
 }
