@@ -36,7 +36,7 @@ type Config struct {
 
 const defaultMaxBody = 1 << 20
 
-// Handler serves /api/..., /livez and /readyz, and a problem for all else.
+// Handler serves /api/..., /v1/..., /livez and /readyz, and a problem for all else.
 type Handler struct {
 	cfg Config
 	mux *http.ServeMux
@@ -66,7 +66,7 @@ func New(cfg Config) *Handler {
 
 // shapes are all that are served.
 func shapes(o operations) []shape {
-	return []shape{ocoreShape(o)}
+	return []shape{ocoreShape(o), walletcrewShape(o), capydbShape(o)}
 }
 
 // ServeHTTP answers one request. A panic becomes a 500 without details.
