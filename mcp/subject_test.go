@@ -103,7 +103,9 @@ func TestSubjectsAreApart(t *testing.T) {
 		t.Errorf("with another token of the same subject: %d %s", a.status, a.body)
 	}
 	alice.call("a1__hidden", `{}`)
-	type page struct{ Events []struct{ Actor, Tool, KeyID *string } }
+	type page struct {
+		Events []struct{ Actor, Tool, KeyID *string }
+	}
 	told := func(c *legacy) (n int) {
 		for _, e := range into[page](c, "list_audit_events", `{"limit":200}`).Events {
 			if e.Tool != nil && *e.Tool == "a1__hidden" && *e.Actor == "jwt:idp.example|alice" && e.KeyID == nil {

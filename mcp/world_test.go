@@ -27,14 +27,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a whole gateway over the in-memory store, behind a real HTTP server
 // on loopback.
 type world struct {
-	t      testing.TB
-	svc    *keys.Service
-	gw     *mcp.Gateway
-	http   *httptest.Server
-	op     keys.Principal
-	clock  *clock
-	store  *keystest.Memory
-	client *http.Client
+	t        testing.TB
+	svc      *keys.Service
+	gw       *mcp.Gateway
+	http     *httptest.Server
+	op       keys.Principal
+	clock    *clock
+	store    *keystest.Memory
+	client   *http.Client
 	subjects sync.Map // token of a JWT -> keys.SubjectClaims
 	// authenticated counts the credentials that counted.
 	authenticated atomic.Int64
