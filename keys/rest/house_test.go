@@ -51,7 +51,7 @@ func newHouse(t *testing.T) *house {
 	h.cfg = rest.Config{Service: svc, Authenticate: bearer.Authenticator{APIKeys: svc}.Authenticate, Log: zap.New(core),
 		InstanceStatus: func(string) (string, string) { return "down", "no answer" },
 		InstanceTools: func(context.Context, keys.Instance) ([]wire.Tool, error) {
-			return []wire.Tool{{Name: "get", Exposed: "x__get", Definition: json.RawMessage(`{}`)}}, nil
+			return []wire.Tool{{Name: "get", Exposed: "x__get", Category: "tools", Effect: "read", Digest: "0a", Definition: json.RawMessage(`{}`)}}, nil
 		}}
 	h.api = rest.New(h.cfg)
 	return h
@@ -102,6 +102,7 @@ func (h *house) do(token, method, path, body string, headers ...string) response
 	}
 	w := httptest.NewRecorder()
 	h.api.ServeHTTP(w, r)
+	conform(h.t, method, path, body, w)
 	return response{w.Code, w.Header(), w.Body.String()}
 }
 
