@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	// an OpenID provider, as independent of what it tests as one out there
 	"keys/bearer/bearertest": {},
 	"keys/rest":              {"policy", "keys", "keys/wire"},
+	"keys/rest/resttest":     {},
 	"mcp/rawjson":            {},
 	"mcp/upstream":           {"policy", "keys", "mcp/rawjson"},
 	"mcp":                    {"policy", "keys", "keys/wire", "mcp/rawjson", "mcp/upstream"},

@@ -49,7 +49,7 @@ func newHouse(t *testing.T) *house {
 	h.cfg = rest.Config{Service: h.svc, Authenticate: bearer.Authenticator{APIKeys: h.svc}.Authenticate, Log: zap.New(core),
 		InstanceStatus: func(string) (string, string) { return "down", "no answer" },
 		InstanceTools: func(context.Context, keys.Instance) ([]wire.Tool, error) {
-			return []wire.Tool{{Name: "get", Exposed: "x__get", Definition: json.RawMessage(`{}`)}}, nil
+			return []wire.Tool{{Name: "get", Exposed: "x__get", Category: "tools", Effect: "read", Digest: "0a", Definition: json.RawMessage(`{}`)}}, nil
 		}}
 	h.api = rest.New(h.cfg)
 	return h
@@ -116,6 +116,7 @@ func (h *house) do(token, method, path, body string, headers ...string) response
 	}
 	w := httptest.NewRecorder()
 	h.api.ServeHTTP(w, r)
+	conform(h.t, method, path, body, w)
 	return response{w.Code, w.Header(), w.Body.String()}
 }
 
