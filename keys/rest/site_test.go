@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,8 @@ type site struct {
 	first   keys.Issued
 	foreign keys.Issued // of the tenant "other"
 	url     string
-	began   int64 // the epoch after all this was made
+	began   int64         // the epoch after all this was made
+	made    *atomic.Int64 // sets of targets
 }
 
 // clock stands still between requests.
@@ -54,7 +56,7 @@ func (c *clock) advance(d time.Duration) {
 
 func newSite(t testing.TB, cfg db.Config) *site {
 	t.Helper()
-	s := &site{t: t, ctx: context.Background(), clock: &clock{at: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	s := &site{t: t, ctx: context.Background(), made: new(atomic.Int64), clock: &clock{at: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}}
 	cfg.Now = s.clock.now
 	s.store = dbtest.Open(t, cfg)
 	root := keys.RootSecret{Version: 1, Value: "test-root-secret-0123456789-abcdefghij"}
@@ -89,6 +91,13 @@ func newSite(t testing.TB, cfg db.Config) *site {
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
+}
+
+// in is the site as a subtest sees it.
+func (s *site) in(t testing.TB) *site {
+	inner := *s
+	inner.t = t
+	return &inner
 }
 
 func (s *site) must(err error) {
