@@ -18,7 +18,7 @@ func TestRotate(t *testing.T) {
 	first := h.mint(h.op, keys.NewKey{Name: "k", ExpiresAt: &at})
 	rotate := func(grace time.Duration) keys.Issued {
 		t.Helper()
-		issued, err := h.svc.RotateKey(h.ctx, h.op, first.Key.ID, grace)
+		issued, err := h.svc.RotateKey(h.ctx, h.op, first.Key.ID, keys.Rotation{Grace: grace})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,11 +66,11 @@ func TestRotate(t *testing.T) {
 	}
 	h.clock.Advance(50 * time.Minute)
 	works("after the key's expiry", false, fifth.Secret)
-	if _, err := h.svc.RotateKey(h.ctx, h.op, first.Key.ID, 0); !isConflict(err) {
+	if _, err := h.svc.RotateKey(h.ctx, h.op, first.Key.ID, keys.Rotation{}); !isConflict(err) {
 		t.Errorf("rotating an expired key: %v", err)
 	}
 	for _, grace := range []time.Duration{-1, 31 * 24 * time.Hour} {
-		if err := errOf(h.svc.RotateKey(h.ctx, h.op, first.Key.ID, grace)); !slices.Equal(fieldsOf(err), []string{"graceSeconds"}) {
+		if err := errOf(h.svc.RotateKey(h.ctx, h.op, first.Key.ID, keys.Rotation{Grace: grace})); !slices.Equal(fieldsOf(err), []string{"graceSeconds"}) {
 			t.Errorf("grace %v: %v", grace, err)
 		}
 	}
@@ -80,7 +80,7 @@ func TestRevoke(t *testing.T) {
 	h := newHouse(t)
 	k := h.mint(h.op, keys.NewKey{Name: "k"})
 	h.login(k.Secret)
-	revoked, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, "left the team")
+	revoked, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, keys.Revocation{Reason: "left the team"})
 	if err != nil || revoked.RevokedAt == nil || revoked.RevokedBy != "operator" || revoked.RevokeReason != "left the team" {
 		t.Fatalf("%+v, %v", revoked, err)
 	}
@@ -89,18 +89,21 @@ func TestRevoke(t *testing.T) {
 	}
 	epoch := h.epoch()
 	h.clock.Advance(time.Minute)
-	again, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, "again")
+	again, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, keys.Revocation{Reason: "again"})
 	if err != nil || again.RevokeReason != "left the team" || h.epoch() != epoch {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	for name, err := range map[string]error{
 		"update": errOf(h.svc.UpdateKey(h.ctx, h.op, k.Key.ID, keys.KeyPatch{Name: keys.Some("x")})),
-		"toggle": errOf(h.svc.ToggleKey(h.ctx, h.op, k.Key.ID)),
-		"rotate": errOf(h.svc.RotateKey(h.ctx, h.op, k.Key.ID, 0)),
+		"toggle": errOf(h.svc.ToggleKey(h.ctx, h.op, k.Key.ID, 0)),
+		"rotate": errOf(h.svc.RotateKey(h.ctx, h.op, k.Key.ID, keys.Rotation{})),
 	} {
 		if !isConflict(err) {
 			t.Errorf("%s a revoked key: %v", name, err)
 		}
+	}
+	if _, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, keys.Revocation{Once: true}); !errors.Is(err, keys.ErrRevoked) {
+		t.Errorf("once, when it is already: %v", err)
 	}
 	next := h.mint(h.op, keys.NewKey{Name: "k", Handle: k.Key.Handle}).Key
 	if next.Handle != k.Key.Handle {
@@ -143,7 +146,7 @@ func TestToggleIsOneFlip(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 33 {
 		wg.Go(func() {
-			if _, err := h.svc.ToggleKey(h.ctx, h.op, k.ID); err != nil {
+			if _, err := h.svc.ToggleKey(h.ctx, h.op, k.ID, 0); err != nil {
 				t.Error(err)
 			}
 		})
@@ -175,6 +178,7 @@ func TestHandles(t *testing.T) {
 	if _, err := h.svc.Key(h.ctx, h.op, "across-shapes-2"); !errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("a handle in place of an id: %v", err)
 	}
+	h.keyNamed()
 	// Several at once: one gets the handle, the others a conflict.
 	var won, lost int
 	var mu sync.Mutex
@@ -194,6 +198,33 @@ func TestHandles(t *testing.T) {
 	wg.Wait()
 	if won != 1 || lost != 7 {
 		t.Errorf("%d won, %d lost", won, lost)
+	}
+}
+
+// keyNamed finds keys by handle alone, and only those whose handle is taken.
+func (h *house) keyNamed() {
+	h.t.Helper()
+	soon := h.clock.Now().Add(time.Minute)
+	expired := h.mint(h.op, keys.NewKey{Name: "named", ExpiresAt: &soon}).Key
+	h.clock.Advance(time.Hour)
+	for _, write := range []bool{false, true} {
+		if k, err := h.svc.KeyNamed(h.ctx, h.op, "named", write); err != nil || k.ID != expired.ID {
+			h.t.Errorf("an expired key: %+v, %v", k, err)
+		}
+		for _, nothing := range []string{expired.ID, "Named", "", "nobody"} {
+			if _, err := h.svc.KeyNamed(h.ctx, h.op, nothing, write); !errors.Is(err, keys.ErrNotFound) {
+				h.t.Errorf("%q: %v", nothing, err)
+			}
+		}
+	}
+	if _, err := h.svc.RevokeKey(h.ctx, h.op, expired.ID, keys.Revocation{}); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.svc.KeyNamed(h.ctx, h.op, "named", false); !errors.Is(err, keys.ErrNotFound) {
+		h.t.Errorf("a revoked key: %v", err)
+	}
+	if err := errOf(h.svc.UpdateKey(h.ctx, h.op, expired.ID, keys.KeyPatch{})); !errors.Is(err, keys.ErrRevoked) || !isConflict(err) {
+		h.t.Errorf("an update of a revoked key: %v", err)
 	}
 }
 

@@ -41,7 +41,7 @@ func (g *Gateway) trailWithin(r *request, entries []keys.AuditEntry) []keys.Audi
 		switch {
 		case g.reachesSubject(r, &e):
 		case e.Kind == "decision" && e.KeyID == r.principal.KeyID():
-			e.Subject, e.Failed = "", []string{policy.RuleUnknown.String()}
+			e.Subject, e.Failed, e.Detail = "", []string{policy.RuleUnknown.String()}, nil
 		default:
 			continue
 		}

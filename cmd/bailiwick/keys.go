@@ -75,7 +75,7 @@ func (c *cli) keyFlip(verb, short string, p keys.PolicyPatch, enabled keys.Opt[b
 func (c *cli) keysRotate() *cobra.Command {
 	var grace time.Duration
 	cmd := c.keyCommand("rotate", "Give a key a new secret, which is shown this once", func(ctx context.Context, svc *keys.Service, p keys.Principal, k keys.Key, out *output) error {
-		issued, err := svc.RotateKey(ctx, p, k.ID, grace)
+		issued, err := svc.RotateKey(ctx, p, k.ID, keys.Rotation{Grace: grace})
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (c *cli) keysRotate() *cobra.Command {
 func (c *cli) keysRevoke() *cobra.Command {
 	var reason string
 	cmd := c.keyCommand("revoke", "End a key, and the keys made with it, for good", func(ctx context.Context, svc *keys.Service, p keys.Principal, k keys.Key, out *output) error {
-		k, err := svc.RevokeKey(ctx, p, k.ID, reason)
+		k, err := svc.RevokeKey(ctx, p, k.ID, keys.Revocation{Reason: reason})
 		if err != nil {
 			return err
 		}

@@ -44,6 +44,8 @@ func (a asked) is(r rest.Route) bool {
 //	response     status, headers, an empty line and the body, indented.
 //	state        what is stored, and in the audit trail, of all that came about.
 //	after TIME   lets time pass, as 2h30m.
+//	denial       records one of the first key, as a tool's call does, under the
+//	             reference zzzzzzzzzzzzzzzb.
 func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 	s.t.Helper()
 	got, all, literals := &txtar.Archive{Comment: file.Comment}, []asked{}, ""
@@ -73,6 +75,9 @@ func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 			d, err := time.ParseDuration(after)
 			s.must(err)
 			s.clock.advance(d)
+			add(part.Name, "")
+		case part.Name == "denial":
+			s.deny(s.first.Key, 1)
 			add(part.Name, "")
 		case part.Name != "response":
 			s.t.Fatalf("no such section: %s", part.Name)

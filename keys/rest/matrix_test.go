@@ -33,6 +33,11 @@ func platform(r rest.Route) bool { return strings.HasSuffix(r.Needs, ":tenants")
 func open(r rest.Route) bool     { return r.Needs == rest.Anyone }
 func wild(r rest.Route) bool     { return strings.Contains(r.Path, "{") }
 
+// thing tells a route about one thing, and not only about a tenant.
+func thing(r rest.Route) bool {
+	return strings.Contains(strings.NewReplacer("{tenantId}", "", "{orgID}", "").Replace(r.Path), "{")
+}
+
 // The rules, first to last: who is nobody gets 401 wherever somebody is asked
 // for; who may not use REST, or lacks the permission, 403; what is another
 // tenant's is not there.
@@ -61,12 +66,15 @@ func (s *site) callers() []caller {
 		}
 		return r.Status
 	}
-	ours := func(r rest.Route) int {
-		if platform(r) || !wild(r) || open(r) {
-			return 0
+	absent := func(about func(rest.Route) bool) func(rest.Route) int {
+		return func(r rest.Route) int {
+			if platform(r) || !about(r) || open(r) {
+				return 0
+			}
+			return http.StatusNotFound
 		}
-		return http.StatusNotFound
 	}
+	anywhere := func(rest.Route) bool { return true }
 	// REST goes on working for a paused key, but what it hands out is paused too.
 	resting := func(r rest.Route) int {
 		if r.Operation == "rotateKey" {
@@ -75,24 +83,20 @@ func (s *site) callers() []caller {
 		return r.Status
 	}
 	whole := func(r rest.Route) int { return r.Status }
-	named := func(r rest.Route) int {
-		if r.Shape != "ocore" || open(r) {
-			return 0
-		}
-		return http.StatusNotFound
-	}
 	soon := s.clock.now().Add(time.Minute)
 	everything := keys.Some([]string{"*", "manage:tenants"})
 	full := keys.PolicyPatch{MCPReadOnly: keys.Some(false), MCPPreset: keys.Some(policy.PresetFullAccess)}
 	paused := full
 	paused.MCPActive = keys.Some(false)
 	revoked := s.mint(keys.NewKey{Permissions: everything})
-	_, err := s.svc.RevokeKey(s.ctx, s.op, revoked.Key.ID, "")
+	_, err := s.svc.RevokeKey(s.ctx, s.op, revoked.Key.ID, keys.Revocation{})
 	s.must(err)
 	token := func(n keys.NewKey) string { return s.mint(n).Secret.Reveal() }
 	foreigner, err := s.svc.Operator(s.ctx, "other")
 	s.must(err)
 	here, there := s.targets(s.op), s.targets(foreigner)
+	within := there
+	within.tenant = here.tenant
 	all := []caller{
 		{"nobody", "", always(401), false, "", here, s.op},
 		{"garbage", "bwk_live_garbage", always(401), false, "", here, s.op},
@@ -103,8 +107,9 @@ func (s *site) callers() []caller {
 		{"mcp_only", token(keys.NewKey{Permissions: everything, Scope: keys.Some(policy.ScopeMCPOnly)}), always(403), false, "", here, s.op},
 		{"without permissions", token(keys.NewKey{}), lacking, false, "", here, s.op},
 		{"another tenant's key", s.foreign.Secret.Reveal(), theirs, true, "", here, foreigner},
-		{"another tenant's things", s.first.Secret.Reveal(), ours, true, "", there, s.op},
-		{"naming another tenant", s.first.Secret.Reveal(), named, true, "other", here, s.op},
+		{"another tenant's things", s.first.Secret.Reveal(), absent(thing), true, "", within, s.op},
+		{"another tenant in the path", s.first.Secret.Reveal(), absent(wild), true, "", there, s.op},
+		{"naming another tenant", s.first.Secret.Reveal(), absent(anywhere), true, "other", here, s.op},
 		{"naming the tenant", s.first.Secret.Reveal(), whole, false, "default", here, s.op},
 		{"paused", token(keys.NewKey{Permissions: everything, PolicyPatch: paused}), resting, false, "", here, s.op},
 		{"api", token(keys.NewKey{Permissions: everything, Scope: keys.Some(policy.ScopeAPI), PolicyPatch: full}), whole, false, "", here, s.op},
@@ -155,7 +160,7 @@ func (s *site) cell(route rest.Route, c caller, status int, unauthenticated map[
 		before := s.epoch()
 		got := s.knock(route, x, c.token, how, c.org)
 		if got.status != status {
-			s.t.Fatalf("with %s: %d, want %d: %s", how, got.status, status, got.body)
+			s.t.Fatalf("with %s: %d, want %d: %.300s", how, got.status, status, got.body)
 		}
 		if status >= 400 && s.epoch() != before {
 			s.t.Error("a refusal changed something")
@@ -171,13 +176,13 @@ func (s *site) cell(route rest.Route, c caller, status int, unauthenticated map[
 		case status == http.StatusForbidden:
 			s.checkForbidden(route, c, got)
 		case status == http.StatusNotFound && c.foreign:
-			nowhere := s.unknown(s.first.Key.TenantID)
-			if c.token != s.first.Secret.Reveal() {
+			nowhere := s.unknown(x.tenant)
+			if c.token != s.first.Secret.Reveal() || x.tenant != s.first.Key.TenantID {
 				nowhere.tenant = unknownID
 			}
 			want := s.knock(route, nowhere, s.first.Secret.Reveal(), how, nowhereOrg[c.org])
 			if got.all() != want.all() {
-				s.t.Errorf("differs from what is nowhere:\n%s\n%s", got.all(), want.all())
+				s.t.Errorf("differs from what is nowhere:\n%.300s\n%.300s", got.all(), want.all())
 			}
 		}
 	}

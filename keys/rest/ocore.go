@@ -19,8 +19,8 @@ func ocoreShape(o operations) shape {
 			{"GET", "/api/api-keys/{id}", "getKey", 200, viewKeys, "Get a key", on(s.Key, byID(), oneKey)},
 			{"PUT", "/api/api-keys/{id}", "updateKey", 200, manageKeys, "Change a key; an absent field stays, null is the default", on(o.updateKey, fromJSON(keyPatch).versioned(), oneKey)},
 			{"DELETE", "/api/api-keys/{id}", "revokeKey", 200, manageKeys, "Revoke a key and its children, for good", on(o.revokeKey, byID(), said[keys.Key]("API key revoked"))},
-			{"PATCH", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(s.ToggleKey, byID(), oneKey)},
-			{"POST", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(s.ToggleKey, byID(), oneKey)},
+			{"PATCH", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, byID(), oneKey)},
+			{"POST", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, byID(), oneKey)},
 			{"POST", "/api/api-keys/{id}/rotate", "rotateKey", 200, manageKeys, "Give a key a new secret, answered this once", on(o.rotateKey, fromJSON(rotation).maybe(), issued)},
 
 			{"GET", "/api/projects", "listProjects", 200, viewProjects, "List projects", on(o.listProjects, pages(), projectList)},
@@ -43,6 +43,8 @@ func ocoreShape(o operations) shape {
 
 			{"GET", "/api/tenant", "getTenant", 200, viewTenant, "Get the tenant", on(o.tenant, from(none), oneTenant)},
 			{"PUT", "/api/tenant", "updateTenant", 200, manageTenant, "Change the tenant; mcpEnabled is the switch of all its MCP access", on(s.UpdateTenant, fromJSON(tenantPatch).versioned(), oneTenant)},
+			{"GET", "/api/api-keys/{id}/explain", "explainKey", 200, viewAudit, "Tell why a key may or may not call a tool, rule by rule", on(o.explain, from(toolOfKey, toolParam), explanation)},
+			{"GET", "/api/decisions/{ref}", "getDecision", 200, viewAudit, "Get the whole decision behind a denial's reference", on(s.DecisionByRef, byRef(), recorded)},
 			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail, newest first", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
 		},
 	}

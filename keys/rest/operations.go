@@ -14,6 +14,8 @@ type operations struct {
 	svc    *keys.Service
 	status func(id string) (state, problem string)
 	tools  func(ctx context.Context, i keys.Instance) ([]wire.Tool, error)
+
+	explained func(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error)
 }
 
 // nothing is the request or answer of an operation that has none.
@@ -50,12 +52,23 @@ func (o operations) updateKey(ctx context.Context, p keys.Principal, r editKey) 
 	return o.svc.UpdateKey(ctx, p, r.id, r.patch)
 }
 
+func (o operations) toggleKey(ctx context.Context, p keys.Principal, id string) (keys.Key, error) {
+	return o.svc.ToggleKey(ctx, p, id, 0)
+}
+
 func (o operations) rotateKey(ctx context.Context, p keys.Principal, r rotateKey) (keys.Issued, error) {
-	return o.svc.RotateKey(ctx, p, r.id, r.grace)
+	return o.svc.RotateKey(ctx, p, r.id, keys.Rotation{Grace: r.grace})
 }
 
 func (o operations) revokeKey(ctx context.Context, p keys.Principal, id string) (keys.Key, error) {
-	return o.svc.RevokeKey(ctx, p, id, "")
+	return o.svc.RevokeKey(ctx, p, id, keys.Revocation{})
+}
+
+func (o operations) whoami(_ context.Context, p keys.Principal, _ nothing) (keys.Principal, error) {
+	if !p.Valid() {
+		return p, keys.ErrUnauthenticated
+	}
+	return p, nil
 }
 
 type editProject struct {
@@ -141,4 +154,18 @@ func (o operations) audit(ctx context.Context, p keys.Principal, q keys.AuditQue
 	q.Limit++
 	entries, err := o.svc.AuditEvents(ctx, p, q)
 	return auditPage{entries, limit}, err
+}
+
+type explainTool struct{ keyID, tool string }
+
+func (o operations) explain(ctx context.Context, p keys.Principal, r explainTool) (wire.Explanation, error) {
+	if o.explained != nil {
+		return o.explained(ctx, p, r.keyID, r.tool)
+	}
+	key, grant, err := o.svc.Grant(ctx, p, r.keyID)
+	if err != nil {
+		return wire.Explanation{}, err
+	}
+	decision, rules := grant.Explain(nil, nil, time.Now())
+	return wire.ExplanationOf(decision, rules, key, p.Epoch()), nil
 }

@@ -71,7 +71,8 @@ func TestTogglesAtOnce(t *testing.T) {
 
 // names are how a shape makes a key whose name can be had once.
 var names = map[string]struct{ path, body string }{
-	"ocore": {"/api/api-keys", `{"name":"racer %d","handle":"%s"}`},
+	"ocore":      {"/api/api-keys", `{"name":"racer %[1]d","handle":"%[2]s"}`},
+	"walletcrew": {"/api/default/admin/apiKeys", `{"name":"%[2]s"}`},
 }
 
 // Of twenty that want one handle exactly one gets it, and the others nothing.

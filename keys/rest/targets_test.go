@@ -15,6 +15,7 @@ type targets struct {
 	tenant                    string
 	key                       keys.Issued
 	project, instance, preset string
+	ref                       string // of a denial
 }
 
 // targets makes a set of them in the tenant of who.
@@ -39,12 +40,26 @@ func (s *site) targets(who keys.Principal) targets {
 	out.instance = instance.ID
 	_, err = s.svc.CreatePreset(s.ctx, who, keys.NewPreset{Name: name, MaxEffect: policy.EffectRead})
 	s.must(err)
+	out.ref = s.deny(out.key.Key, n)
 	return out
+}
+
+// deny records a denial, as a tool's call does, and answers its reference.
+func (s *site) deny(k keys.Key, n int64) string {
+	s.t.Helper()
+	ref := fmt.Sprintf("%016s", strings.Map(func(r rune) rune { return r + 'a' - '0' }, fmt.Sprint(n)))
+	ref = strings.ReplaceAll(ref, "0", "z")
+	s.must(s.svc.Record(s.ctx, keys.AuditEntry{
+		TenantID: k.TenantID, Kind: "decision", Action: "tools/call", Actor: k.ID, KeyID: k.ID, KeyVersion: k.Version,
+		Tool: "notes__delete_note", Decision: "deny", Failed: []string{"tool.unknown"}, Ref: ref, Epoch: k.Version,
+		Detail: []byte(`{"rules":[{"rule":"tool.unknown","ok":false,"observed":"no such tool","pattern":null}]}`),
+	}))
+	return ref
 }
 
 // unknown are targets that are nowhere.
 func (s *site) unknown(tenant string) targets {
-	out := targets{n: s.made.Add(1), tenant: tenant, project: unknownID, instance: unknownID, preset: "nowhere"}
+	out := targets{n: s.made.Add(1), tenant: tenant, project: unknownID, instance: unknownID, preset: "nowhere", ref: "zzzzzzzzzzzzzzzz"}
 	out.key.Key = keys.Key{ID: unknownID, Handle: "nowhere"}
 	return out
 }
@@ -58,8 +73,12 @@ func (x targets) path(r rest.Route) string {
 	case strings.Contains(r.Path, "/instances"):
 		id = x.instance
 	}
+	query := ""
+	if r.Operation == "explainKey" {
+		query = "?tool=whoami"
+	}
 	return strings.NewReplacer("{id}", id, "{name}", x.preset, "{keyID}", id, "{keyName}", x.key.Key.Handle,
-		"{tenantId}", x.tenant, "{orgID}", x.tenant).Replace(r.Path)
+		"{tenantId}", x.tenant, "{orgID}", x.tenant, "{ref}", x.ref).Replace(r.Path) + query
 }
 
 // bodies are good ones, by shape and operation; %d makes names differ.
@@ -74,6 +93,11 @@ var bodies = map[string]string{
 	"ocore createPreset":   `{"name":"made-%d","permissions":[],"maxEffect":"read"}`,
 	"ocore updatePreset":   `{"permissions":[],"maxEffect":"read"}`,
 	"ocore updateTenant":   `{"name":"Changed %d"}`,
+
+	"walletcrew createKeyDefinition":  `{"name":"made-%d","permissions":["tenant.audit:read"]}`,
+	"walletcrew replaceKeyDefinition": `{"enabled":false}`,
+
+	"capydb createOrganizationKey": `{"name":"made %d","scopes":[]}`,
 }
 
 // body is a good one for the route.
