@@ -1,7 +1,9 @@
 package rest_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -44,27 +46,33 @@ func fieldsOf(v any) []line {
 // every tenant.
 func (s *site) state() string {
 	s.t.Helper()
+	text, err := stateOf(s.ctx, s.store, s.began)
+	s.must(err)
+	return text
+}
+
+// stateOf is everything that a store holds and that came after an epoch.
+func stateOf(ctx context.Context, store keys.Store, began int64) (string, error) {
 	var b strings.Builder
-	err := s.store.Read(s.ctx, func(r keys.Reader) error {
+	err := store.Read(ctx, func(r keys.Reader) error {
 		b.Reset()
-		tenants, err := r.Tenants(s.ctx)
+		tenants, err := r.Tenants(ctx)
 		for _, t := range tenants {
-			if err := s.stateOf(r, &b, t); err != nil {
+			if err := tenantState(ctx, r, &b, began, t); err != nil {
 				return err
 			}
 		}
 		return err
 	})
-	s.must(err)
 	if b.Len() == 0 {
-		return "nothing\n"
+		return "nothing\n", err
 	}
-	return b.String()
+	return b.String(), err
 }
 
-func (s *site) stateOf(r keys.Reader, b *strings.Builder, t keys.Tenant) error {
+func tenantState(ctx context.Context, r keys.Reader, b *strings.Builder, began int64, t keys.Tenant) error {
 	put := func(kind string, version int64, v any, more ...line) {
-		if version <= s.began {
+		if version <= began {
 			return
 		}
 		fmt.Fprintf(b, "%s of %s\n", kind, t.Slug)
@@ -73,40 +81,35 @@ func (s *site) stateOf(r keys.Reader, b *strings.Builder, t keys.Tenant) error {
 		}
 	}
 	put("tenant", t.Version, t)
-	projects, err := r.Projects(s.ctx, t.ID)
+	projects, err := r.Projects(ctx, t.ID)
 	for _, p := range projects {
 		put("project", p.Version, p)
 	}
-	instances, instancesErr := r.Instances(s.ctx, t.ID)
+	instances, instancesErr := r.Instances(ctx, t.ID)
 	for _, i := range instances {
 		put("instance", i.Version, i)
 	}
-	presets, presetsErr := r.Presets(s.ctx, t.ID)
+	presets, presetsErr := r.Presets(ctx, t.ID)
 	for _, p := range presets {
 		put("preset", p.Version, p)
 	}
-	all, _, keysErr := r.Keys(s.ctx, t.ID, keys.KeyQuery{IncludeRevoked: true})
+	all, _, keysErr := r.Keys(ctx, t.ID, keys.KeyQuery{IncludeRevoked: true})
 	for _, k := range all {
-		secrets, err := r.Secrets(s.ctx, t.ID, k.ID)
+		secrets, err := r.Secrets(ctx, t.ID, k.ID)
 		if err != nil {
 			return err
 		}
 		put("key", k.Version, k, line{"secrets", secretsText(secrets)})
 	}
-	entries, auditErr := r.Audit(s.ctx, t.ID, keys.AuditQuery{Limit: 1000})
+	entries, auditErr := r.Audit(ctx, t.ID, keys.AuditQuery{Limit: 1000})
 	slices.Reverse(entries)
 	for _, e := range entries {
-		if e.Kind == "change" && e.Epoch <= s.began {
+		if e.Kind == "change" && e.Epoch <= began {
 			continue
 		}
 		fmt.Fprintf(b, "%s of %s: %s %s\n    by %s on %s%s\n", e.Kind, t.Slug, e.Action, e.Decision, e.Actor, text(e.Subject), detailText(e))
 	}
-	for _, err := range []error{err, instancesErr, presetsErr, keysErr, auditErr} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(err, instancesErr, presetsErr, keysErr, auditErr)
 }
 
 func text(s string) string {
