@@ -40,7 +40,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-func routes(t *testing.T) []rest.Route {
+func routes(t testing.TB) []rest.Route {
 	t.Helper()
 	all := rest.Routes()
 	if len(all) < 30 {

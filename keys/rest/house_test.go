@@ -23,7 +23,7 @@ import (
 
 // house is a server on an empty store, with its first key.
 type house struct {
-	t     *testing.T
+	t     testing.TB
 	ctx   context.Context
 	now   time.Time
 	store *keystest.Memory
@@ -35,9 +35,9 @@ type house struct {
 	logs  *observer.ObservedLogs
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, ctx: t.Context(), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), store: keystest.NewMemory()}
+	h := &house{t: t, ctx: context.Background(), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), store: keystest.NewMemory()}
 	h.svc = h.service(h.store)
 	first, err := h.svc.Bootstrap(h.ctx)
 	h.must(err)
@@ -116,8 +116,9 @@ func (h *house) do(token, method, path, body string, headers ...string) response
 	}
 	w := httptest.NewRecorder()
 	h.api.ServeHTTP(w, r)
-	conform(h.t, method, path, body, w)
-	return response{w.Code, w.Header(), w.Body.String()}
+	got := response{w.Code, w.Header(), w.Body.String()}
+	conform(h.t, method, path, body, got)
+	return got
 }
 
 // as the first key, which may do everything.

@@ -120,6 +120,7 @@ func fieldOf(pointer string) string {
 // shorten bounds what is echoed of a client's own words.
 func shorten(s string) string {
 	const most = 100
+	s = keys.WithoutToken(s) // before it is cut: a part of a token would not be known as one
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}
