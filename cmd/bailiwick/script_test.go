@@ -86,7 +86,7 @@ type process struct {
 func startServer(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), "bailiwick"), append([]string{"serve", "--addr", "127.0.0.1:0"}, args[1:]...)...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "BAILIWICK_SECRET", "BAILIWICK_LOG_LEVEL", "UPSTREAM"} {
+	for _, name := range []string{"PATH", "HOME", "BAILIWICK_SECRET", "BAILIWICK_LOG_LEVEL", "UPSTREAM", "BAILIWICK_OIDC_ISSUER", "BAILIWICK_OIDC_AUDIENCE"} {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
