@@ -185,6 +185,7 @@ type watchedStore struct {
 	asked      atomic.Int64
 	afterRow   atomic.Pointer[func()] // runs once a key was read by its hash
 	beforeEdit atomic.Pointer[func()] // runs once an edit begins
+	afterEdit  atomic.Pointer[func()] // runs once an edit has ended
 	sealed     sealedRows
 }
 
@@ -198,7 +199,11 @@ func (s *watchedStore) Edit(ctx context.Context, fn func(keys.Writer) error) (in
 	if fn := s.beforeEdit.Swap(nil); fn != nil {
 		(*fn)()
 	}
-	return s.Memory.Edit(ctx, func(w keys.Writer) error { return fn(watchedWriter{w, s}) })
+	epoch, err := s.Memory.Edit(ctx, func(w keys.Writer) error { return fn(watchedWriter{w, s}) })
+	if fn := s.afterEdit.Swap(nil); fn != nil {
+		(*fn)()
+	}
+	return epoch, err
 }
 
 // sealedRows are the rows that no Reader lists.
@@ -211,6 +216,17 @@ func (r *sealedRows) add(row any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rows = append(r.rows, row)
+}
+
+func (w watchedWriter) InsertLogin(ctx context.Context, l *keys.LoginRecord) error {
+	w.store.sealed.add(*l)
+	return w.Writer.InsertLogin(ctx, l)
+}
+
+func (w watchedWriter) UpdateLogin(ctx context.Context, l *keys.LoginRecord) error {
+	w.store.sealed.add(*l)
+	w.store.sealed.add(string(l.Sealed))
+	return w.Writer.UpdateLogin(ctx, l)
 }
 
 type watchedWriter struct {
