@@ -50,8 +50,11 @@ func (r Route) Concrete(id string) string { return r.In("default", id) }
 // In is the path in a tenant, where it names one.
 func (r Route) In(tenant, id string) string {
 	query := ""
-	if r.Operation == "explainKey" {
+	switch r.Operation {
+	case "explainKey":
 		query = "?tool=notes__read_note"
+	case "pollLogin":
+		query = "?poll_token=x"
 	}
 	return strings.NewReplacer("{tenantId}", tenant, "{orgID}", tenant,
 		"{id}", id, "{name}", id, "{ref}", id, "{keyName}", id, "{keyID}", id).Replace(r.Path) + query

@@ -71,6 +71,9 @@ func (h *house) serveOver(store keys.Store) {
 	h.api = rest.New(h.cfg)
 }
 
+// fresh is the same server, started anew.
+func (h *house) fresh() *rest.Handler { return rest.New(h.cfg) }
+
 func (h *house) must(err error) {
 	h.t.Helper()
 	if err != nil {
