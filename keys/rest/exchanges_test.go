@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/tools/txtar"
@@ -21,17 +22,23 @@ func TestExchanges(t *testing.T) {
 	if err != nil || len(paths) < 25 {
 		t.Fatalf("only %d exchanges, %v", len(paths), err)
 	}
+	var mu sync.Mutex
 	all := map[string][]asked{} // by shape
-	for _, path := range paths {
-		dir, name := filepath.Split(strings.TrimSuffix(path, ".txtar"))
-		shape := filepath.Base(dir)
-		t.Run(shape+"/"+name, func(t *testing.T) {
-			var requests []asked
-			dbtest.Each(t, func(t *testing.T, cfg db.Config) { requests = replayFile(t, cfg, path) })
-			checkFile(t, shape, name, requests)
-			all[shape] = append(all[shape], requests...)
-		})
-	}
+	t.Run("file", func(t *testing.T) {
+		for _, path := range paths {
+			dir, name := filepath.Split(strings.TrimSuffix(path, ".txtar"))
+			shape := filepath.Base(dir)
+			t.Run(shape+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				var requests []asked
+				dbtest.Each(t, func(t *testing.T, cfg db.Config) { requests = replayFile(t, cfg, path) })
+				checkFile(t, shape, name, requests)
+				mu.Lock()
+				defer mu.Unlock()
+				all[shape] = append(all[shape], requests...)
+			})
+		}
+	})
 	if t.Failed() {
 		return
 	}

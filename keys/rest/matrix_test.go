@@ -94,7 +94,7 @@ func (s *site) callers() []caller {
 	token := func(n keys.NewKey) string { return s.mint(n).Secret.Reveal() }
 	foreigner, err := s.svc.Operator(s.ctx, "other")
 	s.must(err)
-	here, there := s.targets(s.op), s.targets(foreigner)
+	here, there := s.targets(s.op, rest.Routes()...), s.targets(foreigner, rest.Routes()...)
 	within := there
 	within.tenant = here.tenant
 	all := []caller{
@@ -149,13 +149,16 @@ func TestMatrix(t *testing.T) {
 	})
 }
 
-// cell asks one route as one caller, with either header.
+// cell asks one route as one caller; a refusal is tried with either header.
 func (s *site) cell(route rest.Route, c caller, status int, unauthenticated map[string]string) {
 	s.t.Helper()
 	for _, how := range []string{"Authorization", "X-Api-Key"} {
+		if how != "Authorization" && status != http.StatusUnauthorized && status != http.StatusForbidden {
+			continue
+		}
 		x := c.about
 		if status == route.Status && !open(route) {
-			x = s.targets(c.who) // a success uses them up
+			x = s.targets(c.who, route) // a success uses them up
 		}
 		before := s.epoch()
 		got := s.knock(route, x, c.token, how, c.org)

@@ -96,26 +96,45 @@ func TestOneHandleForMany(t *testing.T) {
 	})
 }
 
+// edits are how a shape changes a key of a version, each time to something else.
+var edits = map[string]struct {
+	path func(keys.Key) string
+	body func(i, round int) string
+}{
+	"ocore": {
+		func(k keys.Key) string { return "/api/api-keys/" + k.ID },
+		func(i, round int) string { return fmt.Sprintf(`{"name":"%d of %d"}`, i, round) },
+	},
+	"walletcrew": {
+		func(k keys.Key) string { return "/api/default/admin/apiKeys/" + k.Handle },
+		func(i, round int) string {
+			resources := []string{"apiKey", "project", "instance", "preset", "audit", "approval", "tenant"}
+			verb := []string{"read", "write"}[round%2]
+			return fmt.Sprintf(`{"enabled":%v,"permissions":["tenant.%s:%s"]}`, i < len(resources), resources[i%len(resources)], verb)
+		},
+	},
+}
+
 // Of many edits of one version exactly one is made, and it is the one that was
 // answered so.
 func TestOneEditOfAVersion(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, cfg db.Config) {
 		s := newSite(t, cfg)
-		key := s.mint(keys.NewKey{}).Key
-		path := "/api/api-keys/" + key.ID
-		for round := range 10 {
-			tag := s.ask("GET", path, "").header.Get("ETag")
-			all := s.race(10, func(i int) (string, string, string, []string) {
-				return "PUT", path, fmt.Sprintf(`{"name":"%d of %d"}`, i, round), []string{"If-Match", tag}
-			})
-			if got := statuses(all); got[200] != 1 || got[412] != 9 {
-				t.Fatalf("round %d: %v", round, got)
-			}
-			stored := s.ask("GET", path, "")
-			for i, r := range all {
-				if r.status == 200 && (r.body != stored.body || r.header.Get("ETag") != stored.header.Get("ETag") ||
-					s.object(200, "GET", path, "")["name"] != fmt.Sprintf("%d of %d", i, round)) {
-					t.Errorf("round %d: %s was answered, %s is stored", round, r.body, stored.body)
+		for shape, edit := range edits {
+			path := edit.path(s.mint(keys.NewKey{}).Key)
+			for round := range 10 {
+				tag, before := s.ask("GET", path, "").header.Get("ETag"), s.epoch()
+				all := s.race(10, func(i int) (string, string, string, []string) {
+					return "PUT", path, edit.body(i, round), []string{"If-Match", tag}
+				})
+				if got := statuses(all); got[200] != 1 || got[412] != 9 || s.epoch() != before+1 {
+					t.Fatalf("%s, round %d: %v, %d edits", shape, round, got, s.epoch()-before)
+				}
+				stored := s.ask("GET", path, "")
+				for _, r := range all {
+					if r.status == 200 && (r.body != stored.body || r.header.Get("ETag") != stored.header.Get("ETag")) {
+						t.Errorf("%s, round %d: %s was answered, %s is stored", shape, round, r.body, stored.body)
+					}
 				}
 			}
 		}

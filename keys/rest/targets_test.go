@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -18,29 +19,42 @@ type targets struct {
 	ref                       string // of a denial
 }
 
-// targets makes a set of them in the tenant of who.
-func (s *site) targets(who keys.Principal) targets {
+// targets makes a set of them in the tenant of who: all that requests to the
+// routes can be about.
+func (s *site) targets(who keys.Principal, routes ...rest.Route) targets {
 	s.t.Helper()
 	n := s.made.Add(1)
 	name := fmt.Sprintf("target-%d", n)
 	out := targets{n: n, tenant: who.TenantID(), preset: name}
+	about := func(things string) bool {
+		return slices.ContainsFunc(routes, func(r rest.Route) bool { return strings.Contains(r.Path, things) })
+	}
 	var err error
 	out.key, err = s.svc.CreateKey(s.ctx, who, keys.NewKey{Name: name})
 	s.must(err)
-	project, err := s.svc.CreateProject(s.ctx, who, keys.NewProject{Slug: name, Name: name})
-	s.must(err)
-	out.project = project.ID
 	projects, err := s.svc.Projects(s.ctx, who)
 	s.must(err)
-	instance, err := s.svc.CreateInstance(s.ctx, who, keys.InstanceSpec{
-		Slug: keys.Some(name), ProjectID: keys.Some(projects[0].ID),
-		Transport: keys.Some(keys.TransportHTTP), URL: keys.Some("https://tools.example/mcp"),
-	})
-	s.must(err)
-	out.instance = instance.ID
-	_, err = s.svc.CreatePreset(s.ctx, who, keys.NewPreset{Name: name, MaxEffect: policy.EffectRead})
-	s.must(err)
-	out.ref = s.deny(out.key.Key, n)
+	out.project = projects[0].ID
+	if about("/projects") {
+		project, err := s.svc.CreateProject(s.ctx, who, keys.NewProject{Slug: name, Name: name})
+		s.must(err)
+		out.project = project.ID
+	}
+	if about("/instances") {
+		instance, err := s.svc.CreateInstance(s.ctx, who, keys.InstanceSpec{
+			Slug: keys.Some(name), ProjectID: keys.Some(projects[0].ID),
+			Transport: keys.Some(keys.TransportHTTP), URL: keys.Some("https://tools.example/mcp"),
+		})
+		s.must(err)
+		out.instance = instance.ID
+	}
+	if about("/presets") {
+		_, err := s.svc.CreatePreset(s.ctx, who, keys.NewPreset{Name: name, MaxEffect: policy.EffectRead})
+		s.must(err)
+	}
+	if about("{ref}") {
+		out.ref = s.deny(out.key.Key, n)
+	}
 	return out
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -53,6 +54,12 @@ func spill(t *testing.T, s *server) (sinks, canary) {
 	rotated := s.rest().must(t, http.MethodPost, "/api/api-keys/"+id+"/rotate", object{"graceSeconds": 3600})["key"].(string)
 	tokens.add(t, "the created token", created)
 	tokens.add(t, "the rotated token", rotated)
+	again, _ := s.rest().key(t, object{"name": "rotated again"})
+	for _, at := range []string{"/api/api-keys", "/api/api-keys/" + again + "/rotate"} {
+		for range 2 { // the second may be answered from what was kept of the first
+			tokens.add(t, "a token under an Idempotency-Key", issuedOnce(t, s, at))
+		}
+	}
 	requests := 0
 	for i, r := range routes(t) {
 		victim, _ := s.rest().key(t, object{"name": "victim"})
@@ -63,6 +70,9 @@ func spill(t *testing.T, s *server) (sinks, canary) {
 				requests++
 			}
 		}
+	}
+	for _, token := range []string{created, rotated} {
+		rest{s.url, token}.must(t, http.MethodGet, "/api/tenant", nil) // it was a credential to the end
 	}
 	if requests < 1000 {
 		t.Errorf("only %d requests", requests)
@@ -78,6 +88,27 @@ func spill(t *testing.T, s *server) (sinks, canary) {
 	status, body := s.rest().do(t, http.MethodGet, "/api/audit?limit=200", nil)
 	said["audit"] = fmt.Sprint(status, string(body))
 	return said, tokens
+}
+
+// issuedOnce makes a token under an Idempotency-Key.
+func issuedOnce(t *testing.T, s *server, path string) string {
+	t.Helper()
+	body := object{"graceSeconds": 3600}
+	if path == "/api/api-keys" {
+		body = object{"name": "once"}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, answer := send(t, s.url, spilled{http.MethodPost, path, string(text), http.Header{
+		"Authorization": {"Bearer " + s.firstKey}, "Content-Type": {"application/json"}, "Idempotency-Key": {"canary-" + path},
+	}})
+	token := regexp.MustCompile(`bwk_live_[0-9A-Za-z]{49}`).FindString(answer)
+	if token == "" {
+		t.Fatalf("%s answers %s", path, answer)
+	}
+	return token
 }
 
 // spillsOf are all ways to put a token into a request of a route.
