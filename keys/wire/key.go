@@ -90,14 +90,14 @@ func KeyListOf(ks []keys.Key, total int) KeyList {
 // PolicyFields are the MCP fields of a request: absent = unchanged (on create:
 // the default), null = the default, or no limit for the three nullable lists.
 type PolicyFields struct {
-	MCPActive        keys.Opt[bool]         `json:"mcpActive"`
-	MCPReadOnly      keys.Opt[bool]         `json:"mcpReadOnly"`
-	MCPPreset        keys.Opt[string]       `json:"mcpPreset"`
-	MCPPermissions   keys.Opt[policy.Limit] `json:"mcpPermissions"`
-	MCPAllowlistMode keys.Opt[policy.Mode]  `json:"mcpAllowlistMode"`
-	MCPToolAllowlist keys.Opt[[]string]     `json:"mcpToolAllowlist"`
-	MCPProjectIDs    keys.Opt[policy.Limit] `json:"mcpProjectIds"`
-	MCPInstanceIDs   keys.Opt[policy.Limit] `json:"mcpInstanceIds"`
+	MCPActive        keys.Opt[bool]         `json:"mcpActive,omitzero"`
+	MCPReadOnly      keys.Opt[bool]         `json:"mcpReadOnly,omitzero"`
+	MCPPreset        keys.Opt[string]       `json:"mcpPreset,omitzero"`
+	MCPPermissions   keys.Opt[policy.Limit] `json:"mcpPermissions,omitzero"`
+	MCPAllowlistMode keys.Opt[policy.Mode]  `json:"mcpAllowlistMode,omitzero"`
+	MCPToolAllowlist keys.Opt[[]string]     `json:"mcpToolAllowlist,omitzero"`
+	MCPProjectIDs    keys.Opt[policy.Limit] `json:"mcpProjectIds,omitzero"`
+	MCPInstanceIDs   keys.Opt[policy.Limit] `json:"mcpInstanceIds,omitzero"`
 }
 
 // patch says of a null list what it means: no limit.
@@ -120,18 +120,18 @@ func nullAsUnlimited(o keys.Opt[policy.Limit]) keys.Opt[policy.Limit] {
 
 // CreateKey is the body of a create.
 type CreateKey struct {
-	Name        keys.Opt[string]       `json:"name"`
-	Handle      keys.Opt[string]       `json:"handle"`
-	Description keys.Opt[string]       `json:"description"`
-	Tags        keys.Opt[[]string]     `json:"tags"`
-	Scope       keys.Opt[policy.Scope] `json:"scope"`
-	Permissions keys.Opt[[]string]     `json:"permissions"`
-	Enabled     keys.Opt[bool]         `json:"enabled"`
+	Name        keys.Opt[string]       `json:"name,omitzero"`
+	Handle      keys.Opt[string]       `json:"handle,omitzero"`
+	Description keys.Opt[string]       `json:"description,omitzero"`
+	Tags        keys.Opt[[]string]     `json:"tags,omitzero"`
+	Scope       keys.Opt[policy.Scope] `json:"scope,omitzero"`
+	Permissions keys.Opt[[]string]     `json:"permissions,omitzero"`
+	Enabled     keys.Opt[bool]         `json:"enabled,omitzero"`
 	PolicyFields
-	ProjectID   keys.Opt[string] `json:"projectId"`
-	ParentKeyID keys.Opt[string] `json:"parentKeyId"`
-	ExpiresAt   keys.Opt[string] `json:"expiresAt"` // RFC 3339
-	DeviceName  keys.Opt[string] `json:"deviceName"`
+	ProjectID   keys.Opt[string] `json:"projectId,omitzero"`
+	ParentKeyID keys.Opt[string] `json:"parentKeyId,omitzero"`
+	ExpiresAt   keys.Opt[string] `json:"expiresAt,omitzero"` // RFC 3339
+	DeviceName  keys.Opt[string] `json:"deviceName,omitzero"`
 }
 
 // NewKey is the domain's request; source is the door it came through (api,
@@ -151,11 +151,11 @@ func (c CreateKey) NewKey(source string) (keys.NewKey, error) {
 
 // UpdateKey is the body of an update: absent = unchanged, null = the default.
 type UpdateKey struct {
-	Name        keys.Opt[string]   `json:"name"`
-	Description keys.Opt[string]   `json:"description"`
-	Tags        keys.Opt[[]string] `json:"tags"`
-	Permissions keys.Opt[[]string] `json:"permissions"`
-	Enabled     keys.Opt[bool]     `json:"enabled"`
+	Name        keys.Opt[string]   `json:"name,omitzero"`
+	Description keys.Opt[string]   `json:"description,omitzero"`
+	Tags        keys.Opt[[]string] `json:"tags,omitzero"`
+	Permissions keys.Opt[[]string] `json:"permissions,omitzero"`
+	Enabled     keys.Opt[bool]     `json:"enabled,omitzero"`
 	PolicyFields
 }
 
@@ -169,7 +169,7 @@ func (u UpdateKey) Patch(ifVersion int64) keys.KeyPatch {
 
 // RotateKey is the body of a rotation.
 type RotateKey struct {
-	GraceSeconds keys.Opt[int64] `json:"graceSeconds"` // the old secret goes on working so long; 0 to 30 days
+	GraceSeconds keys.Opt[int64] `json:"graceSeconds,omitzero"` // the old secret goes on working so long; 0 to 30 days
 }
 
 const maxGraceSeconds = 30 * 24 * 60 * 60
@@ -180,6 +180,11 @@ func (r RotateKey) Grace() (time.Duration, error) {
 		return 0, invalid("graceSeconds", "must be from 0 to 2592000 (30 days)")
 	}
 	return time.Duration(r.GraceSeconds.Value) * time.Second, nil
+}
+
+// RevokeKey is the body of a revocation, which may also have none.
+type RevokeKey struct {
+	Reason keys.Opt[string] `json:"reason,omitzero"` // at most 500 characters, kept with the key
 }
 
 // Message answers what has nothing else to say.
