@@ -73,6 +73,39 @@ func (l *limit) Scan(src any) error {
 	return nil
 }
 
+// policyColumn is a whole policy in one column, as on the wire.
+type policyColumn struct{ policy.Policy }
+
+// Value encodes the policy as JSON text; a nil allowlist is [].
+func (p policyColumn) Value() (driver.Value, error) {
+	p.ToolAllowlist = notNil(p.ToolAllowlist)
+	text, err := json.Marshal(p.Policy)
+	return string(text), err
+}
+
+// Scan decodes JSON text. What is not there permits nothing; without an
+// allowlist it is an error, for an empty deny list would let everything through.
+func (p *policyColumn) Scan(src any) error {
+	var stored policy.Policy
+	if err := scanJSON(src, &stored); err != nil {
+		return err
+	}
+	if stored.ToolAllowlist == nil {
+		return fmt.Errorf("a policy column has no list of tools")
+	}
+	p.Policy = stored
+	return nil
+}
+
+// texts are the strings in it that somebody wrote.
+func (p policyColumn) texts() []string {
+	all := []string{p.Preset, string(p.AllowlistMode)}
+	for _, values := range [][]string{p.ToolAllowlist, p.Permissions.Values(), p.ProjectIDs.Values(), p.InstanceIDs.Values()} {
+		all = append(all, values...)
+	}
+	return all
+}
+
 func scanJSON(src, dst any) error {
 	switch text := src.(type) {
 	case string:

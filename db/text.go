@@ -48,6 +48,8 @@ func texts(field any) []string {
 		return field
 	case limit:
 		return field.Values()
+	case policyColumn:
+		return field.texts()
 	case toolRules:
 		all := []string{}
 		for _, rule := range field {

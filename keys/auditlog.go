@@ -17,3 +17,20 @@ func (s *Service) AuditEvents(ctx context.Context, p Principal, q AuditQuery) (l
 	})
 	return list, err
 }
+
+// DecisionByRef answers the denial that carried the reference. It needs
+// view:audit.
+func (s *Service) DecisionByRef(ctx context.Context, p Principal, ref string) (entry AuditEntry, err error) {
+	err = s.read(ctx, p, operation{"audit.get", viewAudit}, func(r Reader) error {
+		found, err := r.Audit(ctx, p.TenantID(), AuditQuery{Ref: ref, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if ref == "" || len(found) == 0 {
+			return ErrNotFound
+		}
+		entry = found[0]
+		return nil
+	})
+	return entry, err
+}

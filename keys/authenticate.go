@@ -31,12 +31,15 @@ func (s *Service) Authenticate(ctx context.Context, token Secret) (Principal, er
 }
 
 // Refresh answers the principal as it stands now, with the rights of the
-// latest edit known here; ErrBadCredential when its key no longer counts. It is
+// latest edit known here; ErrBadCredential when its key or JWT no longer counts. It is
 // not a use of the key.
 func (s *Service) Refresh(ctx context.Context, p Principal) (Principal, error) {
 	switch p.kind {
 	case principalKey:
 		return s.principal(ctx, p.hash)
+	case principalSubject:
+		fresh, err := s.Subject(ctx, p.claims)
+		return fresh, credentialError(err)
 	case principalOperator:
 		return s.Operator(ctx, p.tenant.ID)
 	}

@@ -52,17 +52,26 @@ func loadChain(ctx context.Context, r Reader, key Key) (chain, error) {
 // subjectOf is all that a decision knows of one key. Of the tenant's presets it
 // carries only the one that the key names.
 func subjectOf(ctx context.Context, r Reader, k *Key, t Tenant) (policy.Subject, error) {
-	var presets map[string]policy.Preset
-	if !policy.ReservedPreset(k.Policy.Preset) {
-		preset, err := r.Preset(ctx, t.ID, k.Policy.Preset)
-		switch {
-		case err == nil:
-			presets = map[string]policy.Preset{preset.Name: preset.Preset}
-		case !errors.Is(err, ErrNotFound):
-			return policy.Subject{}, err
-		}
+	presets, err := presetNamed(ctx, r, t.ID, k.Policy.Preset)
+	if err != nil {
+		return policy.Subject{}, err
 	}
 	return subject(k, t, presets), nil
+}
+
+// presetNamed is the tenant's own preset of that name, where it is one.
+func presetNamed(ctx context.Context, r Reader, tenantID, name string) (map[string]policy.Preset, error) {
+	if policy.ReservedPreset(name) {
+		return nil, nil
+	}
+	preset, err := r.Preset(ctx, tenantID, name)
+	switch {
+	case isNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return map[string]policy.Preset{preset.Name: preset.Preset}, nil
 }
 
 func subject(k *Key, t Tenant, presets map[string]policy.Preset) policy.Subject {

@@ -21,7 +21,7 @@ type edit struct {
 	Writer
 	svc    *Service
 	who    Principal
-	layers []policy.Subject // of the principal's key and its ancestors; nil for the operator
+	layers []policy.Subject // of the key and its ancestors, or the subject: what it may hand on; nil for the operator
 	action string
 	now    time.Time
 }
@@ -99,6 +99,9 @@ func (e *edit) as(ctx context.Context, p Principal) error {
 	}
 	if p.kind == principalPlatform {
 		return nil
+	}
+	if p.IsSubject() {
+		return e.asSubject(ctx, p)
 	}
 	secrets, err := e.Secrets(ctx, p.tenant.ID, p.key.ID)
 	if err != nil {

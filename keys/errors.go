@@ -16,6 +16,9 @@ var (
 	ErrBadCredential = errors.New("invalid credential")
 	// ErrUnauthenticated is a missing principal.
 	ErrUnauthenticated = errors.New("not authenticated")
+	// ErrNoTenant is a credential that counts, but neither it nor the request
+	// names the tenant to act in.
+	ErrNoTenant = errors.New("no tenant is named")
 	// ErrUnavailable is a store that can't be reached now.
 	ErrUnavailable = errors.New("store unavailable")
 	// ErrVersion is an If-Match that does not match.

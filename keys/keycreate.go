@@ -49,6 +49,7 @@ func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
 	if err := e.mayParent(ctx, k.ParentKeyID); err != nil {
 		return Key{}, err
 	}
+	e.withinSession(&k)
 	if err := e.fit(ctx, &k, openFields(n)); err != nil {
 		return Key{}, err
 	}
@@ -69,7 +70,7 @@ func draftKey(n *NewKey) Key {
 	patch(&k.Permissions, n.Permissions, nil)
 	patch(&k.Enabled, n.Enabled, true)
 	k.Permissions = distinct(k.Permissions)
-	n.PolicyPatch.applyTo(&k.Policy)
+	n.PolicyPatch.applyTo(&k.Policy, policy.Default())
 	if n.ExpiresAt != nil {
 		at := n.ExpiresAt.UTC().Truncate(timeUnit)
 		k.ExpiresAt = &at

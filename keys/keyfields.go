@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,11 +21,12 @@ const (
 	maxIDs         = 1000 // in mcpProjectIds and in mcpInstanceIds
 )
 
-var keySources = []string{"dashboard", "api", "cli", "agent", "mcp"}
+const sourceMCP = "mcp"
 
-// applyTo overlays the MCP fields that are there.
-func (pp *PolicyPatch) applyTo(p *policy.Policy) {
-	d := policy.Default()
+var keySources = []string{"dashboard", "api", "cli", "agent", sourceMCP}
+
+// applyTo overlays the MCP fields that are there; null is what d has.
+func (pp *PolicyPatch) applyTo(p *policy.Policy, d policy.Policy) {
 	patch(&p.Active, pp.MCPActive, d.Active)
 	patch(&p.ReadOnly, pp.MCPReadOnly, d.ReadOnly)
 	patch(&p.Preset, pp.MCPPreset, d.Preset)
@@ -60,24 +62,30 @@ func (e *edit) checkKey(ctx context.Context, f *faults, k, was *Key) error {
 	f.text("deviceName", k.DeviceName, 0, maxName)
 	checkTags(f, k.Tags)
 	checkPermissions(f, k)
-	presets, err := e.Presets(ctx, k.TenantID)
+	return e.checkPolicy(ctx, f, k.TenantID, &k.Policy, &was.Policy)
+}
+
+// checkPolicy lists what is wrong with a policy as it is to be written in place
+// of was.
+func (e *edit) checkPolicy(ctx context.Context, f *faults, tenantID string, p, was *policy.Policy) error {
+	presets, err := e.Presets(ctx, tenantID)
 	if err != nil {
 		return err
 	}
 	known := make(map[string]policy.Preset, len(presets))
-	for _, p := range presets {
-		known[p.Name] = p.Preset
+	for _, preset := range presets {
+		known[preset.Name] = preset.Preset
 	}
-	*f = append(*f, k.Policy.Validate(known)...)
-	err = e.checkIDs(f, "mcpProjectIds", "project", k.Policy.ProjectIDs, was.Policy.ProjectIDs, func(id string) error {
-		_, err := e.Project(ctx, k.TenantID, id)
+	*f = append(*f, p.Validate(known)...)
+	err = e.checkIDs(f, "mcpProjectIds", "project", p.ProjectIDs, was.ProjectIDs, func(id string) error {
+		_, err := e.Project(ctx, tenantID, id)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return e.checkIDs(f, "mcpInstanceIds", "instance", k.Policy.InstanceIDs, was.Policy.InstanceIDs, func(id string) error {
-		_, err := e.Instance(ctx, k.TenantID, id)
+	return e.checkIDs(f, "mcpInstanceIds", "instance", p.InstanceIDs, was.InstanceIDs, func(id string) error {
+		_, err := e.Instance(ctx, tenantID, id)
 		return err
 	})
 }
@@ -168,15 +176,22 @@ func (k *Key) fields() fields {
 	if k.ExpiresAt != nil {
 		expires = k.ExpiresAt.UTC().Format(time.RFC3339Nano)
 	}
-	return fields{
+	all := policyFields(&k.Policy)
+	maps.Copy(all, fields{
 		"name": k.Name, "handle": k.Handle, "description": k.Description, "tags": nonNil(k.Tags),
 		"prefix": k.Prefix, "scope": string(k.Scope), "permissions": nonNil(k.Permissions), "enabled": k.Enabled,
 		"projectId": k.ProjectID, "parentKeyId": k.ParentKeyID, "source": k.Source, "deviceName": k.DeviceName,
 		"expiresAt": expires, "revoked": k.RevokedAt != nil, "revokeReason": k.RevokeReason,
-		"mcpActive": k.Policy.Active, "mcpReadOnly": k.Policy.ReadOnly, "mcpPreset": k.Policy.Preset,
-		"mcpPermissions": limitField(k.Policy.Permissions), "mcpAllowlistMode": string(k.Policy.AllowlistMode),
-		"mcpToolAllowlist": nonNil(k.Policy.ToolAllowlist),
-		"mcpProjectIds":    limitField(k.Policy.ProjectIDs), "mcpInstanceIds": limitField(k.Policy.InstanceIDs),
+	})
+	return all
+}
+
+func policyFields(p *policy.Policy) fields {
+	return fields{
+		"mcpActive": p.Active, "mcpReadOnly": p.ReadOnly, "mcpPreset": p.Preset,
+		"mcpPermissions": limitField(p.Permissions), "mcpAllowlistMode": string(p.AllowlistMode),
+		"mcpToolAllowlist": nonNil(p.ToolAllowlist),
+		"mcpProjectIds":    limitField(p.ProjectIDs), "mcpInstanceIds": limitField(p.InstanceIDs),
 	}
 }
 

@@ -87,6 +87,9 @@ func (s *Service) DeletePreset(ctx context.Context, p Principal, name string) er
 		if err != nil {
 			return err
 		}
+		if e.who.tenant.JWTPolicy.Preset == was.Name {
+			return &ConflictError{Problem: "the preset is in use by the tenant's jwtPolicy"}
+		}
 		if _, err := e.log(ctx, was.Name, was.fields(), nil); err != nil {
 			return err
 		}

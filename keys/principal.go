@@ -13,13 +13,14 @@ type Principal struct {
 	kind   principalKind
 	tenant Tenant
 	key    Key
-	hash   [32]byte // of the secret that authenticated
+	claims SubjectClaims // of a JWT's subject; its tenant by id
+	hash   [32]byte      // of the secret that authenticated
 	grant  *policy.Grant
 	chain  []string // ids of the key and its ancestors
 	epoch  int64    // as of which the grant was compiled
 
 	projects []string  // the chain's confinements, all of which hold; nil = none
-	until    time.Time // when the first of secret, key and ancestors expires; zero = never
+	until    time.Time // when the first of secret, key and ancestors, or the JWT, expires; zero = never
 }
 
 type principalKind uint8
@@ -29,6 +30,7 @@ const (
 	principalKey
 	principalOperator
 	principalPlatform // the operator in no tenant
+	principalSubject  // of a JWT
 )
 
 // Valid tells a principal from nobody.
@@ -38,30 +40,56 @@ func (p Principal) Valid() bool { return p.kind != principalNobody }
 // key and from the platform's operator.
 func (p Principal) IsOperator() bool { return p.kind == principalOperator }
 
+// IsSubject tells the subject of a JWT from the others.
+func (p Principal) IsSubject() bool { return p.kind == principalSubject }
+
+// Claims are those of a JWT's subject, its tenant by id; zero for the others.
+func (p Principal) Claims() SubjectClaims { return p.claims }
+
 // Tenant is the tenant that the principal acts in.
 func (p Principal) Tenant() Tenant { return p.tenant }
 
 // TenantID is the id of that tenant.
 func (p Principal) TenantID() string { return p.tenant.ID }
 
-// Key is the key that authenticated; the zero Key for the operator.
+// Key is the key that authenticated; the zero Key for the others.
 func (p Principal) Key() Key { return p.key }
 
-// KeyID is "" for the operator.
+// KeyID is "" for all but keys.
 func (p Principal) KeyID() string { return p.key.ID }
 
-// Actor names the principal in the audit trail: the key's id or "operator".
+// ID tells the principals of a tenant apart: the key's id, the actor of a JWT's
+// subject; "" for the operator.
+func (p Principal) ID() string {
+	if p.kind == principalSubject {
+		return p.claims.actor()
+	}
+	return p.key.ID
+}
+
+// Scope says which doors are open: the key's, all for a JWT's subject, none for
+// the operator, who comes through none.
+func (p Principal) Scope() policy.Scope {
+	if p.kind == principalSubject {
+		return policy.ScopeFull
+	}
+	return p.key.Scope
+}
+
+// Actor names the principal in the audit trail: the key's id, "operator", or
+// jwt:<issuer>|<sub>, the issuer without its https://.
 func (p Principal) Actor() string {
 	switch p.kind {
-	case principalKey:
-		return p.key.ID
+	case principalKey, principalSubject:
+		return p.ID()
 	case principalOperator, principalPlatform:
 		return "operator"
 	}
 	return ""
 }
 
-// Grant is the key's compiled policy; nil (which denies) for everybody else.
+// Grant is the compiled policy of the key or subject; nil (which denies) for
+// everybody else.
 func (p Principal) Grant() *policy.Grant { return p.grant }
 
 // Epoch is the edit as of which the principal's rights were read.
@@ -72,14 +100,14 @@ func (p Principal) Chain() []string { return p.chain }
 
 // Can tells whether the principal holds a REST permission now, on every
 // ancestor too. The operator holds all, the platform's view:tenants and
-// manage:tenants alone, an expired key none.
+// manage:tenants alone, an expired key or JWT none.
 func (p Principal) Can(permission string, now time.Time) bool {
 	switch p.kind {
 	case principalOperator:
 		return true
 	case principalPlatform:
 		return permission == viewTenants || permission == manageTenants
-	case principalKey:
+	case principalKey, principalSubject:
 		return !p.expired(now) && p.grant.Can(permission)
 	}
 	return false

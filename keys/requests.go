@@ -96,5 +96,6 @@ type NewTenant struct{ Slug, Name string }
 type TenantPatch struct {
 	Name       Opt[string]
 	MCPEnabled Opt[bool]
+	JWTPolicy  Opt[PolicyPatch] // null = all of it as in DefaultJWTPolicy
 	IfVersion  int64
 }

@@ -1,6 +1,10 @@
 package keys
 
-import "time"
+import (
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
 
 // Tenant is an organization. MCPEnabled is its kill switch.
 type Tenant struct {
@@ -8,9 +12,18 @@ type Tenant struct {
 	Slug       string // [a-z0-9-]{1,63}, unique
 	Name       string
 	MCPEnabled bool
+	JWTPolicy  policy.Policy // what the subjects of JWTs may do over MCP
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 	Version    int64
+}
+
+// DefaultJWTPolicy is the policy of a new tenant: MCP is closed to JWTs, and
+// limits nothing else, so that opening it is one switch.
+func DefaultJWTPolicy() policy.Policy {
+	p := policy.Default()
+	p.Active, p.ReadOnly, p.Preset = false, false, policy.PresetFullAccess
+	return p
 }
 
 // Project groups instances; its slug is unique in the tenant.

@@ -1,6 +1,11 @@
 package keys
 
-import "context"
+import (
+	"context"
+	"reflect"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
 
 const (
 	viewTenant    = "view:tenant"
@@ -21,7 +26,8 @@ func (s *Service) Tenant(ctx context.Context, p Principal) (tenant Tenant, err e
 }
 
 // UpdateTenant changes the principal's own tenant. It needs manage:tenant;
-// switching MCP on needs an unrestricted policy too.
+// switching MCP on, and a jwtPolicy that is not within what it was, need an
+// unrestricted policy too.
 func (s *Service) UpdateTenant(ctx context.Context, p Principal, tp TenantPatch) (tenant Tenant, err error) {
 	err = s.edit(ctx, p, operation{"tenant.update", manageTenant}, func(e *edit) error {
 		was := e.who.tenant
@@ -36,13 +42,18 @@ func (s *Service) UpdateTenant(ctx context.Context, p Principal, tp TenantPatch)
 		patch(&t.Name, tp.Name, was.Name)
 		patch(&t.MCPEnabled, tp.MCPEnabled, true)
 		f.text("name", t.Name, 1, maxName)
+		if err := e.patchJWTPolicy(ctx, &f, &t, tp.JWTPolicy); err != nil {
+			return err
+		}
 		if err := f.err(); err != nil {
 			return err
 		}
-		if t.MCPEnabled && !was.MCPEnabled {
-			if err := e.unrestricted("mcpEnabled"); err != nil {
-				return err
-			}
+		widened, err := e.widenedTenant(ctx, &was, &t)
+		if err != nil {
+			return err
+		}
+		if err := e.unrestricted(widened...); err != nil {
+			return err
 		}
 		tenant = t
 		changed, err := e.log(ctx, t.ID, was.fields(), t.fields())
@@ -53,6 +64,48 @@ func (s *Service) UpdateTenant(ctx context.Context, p Principal, tp TenantPatch)
 		return e.Writer.UpdateTenant(ctx, &tenant)
 	})
 	return tenant, err
+}
+
+func (e *edit) patchJWTPolicy(ctx context.Context, f *faults, t *Tenant, o Opt[PolicyPatch]) error {
+	if !o.Set {
+		return nil
+	}
+	was := t.JWTPolicy
+	if o.Null {
+		t.JWTPolicy = DefaultJWTPolicy()
+	}
+	o.Value.applyTo(&t.JWTPolicy, DefaultJWTPolicy())
+	var own faults
+	if err := e.checkPolicy(ctx, &own, t.ID, &t.JWTPolicy, &was); err != nil {
+		return err
+	}
+	for _, p := range own {
+		*f = append(*f, policy.Problem{Field: "jwtPolicy." + p.Field, Problem: p.Problem})
+	}
+	return nil
+}
+
+// widenedTenant names the fields that give somebody more than before.
+func (e *edit) widenedTenant(ctx context.Context, was, becomes *Tenant) (fields []string, err error) {
+	if becomes.MCPEnabled && !was.MCPEnabled {
+		fields = append(fields, "mcpEnabled")
+	}
+	everything := SubjectClaims{Permissions: []string{"*", manageTenants}}
+	if reflect.DeepEqual(policyFields(&was.JWTPolicy), policyFields(&becomes.JWTPolicy)) {
+		return fields, nil
+	}
+	before, err := everything.layer(ctx, e, *was)
+	if err != nil {
+		return nil, err
+	}
+	after, err := everything.layer(ctx, e, *becomes)
+	if err != nil {
+		return nil, err
+	}
+	if !narrows(before, after) {
+		fields = append(fields, "jwtPolicy")
+	}
+	return fields, nil
 }
 
 // Tenants lists all tenants of the platform. It needs view:tenants.
@@ -95,7 +148,7 @@ func (e *edit) insertTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 		return Tenant{}, err
 	}
 	t := Tenant{
-		ID: id, Slug: n.Slug, Name: n.Name, MCPEnabled: true,
+		ID: id, Slug: n.Slug, Name: n.Name, MCPEnabled: true, JWTPolicy: DefaultJWTPolicy(),
 		CreatedAt: e.now, UpdatedAt: e.now, Version: e.Epoch(),
 	}
 	if err := e.InsertTenant(ctx, &t); err != nil {
@@ -112,5 +165,5 @@ func (e *edit) insertTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 }
 
 func (t *Tenant) fields() fields {
-	return fields{"slug": t.Slug, "name": t.Name, "mcpEnabled": t.MCPEnabled}
+	return fields{"slug": t.Slug, "name": t.Name, "mcpEnabled": t.MCPEnabled, "jwtPolicy": policyFields(&t.JWTPolicy)}
 }

@@ -20,7 +20,7 @@ func (g *Gateway) auditTools() []builtin {
 		name: "explain_access", title: "Explain access", category: categoryAudit, permission: viewAudit, effect: policy.EffectRead,
 		description: "Tells whether a key may call a tool, and which rules of its policy decide that.",
 		input: object(schema{
-			"id":   str("Key id, or its handle; default the key in use"),
+			"id":   str("Key id, or its handle; default who asks"),
 			"tool": str("Name as listed, or canonical id <instance>/<name>"),
 		}, "tool"),
 		output: answered(schema{
@@ -28,9 +28,9 @@ func (g *Gateway) auditTools() []builtin {
 			"reason":   nullable(str("First failing rule; null when allowed")),
 			"failed":   listOf(str("Rule"), "All failing rules, in order"),
 			"rules": listOf(object(schema{"rule": str("Rule"), "ok": flag("Whether it holds"),
-				"observed": str("What it saw"), "pattern": str("Allowlist pattern that decided")},
+				"observed": str("What it saw"), "pattern": nullable(str("Allowlist pattern that decided"))},
 				"rule", "ok", "observed"), "Every rule that was evaluated, in order"),
-			"keyId": str("Key"), "keyVersion": whole("Its version"), "epoch": whole("Edit as of which it was decided"),
+			"keyId": nullable(str("Key; null for the subject of a token")), "keyVersion": nullable(whole("Its version")), "epoch": whole("Edit as of which it was decided"),
 		}),
 		run: g.explainAccess,
 	}, {
@@ -53,26 +53,15 @@ func (g *Gateway) auditTools() []builtin {
 func eventProperties() schema {
 	return schema{
 		"id": str("Event id"), "time": str("RFC 3339"), "kind": oneOf("Kind", "decision", "call", "change"),
-		"action": str("What was asked or done"), "actor": str("Key id or operator"),
+		"action": str("What was asked or done"), "actor": str("Key id, jwt:<issuer>|<subject>, or operator"),
 		"keyId": nullable(str("Key")), "keyVersion": nullable(whole("Its version")),
 		"subject": nullable(str("What was changed, or the tool's canonical id")), "tool": nullable(str("Tool as asked for")),
 		"decision": nullable(str("allow or deny")), "failed": listOf(str("Rule"), "Failing rules"),
 		"ref": nullable(str("Reference that a denial carried")), "argsDigest": nullable(str("SHA-256 of the arguments")),
 		"outcome": nullable(str("ok, tool_error, upstream_error or canceled")), "latencyMs": nullable(schema{"type": "number", "description": "Duration"}),
 		"client": nullable(str("name/version as the client says")), "epoch": whole("Edit as of which it was decided"),
-		"detail": schema{"description": "Of a change: the fields before and after"},
+		"detail": schema{"description": "Of a change: the fields before and after; of a denial: every rule"},
 	}
-}
-
-// explanation is the answer of explain_access.
-type explanation struct {
-	Decision   string              `json:"decision"`
-	Reason     *policy.Rule        `json:"reason"`
-	Failed     []policy.Rule       `json:"failed"`
-	Rules      []policy.RuleResult `json:"rules"`
-	KeyID      string              `json:"keyId"`
-	KeyVersion int64               `json:"keyVersion"`
-	Epoch      int64               `json:"epoch"`
 }
 
 func (g *Gateway) explainAccess(ctx context.Context, r *request, raw json.RawMessage) (any, error) {
@@ -90,26 +79,37 @@ func (g *Gateway) explainAccess(ctx context.Context, r *request, raw json.RawMes
 	if id == "" {
 		id = r.principal.KeyID()
 	}
-	key, grant, err := g.svc.Grant(ctx, r.principal, id)
-	if err != nil {
-		return nil, err
+	return g.explain(ctx, r.principal, id, in.Tool.Value, func(t *policy.Tool) bool { return g.withheld(r, t) })
+}
+
+// Explain tells why a key (by id, or else by handle) of the principal's tenant
+// may or may not call a tool, by its exposed name or canonical id. It needs
+// view:audit, and shows any tool of the tenant.
+func (g *Gateway) Explain(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error) {
+	return g.explain(ctx, p, keyID, tool, func(*policy.Tool) bool { return false })
+}
+
+// explain takes a withheld tool for an unknown one, whoever is asked about: the
+// caller may not know of it.
+func (g *Gateway) explain(ctx context.Context, p keys.Principal, keyID, name string, withheld func(*policy.Tool) bool) (wire.Explanation, error) {
+	key, grant := keys.Key{}, p.Grant() // of a JWT's subject, who has no key
+	if keyID != "" {
+		var err error
+		if key, grant, err = g.svc.Grant(ctx, p, keyID); err != nil {
+			return wire.Explanation{}, err
+		}
 	}
-	c := r.tenant.catalog.Load()
-	tool, _ := c.tools.Lookup(in.Tool.Value)
+	c := g.tenantOf(p.TenantID()).catalog.Load()
+	tool, _ := c.tools.Lookup(name)
 	if tool == nil {
-		tool, _ = c.tools.LookupID(in.Tool.Value)
+		tool, _ = c.tools.LookupID(name)
 	}
-	if tool != nil && g.withheld(r, tool) {
-		tool = nil // whoever is asked about: the caller may not know of it
+	if tool != nil && withheld(tool) {
+		tool = nil
 	}
 	decision, rules := grant.Explain(nil, tool, g.cfg.Now())
-	out := explanation{Decision: "allow", Failed: decision.Failed(), Rules: rules,
-		KeyID: key.ID, KeyVersion: key.Version, Epoch: r.principal.Epoch()}
-	if !decision.Allowed() {
-		reason := decision.Reason()
-		out.Decision, out.Reason = "deny", &reason
-	}
-	return out, nil
+	epoch, _ := g.svc.Confirmed()
+	return wire.ExplanationOf(decision, rules, key, epoch), nil
 }
 
 func (g *Gateway) listAuditEvents(ctx context.Context, r *request, raw json.RawMessage) (any, error) {

@@ -37,10 +37,10 @@ func keyProperties() schema {
 		"mcpReconnectRequiredMessage": nullable(str("Always null")),
 
 		"projectId": nullable(str("Project that the key is confined to")), "parentKeyId": nullable(str("Key that minted it, whose limits hold too")),
-		"source": str("Door it was made through"), "deviceName": nullable(str("Device")), "createdBy": str("Key id or operator"),
+		"source": str("Door it was made through"), "deviceName": nullable(str("Device")), "createdBy": str("Key id, jwt:<issuer>|<subject>, or operator"),
 		"createdAt": str("RFC 3339"), "updatedAt": str("RFC 3339"), "lastUsedAt": nullable(str("RFC 3339")),
 		"expiresAt": nullable(str("RFC 3339; null = never")), "revokedAt": nullable(str("RFC 3339")),
-		"revokedBy": nullable(str("Key id or operator")), "revokeReason": nullable(str("Why")),
+		"revokedBy": nullable(str("Key id, jwt:<issuer>|<subject>, or operator")), "revokeReason": nullable(str("Why")),
 		"version": whole("Edit as of which this is"),
 	}
 }

@@ -10,9 +10,11 @@ import (
 
 // whoami is the answer of the tool of that name.
 type whoami struct {
-	Organization whoamiTenant `json:"organization"`
-	Key          wire.Key     `json:"key"`
-	Tools        int          `json:"tools"` // visible now
+	Organization whoamiTenant  `json:"organization"`
+	Kind         string        `json:"kind"` // key, subject
+	Key          *wire.Key     `json:"key"`
+	Subject      *wire.Subject `json:"subject"`
+	Tools        int           `json:"tools"` // visible now
 }
 
 type whoamiTenant struct {
@@ -24,14 +26,16 @@ type whoamiTenant struct {
 func (g *Gateway) whoamiTool() builtin {
 	return builtin{
 		name: "whoami", title: "Who am I", category: categoryPlatform, effect: policy.EffectRead,
-		description: "Tells which key this connection uses, of which organization, what the key's policy is, and how many tools it shows. Of a key with a parent, the parent's limits hold too.",
+		description: "Tells which key, or which subject of a token, this connection uses, of which organization, what its policy is, and how many tools it shows. Of a key with a parent, the parent's limits hold too.",
 		input:       object(schema{}),
 		output: answered(schema{
 			"organization": answered(schema{
 				"id": str("Organization id"), "slug": str("Its short name"), "name": str("Its name"),
 			}),
-			"key":   answered(keyProperties()),
-			"tools": whole("Number of tools visible to this connection now"),
+			"kind":    oneOf("What authenticated: an API key, or the subject of an identity provider's token", "key", "subject"),
+			"key":     nullable(answered(keyProperties())),
+			"subject": nullable(answered(subjectProperties())),
+			"tools":   whole("Number of tools visible to this connection now"),
 		}),
 		run: g.whoami,
 	}
@@ -42,9 +46,31 @@ func (g *Gateway) whoami(_ context.Context, r *request, raw json.RawMessage) (an
 		return nil, err
 	}
 	t := r.principal.Tenant()
-	return whoami{
+	out := whoami{
 		Organization: whoamiTenant{t.ID, t.Slug, t.Name},
-		Key:          wire.KeyOf(r.principal.Key()),
+		Kind:         "key",
 		Tools:        visible(r.question(g, "")).Count(),
-	}, nil
+	}
+	if r.principal.IsSubject() {
+		subject := wire.SubjectOf(r.principal)
+		out.Kind, out.Subject = "subject", &subject
+	} else {
+		key := wire.KeyOf(r.principal.Key())
+		out.Key = &key
+	}
+	return out, nil
+}
+
+// subjectProperties are those of a JWT's subject as answered.
+func subjectProperties() schema {
+	out := schema{
+		"issuer": str("URL of the identity provider"), "subject": str("Its name for who this is"),
+		"expiresAt": str("End of the token, RFC 3339"),
+	}
+	p := keyProperties()
+	for _, name := range []string{"permissions", "mcpActive", "mcpReadOnly", "mcpPreset", "mcpPermissions",
+		"mcpAllowlistMode", "mcpToolAllowlist", "mcpProjectIds", "mcpInstanceIds"} {
+		out[name] = p[name]
+	}
+	return out
 }

@@ -22,7 +22,7 @@ func (g *Gateway) dispatch(ctx context.Context, r *request) reply {
 		return problemReply(*problem)
 	}
 	v := decide(r.question(g, r.msg.name))
-	if p := keyProblem(v.decision); p != nil {
+	if p := keyProblem(r.principal, v.decision); p != nil {
 		g.recordDenial(ctx, r, v, newReference())
 		return problemReply(*p)
 	}
@@ -68,7 +68,7 @@ func (g *Gateway) mayConnect(ctx context.Context, p keys.Principal, action strin
 	if p.Valid() && d.Allowed() {
 		return nil
 	}
-	problem := keyProblem(d)
+	problem := keyProblem(p, d)
 	if problem == nil {
 		unknown := wire.Unauthenticated()
 		return &unknown
@@ -111,8 +111,9 @@ func (g *Gateway) protocol(ctx context.Context, r *request) reply {
 	return refusal(r.era, r.msg.id, failed.Code, failed.Message, data)
 }
 
-// keyProblem says why a key may not speak MCP at all; nil when that is not why.
-func keyProblem(d policy.Decision) *wire.Problem {
+// keyProblem says why a key, or the subject of a JWT, may not speak MCP at all;
+// nil when that is not why.
+func keyProblem(who keys.Principal, d policy.Decision) *wire.Problem {
 	var p wire.Problem
 	switch d.Reason() {
 	case policy.RuleRevoked, policy.RuleExpired, policy.RuleDisabled:
@@ -122,6 +123,11 @@ func keyProblem(d policy.Decision) *wire.Problem {
 	case policy.RuleScope:
 		p = wire.NewProblem(http.StatusForbidden, "scope_denied", "this key's scope does not open MCP: use a key of scope full or mcp_only")
 	case policy.RulePaused:
+		if who.IsSubject() {
+			p = wire.NewProblem(http.StatusForbidden, "key_paused",
+				"MCP is closed to tokens in this organization: open it with its jwtPolicy (mcpActive), or use an API key")
+			break
+		}
 		p = wire.NewProblem(http.StatusForbidden, "key_paused", "MCP access of this key is paused: resume it (mcpActive) or use another key")
 	default:
 		return nil
@@ -137,6 +143,10 @@ func credentialProblem(err error) wire.Problem {
 		return wire.NewProblem(http.StatusBadRequest, "malformed", invalid.Error(), invalid.Fields...)
 	case errors.Is(err, keys.ErrBadCredential), errors.Is(err, keys.ErrUnauthenticated):
 		return wire.Unauthenticated()
+	case errors.Is(err, keys.ErrNoTenant):
+		return wire.NoTenant()
+	case errors.Is(err, keys.ErrNotFound):
+		return wire.NewProblem(http.StatusNotFound, "not_found", "there is no such organization here")
 	}
 	return wire.NewProblem(http.StatusServiceUnavailable, "unavailable", "the key can't be checked now, try again")
 }

@@ -111,7 +111,7 @@ func (g *Gateway) ended(p keys.Principal) *wire.Problem {
 		problem := wire.Unauthenticated()
 		return &problem
 	}
-	return keyProblem(fresh.Grant().DecideKey(g.cfg.Now()))
+	return keyProblem(fresh, fresh.Grant().DecideKey(g.cfg.Now()))
 }
 
 // dropEnded ends what belongs to keys that have expired.

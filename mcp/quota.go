@@ -13,7 +13,7 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// What one key may have open at a time, over all its connections: enough for
+// What one key, or one subject of JWTs, may have open at a time, over all its connections: enough for
 // any client, and few enough that no key takes the memory from the others.
 const (
 	maxCalls   = 64 // running calls, until their answers are written
@@ -28,14 +28,14 @@ type quota struct {
 	most int
 
 	mu   sync.Mutex
-	open map[string]int // by tenant and key
+	open map[string]int // by tenant and principal
 }
 
 func newQuota(most int) *quota { return &quota{most: most, open: map[string]int{}} }
 
 // take counts one more, until release is called; ok is false at the limit.
 func (q *quota) take(p keys.Principal) (release func(), ok bool) {
-	id := p.TenantID() + "/" + p.KeyID()
+	id := p.TenantID() + "/" + p.ID()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.open[id] >= q.most {

@@ -40,8 +40,8 @@ func (g *Gateway) trailWithin(r *request, entries []keys.AuditEntry) []keys.Audi
 	for _, e := range entries {
 		switch {
 		case g.reachesSubject(r, &e):
-		case e.Kind == "decision" && e.KeyID == r.principal.KeyID():
-			e.Subject, e.Failed = "", []string{policy.RuleUnknown.String()}
+		case e.Kind == "decision" && e.Actor == r.principal.Actor():
+			e.Subject, e.Failed, e.Detail = "", []string{policy.RuleUnknown.String()}, nil
 		default:
 			continue
 		}

@@ -1,6 +1,7 @@
 package mcp_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,7 @@ func TestTrailWithinReach(t *testing.T) {
 		Action        string
 		Tool, Subject *string
 		Failed        []string
+		Detail        json.RawMessage
 	}
 	type page struct{ Events []event }
 	for _, name := range []string{"near__read_x", "far__read_y", "far__nope", "whoami"} {
@@ -99,6 +101,9 @@ func TestTrailWithinReach(t *testing.T) {
 					line += " " + *s
 				}
 			}
+			if e.Action == "tools/call" {
+				line += " " + string(e.Detail)
+			}
 			out = append(out, line+" "+strings.Join(e.Failed, ","))
 		}
 		return strings.Join(out, "\n")
@@ -113,7 +118,7 @@ func TestTrailWithinReach(t *testing.T) {
 		c.call("far__nope", `{"own":1}`)
 		w.until("its own denials are told", func() bool {
 			got := seen(c)
-			return strings.Contains(got, "tools/call far__read_y tool.unknown") && strings.Contains(got, "tools/call far__nope tool.unknown")
+			return strings.Contains(got, "tools/call far__read_y null tool.unknown") && strings.Contains(got, "tools/call far__nope null tool.unknown")
 		})
 		got := seen(c)
 		for _, hidden := range []string{"far/read_y", "not_allowed", "instance.create " + far.ID, "project.create " + far.ProjectID} {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 )
 
 // Outcomes of a call in the audit trail.
@@ -40,6 +41,10 @@ func newReference() string {
 func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref string) {
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Ref = "decision", "deny", ref
+	if v.class == classCall {
+		_, rules := r.principal.Grant().Explain(r.narrowing.session, v.tool, g.cfg.Now())
+		e.Detail = wire.DecisionDetail(rules)
+	}
 	g.record(ctx, e)
 }
 
@@ -77,7 +82,7 @@ func (g *Gateway) record(ctx context.Context, e keys.AuditEntry) {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), recordPatience)
 	defer done()
 	if err := g.svc.Record(ctx, e); err != nil {
-		g.log.Error("an audit record was lost", zap.String("action", e.Action), zap.String("key", e.KeyID), zap.Error(err))
+		g.log.Error("an audit record was lost", zap.String("action", e.Action), zap.String("actor", e.Actor), zap.Error(err))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
 
-// maxSessions is how many legacy sessions one key may have open; the one that
+// maxSessions is how many legacy sessions one principal may have open; the one that
 // was unused longest gives way.
 const maxSessions = 512
 
@@ -25,7 +25,7 @@ const maxSessions = 512
 type session struct {
 	id        string
 	tenantID  string
-	keyID     string
+	owner     string    // the principal's id
 	narrowing narrowing // fixed at initialize
 	logLevel  atomic.Pointer[mcpgo.LoggingLevel]
 	used      atomic.Int64  // Unix nanoseconds
@@ -45,7 +45,7 @@ type session struct {
 }
 
 func newSession(p keys.Principal, n narrowing, client string) *session {
-	s := &session{tenantID: p.TenantID(), keyID: p.KeyID(), narrowing: n, client: client,
+	s := &session{tenantID: p.TenantID(), owner: p.ID(), narrowing: n, client: client,
 		running: map[string]context.CancelFunc{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -129,7 +129,7 @@ func (s *session) attach(st *stream) {
 }
 
 // sessionTable holds the legacy sessions. An id is a random part and a MAC
-// over it and the key's id, so that it is worth nothing to any other key.
+// over it and the principal's id, so that it is worth nothing to any other one.
 type sessionTable struct {
 	mac []byte
 	ttl time.Duration
@@ -143,28 +143,28 @@ func newSessionTable(mac []byte, ttl time.Duration, now func() time.Time) *sessi
 	return &sessionTable{mac: mac, ttl: ttl, now: now, byID: map[string]*session{}}
 }
 
-func (t *sessionTable) sign(random, keyID string) string {
+func (t *sessionTable) sign(random, owner string) string {
 	h := hmac.New(sha256.New, t.mac)
-	_, _ = h.Write([]byte(random + "\x00" + keyID))
+	_, _ = h.Write([]byte(random + "\x00" + owner))
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:24])
 }
 
 // add gives the session its id and keeps it.
 func (t *sessionTable) add(s *session) {
 	random := uuid.NewString()
-	s.id = random + "." + t.sign(random, s.keyID)
+	s.id = random + "." + t.sign(random, s.owner)
 	s.used.Store(t.now().UnixNano())
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.makeRoom(s.keyID)
+	t.makeRoom(s.owner)
 	t.byID[s.id] = s
 }
 
-func (t *sessionTable) makeRoom(keyID string) {
+func (t *sessionTable) makeRoom(owner string) {
 	var oldest *session
 	count := 0
 	for _, s := range t.byID {
-		if s.keyID != keyID {
+		if s.owner != owner {
 			continue
 		}
 		count++
@@ -182,13 +182,13 @@ func (t *sessionTable) makeRoom(keyID string) {
 // and a foreign one, which look alike.
 func (t *sessionTable) get(id string, p keys.Principal) *session {
 	random, mac, ok := strings.Cut(id, ".")
-	if !ok || !hmac.Equal([]byte(mac), []byte(t.sign(random, p.KeyID()))) {
+	if !ok || !hmac.Equal([]byte(mac), []byte(t.sign(random, p.ID()))) {
 		return nil
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.byID[id]
-	if s == nil || s.keyID != p.KeyID() || s.tenantID != p.TenantID() || t.idle(s) {
+	if s == nil || s.owner != p.ID() || s.tenantID != p.TenantID() || t.idle(s) {
 		return nil // an idle one is swept soon
 	}
 	s.used.Store(t.now().UnixNano())

@@ -116,7 +116,7 @@ type engineSession struct {
 }
 
 func newEngineSession(r *request) *engineSession {
-	id := r.principal.TenantID() + "/" + r.principal.KeyID() + "/" + newReference()
+	id := r.principal.TenantID() + "/" + r.principal.ID() + "/" + newReference()
 	return &engineSession{id: id, session: r.session, out: make(chan mcpgo.JSONRPCNotification, 1)}
 }
 

@@ -27,14 +27,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a whole gateway over the in-memory store, behind a real HTTP server
 // on loopback.
 type world struct {
-	t      testing.TB
-	svc    *keys.Service
-	gw     *mcp.Gateway
-	http   *httptest.Server
-	op     keys.Principal
-	clock  *clock
-	store  *keystest.Memory
-	client *http.Client
+	t        testing.TB
+	svc      *keys.Service
+	gw       *mcp.Gateway
+	http     *httptest.Server
+	op       keys.Principal
+	clock    *clock
+	store    *keystest.Memory
+	client   *http.Client
+	subjects sync.Map // token of a JWT -> keys.SubjectClaims
 	// authenticated counts the credentials that counted.
 	authenticated atomic.Int64
 	served        *atomic.Pointer[http.Handler] // what http passes requests to
@@ -115,7 +116,13 @@ func (w *world) authenticate(r *http.Request) (keys.Principal, keys.Secret, erro
 	case bearer == "":
 		bearer = other
 	}
-	p, err := w.svc.Authenticate(r.Context(), keys.Secret(bearer))
+	var p keys.Principal
+	var err error
+	if claims, ok := w.subjects.Load(bearer); ok {
+		p, err = w.svc.Subject(r.Context(), claims.(keys.SubjectClaims))
+	} else {
+		p, err = w.svc.Authenticate(r.Context(), keys.Secret(bearer))
+	}
 	if err == nil {
 		w.authenticated.Add(1)
 	}

@@ -10,19 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/mcp"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
-
-// explanation is why a key may or may not call a tool.
-type explanation struct {
-	Decision   string              `json:"decision"` // allow, deny
-	Reason     *policy.Rule        `json:"reason"`   // the first failing rule
-	Failed     []policy.Rule       `json:"failed"`
-	Rules      []policy.RuleResult `json:"rules"`
-	KeyID      string              `json:"keyId"`
-	KeyVersion int64               `json:"keyVersion"`
-}
 
 func (c *cli) explain() *cobra.Command {
 	return c.onStore("explain KEY TOOL", "Tell why a key may or may not call a tool", exactly("KEY", "TOOL"), func(cmd *cobra.Command, out *output) act {
@@ -39,11 +30,8 @@ func (c *cli) explain() *cobra.Command {
 				return err
 			}
 			decision, rules := grant.Explain(nil, tool, time.Now())
-			e := explanation{Decision: "allow", Failed: decision.Failed(), Rules: rules, KeyID: k.ID, KeyVersion: k.Version}
-			if !decision.Allowed() {
-				reason := decision.Reason()
-				e.Decision, e.Reason = "deny", &reason
-			}
+			epoch, _ := svc.Confirmed()
+			e := wire.ExplanationOf(decision, rules, k, epoch)
 			rows := make([]row, 0, len(rules)+1)
 			for _, r := range rules {
 				rows = append(rows, row{map[bool]string{true: "ok", false: "FAILS"}[r.OK], r.Rule.String(), strings.TrimSpace(r.Observed + " " + r.Pattern)})

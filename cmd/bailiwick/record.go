@@ -15,7 +15,7 @@ import (
 // record is what the one log line of a request says beside the request itself.
 // It holds ids; no token, header, query or path gets into it, for a client may
 // put its key anywhere.
-type record struct{ keyID, tenantID string }
+type record struct{ who, tenantID string }
 
 type recordKey struct{}
 
@@ -24,7 +24,7 @@ func recorded(authenticate func(*http.Request) (keys.Principal, keys.Secret, err
 	return func(r *http.Request) (keys.Principal, keys.Secret, error) {
 		p, secret, err := authenticate(r)
 		if rec, ok := r.Context().Value(recordKey{}).(*record); ok && err == nil {
-			rec.keyID, rec.tenantID = p.KeyID(), p.TenantID()
+			rec.who, rec.tenantID = p.ID(), p.TenantID()
 		}
 		return p, secret, err
 	}
@@ -44,7 +44,7 @@ func logRequests(log *zap.Logger, next http.Handler) http.Handler {
 		log.Log(level, "request", zap.String("method", method(r)), zap.String("route", r.Pattern),
 			zap.Int("status", counted.status()), zap.Int64("bytes", counted.bytes),
 			zap.Float64("ms", float64(time.Since(start).Microseconds())/1000), zap.String("remote", host),
-			zap.String("tenant", rec.tenantID), zap.String("key", rec.keyID))
+			zap.String("tenant", rec.tenantID), zap.String("key", rec.who))
 	})
 }
 

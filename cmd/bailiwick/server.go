@@ -50,6 +50,7 @@ func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err
 	api := rest.New(rest.Config{
 		Service: svc, Authenticate: authenticate, Ready: s.ready, Log: log.Named("rest"),
 		InstanceStatus: s.gateway.InstanceStatus, InstanceTools: toolsOf(s.gateway),
+		Explain: s.gateway.Explain,
 	})
 	s.http = &http.Server{
 		Handler: logRequests(log.Named("http"), f.routes(s.gateway, api)), ErrorLog: zap.NewStdLog(log.Named("http")),

@@ -105,6 +105,9 @@ var absenceTests = []contractTest{
 			b.invalid("name", b.failed(func(w keys.Writer) error {
 				return w.InsertTenant(b.ctx, &keys.Tenant{ID: newID(), Slug: "t", Name: bad})
 			}))
+			b.invalid("jwtPolicy", b.failed(func(w keys.Writer) error {
+				return w.InsertTenant(b.ctx, &keys.Tenant{ID: newID(), Slug: "t", JWTPolicy: policy.Policy{ToolAllowlist: []string{bad}}})
+			}))
 			b.invalid("slug", b.failed(func(w keys.Writer) error {
 				return w.UpdateProject(b.ctx, &keys.Project{ID: p.ID, TenantID: b.acme, Slug: bad})
 			}))

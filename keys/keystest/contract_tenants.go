@@ -7,9 +7,16 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
+// somePolicy has another value in each field than the zero one.
+func somePolicy() policy.Policy {
+	return policy.Policy{Active: true, ReadOnly: true, Preset: "own", Permissions: policy.Only("mcp:b", "mcp:a"),
+		AllowlistMode: policy.ModeDeny, ToolAllowlist: []string{"b <&>", "a"},
+		ProjectIDs: policy.Unlimited(), InstanceIDs: policy.Only()}
+}
+
 var tenantTests = []contractTest{
 	{"round trip by id and by slug", func(b *bench) {
-		want := keys.Tenant{ID: b.acme, Slug: "acme", Name: "Acme", MCPEnabled: true, CreatedAt: begun, UpdatedAt: begun, Version: 1}
+		want := keys.Tenant{ID: b.acme, Slug: "acme", Name: "Acme", MCPEnabled: true, JWTPolicy: somePolicy(), CreatedAt: begun, UpdatedAt: begun, Version: 1}
 		b.read(func(r keys.Reader) error {
 			for _, name := range []string{b.acme, "acme"} {
 				got, err := r.Tenant(b.ctx, name)
@@ -44,10 +51,12 @@ var tenantTests = []contractTest{
 		})
 	}},
 	{"update", func(b *bench) {
-		t := keys.Tenant{ID: b.acme, Slug: "acme-2", Name: "Two", CreatedAt: begin.Add(time.Hour), UpdatedAt: begin.Add(time.Hour), Version: 77}
+		t := keys.Tenant{ID: b.acme, Slug: "acme-2", Name: "Two", CreatedAt: begin.Add(time.Hour), UpdatedAt: begin.Add(time.Hour), Version: 77,
+			JWTPolicy: policy.Policy{Permissions: policy.Unlimited(), ProjectIDs: policy.Only("p")}}
 		before := b.epoch()
 		epoch := b.edit(func(w keys.Writer) error { return w.UpdateTenant(b.ctx, &t) })
-		want := keys.Tenant{ID: b.acme, Slug: "acme-2", Name: "Two", CreatedAt: begun, UpdatedAt: begun.Add(time.Hour), Version: epoch}
+		want := keys.Tenant{ID: b.acme, Slug: "acme-2", Name: "Two", CreatedAt: begun, UpdatedAt: begun.Add(time.Hour), Version: epoch,
+			JWTPolicy: policy.Policy{Permissions: policy.Unlimited(), ToolAllowlist: []string{}, ProjectIDs: policy.Only("p")}}
 		b.equal("what the writer gives back", t, want)
 		b.read(func(r keys.Reader) error {
 			got, err := r.Tenant(b.ctx, "acme-2")

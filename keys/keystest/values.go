@@ -36,6 +36,7 @@ func stampOrNil(t *time.Time) *time.Time {
 func cloneStrings(values []string) []string { return append([]string{}, values...) }
 
 func cloneTenant(t keys.Tenant) keys.Tenant {
+	t.JWTPolicy.ToolAllowlist = cloneStrings(t.JWTPolicy.ToolAllowlist)
 	t.CreatedAt, t.UpdatedAt = stamp(t.CreatedAt), stamp(t.UpdatedAt)
 	return t
 }
@@ -138,17 +139,22 @@ func checkTexts(value any) error {
 			switch inner := field.Addr().Interface().(type) {
 			case *policy.Policy, *policy.Preset:
 				if err := checkTexts(inner); err != nil {
+					if name.Name == "JWTPolicy" { // one thing, in one column
+						return unstorable("jwtPolicy")
+					}
 					return err
 				}
 			}
 		}
 		if slices.ContainsFunc(texts(field.Interface()), func(text string) bool { return clean(text) != text }) {
-			return &keys.InvalidError{Fields: []policy.Problem{{
-				Field: wireName(name), Problem: "holds a character that can't be stored",
-			}}}
+			return unstorable(wireName(name))
 		}
 	}
 	return nil
+}
+
+func unstorable(field string) error {
+	return &keys.InvalidError{Fields: []policy.Problem{{Field: field, Problem: "holds a character that can't be stored"}}}
 }
 
 func texts(field any) []string {

@@ -50,7 +50,7 @@ func (h *house) each(token, id string, check func(route rest.Route, r response),
 		h.t.Fatalf("only %d routes", len(routes))
 	}
 	for _, route := range routes {
-		body := map[string]string{"createKey": `{"name":"made"}`, "createProject": `{"name":"made"}`,
+		body := map[string]string{"createKey": `{"name":"made"}`, "createProject": `{"name":"made"}`, "createTenant": `{"name":"made"}`,
 			"createInstance": `{"slug":"made","transport":"http","url":"https://example.com/"}`,
 			"createPreset":   `{"name":"made","permissions":[],"maxEffect":"read"}`,
 			"updateKey":      `{}`, "updateProject": `{}`, "updateInstance": `{}`, "updateTenant": `{}`,

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -25,10 +27,20 @@ type call struct {
 	w         http.ResponseWriter
 	principal keys.Principal
 	maxBody   int64
+	needs     string // the route's permission
 	takes     takes
 
 	values  url.Values
 	nowhere bool // the path names nothing that could be
+}
+
+// absent is the answer where the path names nothing that could be: what an
+// unknown id would answer.
+func (c *call) absent() error {
+	if c.needs != anyKey && !c.principal.Can(c.needs, time.Now()) {
+		return &keys.PermissionError{Needed: c.needs}
+	}
+	return keys.ErrNotFound
 }
 
 // id is the path's id of a thing that has a UUID. A malformed one is noted: it
@@ -103,6 +115,15 @@ func (c *call) number(p param) (int, error) {
 		return 0, badQuery(p.name, "must be a whole number from "+strconv.Itoa(p.low)+" to "+strconv.Itoa(p.high))
 	}
 	return n, nil
+}
+
+// text is a parameter of at most so many characters.
+func (c *call) text(p param) (string, error) {
+	text, err := c.query(p.name)
+	if err == nil && utf8.RuneCountInString(text) > p.high {
+		err = badQuery(p.name, "has more than "+strconv.Itoa(p.high)+" characters")
+	}
+	return text, err
 }
 
 // flag is a boolean parameter, false where it is absent.

@@ -29,7 +29,7 @@ type takes struct {
 type param struct {
 	name, doc, example string
 	kind               string // as in JSON Schema: string, integer, boolean
-	low, high, absent  int    // of an integer: its limits, and its default
+	low, high, absent  int    // of an integer: its limits, and its default; high also of a text's length
 	format             string
 	enum               []string
 	required           bool
@@ -90,7 +90,7 @@ func on[Req, Resp, Body any](
 		c.takes = in.takes
 		req, err := in.read(c)
 		if c.nowhere {
-			return nil, keys.ErrNotFound
+			return nil, c.absent()
 		}
 		if err == nil {
 			err = c.unread()

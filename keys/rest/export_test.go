@@ -21,5 +21,9 @@ func Routes() []Route {
 
 // Concrete is the path with every wildcard replaced.
 func (r Route) Concrete(id string) string {
-	return strings.NewReplacer("{id}", id, "{name}", id).Replace(r.Path)
+	query := ""
+	if r.Operation == "explainKey" {
+		query = "?tool=notes__read_note"
+	}
+	return strings.NewReplacer("{id}", id, "{name}", id, "{ref}", id).Replace(r.Path) + query
 }

@@ -14,7 +14,7 @@ func ocoreShape(o operations) shape {
 		name:    "ocore",
 		tenants: func(r *http.Request) []string { return r.Header.Values("X-Org-Slug") },
 		routes: []route{
-			{"GET", "/api/api-keys", "listKeys", 200, viewKeys, "List the tenant's keys", on(o.listKeys, from(allKeys), keyList)},
+			{"GET", "/api/api-keys", "listKeys", 200, viewKeys, "List the tenant's keys", on(o.listKeys, from(allKeys, searchParam, revokedParam), keyList)},
 			{"POST", "/api/api-keys", "createKey", 201, manageKeys, "Make a key, whose plaintext is answered this once", on(s.CreateKey, fromJSON(newKey), issued)},
 			{"GET", "/api/api-keys/{id}", "getKey", 200, viewKeys, "Get a key", on(s.Key, byID(), oneKey)},
 			{"PUT", "/api/api-keys/{id}", "updateKey", 200, manageKeys, "Change a key; an absent field stays, null is the default", on(o.updateKey, fromJSON(keyPatch).versioned(), oneKey)},
@@ -22,6 +22,10 @@ func ocoreShape(o operations) shape {
 			{"PATCH", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(s.ToggleKey, byID(), oneKey)},
 			{"POST", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(s.ToggleKey, byID(), oneKey)},
 			{"POST", "/api/api-keys/{id}/rotate", "rotateKey", 200, manageKeys, "Give a key a new secret, answered this once", on(o.rotateKey, fromJSON(rotation).maybe(), issued)},
+
+			{"GET", "/api/admin/api-keys", "listAllKeys", 200, viewTenants, "List the keys of all tenants", on(o.allKeys, from(keyPage, pageParam, limitParam, searchParam, revokedParam), platformKeys)},
+			{"GET", "/api/admin/tenants", "listTenants", 200, viewTenants, "List tenants", on(o.tenants, pages(), tenantList)},
+			{"POST", "/api/admin/tenants", "createTenant", 201, manageTenants, "Make a tenant, with a project", on(s.CreateTenant, fromJSON(newTenant), oneTenant)},
 
 			{"GET", "/api/projects", "listProjects", 200, viewProjects, "List projects", on(o.listProjects, pages(), projectList)},
 			{"POST", "/api/projects", "createProject", 201, manageProjects, "Make a project", on(s.CreateProject, fromJSON(newProject), oneProject)},
@@ -43,6 +47,8 @@ func ocoreShape(o operations) shape {
 
 			{"GET", "/api/tenant", "getTenant", 200, viewTenant, "Get the tenant", on(o.tenant, from(none), oneTenant)},
 			{"PUT", "/api/tenant", "updateTenant", 200, manageTenant, "Change the tenant; mcpEnabled is the switch of all its MCP access", on(s.UpdateTenant, fromJSON(tenantPatch).versioned(), oneTenant)},
+			{"GET", "/api/api-keys/{id}/explain", "explainKey", 200, viewAudit, "Tell why a key may or may not call a tool, rule by rule", on(o.explain, from(toolOfKey, toolParam), explanation)},
+			{"GET", "/api/decisions/{ref}", "getDecision", 200, viewAudit, "Get the whole decision behind a denial's reference", on(s.DecisionByRef, byRef(), recorded)},
 			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail, newest first", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
 		},
 	}

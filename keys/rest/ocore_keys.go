@@ -5,8 +5,33 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 )
 
+var (
+	searchParam = param{name: "search", kind: "string", high: 200, doc: "Only keys with this text in name, handle or prefix, in any case; % and _ are themselves.",
+		example: "reader"}
+	revokedParam = param{name: "includeRevoked", kind: "boolean", doc: "Revoked keys too.", example: "true"}
+)
+
 // allKeys: the document has no paging, so the list is complete.
-func allKeys(*call) (keys.KeyQuery, error) { return keys.KeyQuery{}, nil }
+func allKeys(c *call) (q keys.KeyQuery, err error) {
+	if q.Search, err = c.text(searchParam); err != nil {
+		return q, err
+	}
+	q.IncludeRevoked, err = c.flag(revokedParam.name)
+	return q, err
+}
+
+// keyPage is a page of the platform's list, newest last.
+func keyPage(c *call) (q keys.KeyQuery, err error) {
+	at, err := c.page()
+	if err != nil {
+		return q, err
+	}
+	if q, err = allKeys(c); err != nil {
+		return q, err
+	}
+	q.Limit, q.Offset = at.limit, (at.number-1)*at.limit
+	return q, nil
+}
 
 func newKey(_ *call, body wire.CreateKey) (keys.NewKey, error) { return body.NewKey(source) }
 
@@ -21,6 +46,10 @@ func rotation(c *call, body wire.RotateKey) (rotateKey, error) {
 }
 
 func keyList(_ *call, l many[keys.Key]) wire.KeyList { return wire.KeyListOf(l.items, l.total) }
+
+func platformKeys(_ *call, l many[keys.Key]) wire.PlatformKeyList {
+	return wire.PlatformKeyListOf(l.items, l.total)
+}
 
 func oneKey(c *call, k keys.Key) wire.Key {
 	c.etag(k.Version)

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,6 +57,14 @@ func tenantPatch(c *call, body wire.UpdateTenant) (keys.TenantPatch, error) {
 	return body.Patch(version), err
 }
 
+func newTenant(_ *call, body wire.CreateTenant) (keys.NewTenant, error) {
+	return body.NewTenant(), nil
+}
+
+func tenantList(_ *call, l many[keys.Tenant]) wire.TenantList {
+	return wire.TenantListOf(l.items, l.total)
+}
+
 func oneTenant(c *call, t keys.Tenant) wire.Tenant {
 	c.etag(t.Version)
 	return wire.TenantOf(t)
@@ -96,3 +105,27 @@ func auditQuery(c *call) (q keys.AuditQuery, err error) {
 }
 
 func auditEvents(_ *call, p auditPage) wire.AuditPage { return wire.AuditPageOf(p.entries, p.limit) }
+
+var toolParam = param{name: "tool", kind: "string", required: true, doc: "The tool, by its exposed name or as <instance>/<name>.",
+	example: "notes__read_note"}
+
+func toolOfKey(c *call) (explainTool, error) {
+	tool, err := c.query(toolParam.name)
+	if err == nil && tool == "" {
+		err = badQuery(toolParam.name, "is required: a tool's name as listed, or <instance>/<name>")
+	}
+	return explainTool{c.id(), tool}, err
+}
+
+// byRef reads the reference that a denial carried.
+func byRef() input[string] {
+	return from(func(c *call) (string, error) {
+		ref := c.r.PathValue("ref")
+		c.nowhere = len(ref) != 16 || strings.Trim(ref, "abcdefghijklmnopqrstuvwxyz234567") != ""
+		return ref, nil
+	})
+}
+
+func explanation(_ *call, e wire.Explanation) wire.Explanation { return e }
+
+func recorded(_ *call, e keys.AuditEntry) wire.Explanation { return wire.RecordedDecision(e) }

@@ -14,6 +14,8 @@ type operations struct {
 	svc    *keys.Service
 	status func(id string) (state, problem string)
 	tools  func(ctx context.Context, i keys.Instance) ([]wire.Tool, error)
+
+	explained func(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error)
 }
 
 // nothing is the request or answer of an operation that has none.
@@ -44,6 +46,17 @@ type rotateKey struct {
 func (o operations) listKeys(ctx context.Context, p keys.Principal, q keys.KeyQuery) (many[keys.Key], error) {
 	items, total, err := o.svc.Keys(ctx, p, q)
 	return many[keys.Key]{items, total}, err
+}
+
+// allKeys are those of every tenant.
+func (o operations) allKeys(ctx context.Context, p keys.Principal, q keys.KeyQuery) (many[keys.Key], error) {
+	items, total, err := o.svc.AllKeys(ctx, p, q)
+	return many[keys.Key]{items, total}, err
+}
+
+func (o operations) tenants(ctx context.Context, p keys.Principal, at page) (many[keys.Tenant], error) {
+	all, err := o.svc.Tenants(ctx, p)
+	return cut(all, at), err
 }
 
 func (o operations) updateKey(ctx context.Context, p keys.Principal, r editKey) (keys.Key, error) {
@@ -141,4 +154,18 @@ func (o operations) audit(ctx context.Context, p keys.Principal, q keys.AuditQue
 	q.Limit++
 	entries, err := o.svc.AuditEvents(ctx, p, q)
 	return auditPage{entries, limit}, err
+}
+
+type explainTool struct{ keyID, tool string }
+
+func (o operations) explain(ctx context.Context, p keys.Principal, r explainTool) (wire.Explanation, error) {
+	if o.explained != nil {
+		return o.explained(ctx, p, r.keyID, r.tool)
+	}
+	key, grant, err := o.svc.Grant(ctx, p, r.keyID)
+	if err != nil {
+		return wire.Explanation{}, err
+	}
+	decision, rules := grant.Explain(nil, nil, time.Now())
+	return wire.ExplanationOf(decision, rules, key, p.Epoch()), nil
 }

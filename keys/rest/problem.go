@@ -55,6 +55,8 @@ func problemOf(err error) wire.Problem {
 		return syntaxProblem(syntax)
 	case errors.Is(err, keys.ErrUnauthenticated), errors.Is(err, keys.ErrBadCredential):
 		return wire.Unauthenticated()
+	case errors.Is(err, keys.ErrNoTenant):
+		return wire.NoTenant()
 	case errors.As(err, &denied):
 		return deniedProblem(denied)
 	case errors.Is(err, keys.ErrNotFound):

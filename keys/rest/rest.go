@@ -25,6 +25,9 @@ type Config struct {
 	InstanceStatus func(id string) (state, problem string)
 	// InstanceTools lists an instance's tools; nil = none are known.
 	InstanceTools func(ctx context.Context, i keys.Instance) ([]wire.Tool, error)
+	// Explain tells why a key of the principal's tenant may or may not call a
+	// tool; nil = there is no catalog to ask, and every tool is unknown.
+	Explain func(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error)
 	// Ready is nil while the server should get requests; its error is not told.
 	Ready   func(context.Context) error
 	MaxBody int64       // bytes of a request's body; default 1 MiB
@@ -51,7 +54,7 @@ func New(cfg Config) *Handler {
 		cfg.Ready = func(context.Context) error { return nil }
 	}
 	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
-	ops := operations{svc: cfg.Service, status: cfg.InstanceStatus, tools: cfg.InstanceTools}
+	ops := operations{svc: cfg.Service, status: cfg.InstanceStatus, tools: cfg.InstanceTools, explained: cfg.Explain}
 	for _, s := range shapes(ops) {
 		h.mount(s)
 	}

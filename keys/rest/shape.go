@@ -103,7 +103,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 		p, err = h.admit(r, s)
 	}
 	if err == nil {
-		c := &call{r: r, w: w, principal: p, maxBody: h.cfg.MaxBody}
+		c := &call{r: r, w: w, principal: p, maxBody: h.cfg.MaxBody, needs: one.needs}
 		body, err = one.serve(c)
 	}
 	if err != nil {
@@ -137,7 +137,7 @@ func (h *Handler) admit(r *http.Request, s shape) (keys.Principal, error) {
 			return p, keys.ErrNotFound
 		}
 	}
-	if !p.Key().Scope.OpensAPI() {
+	if !p.Scope().OpensAPI() {
 		return p, &fault{wire.NewProblem(http.StatusForbidden, "scope_denied",
 			"this key's scope does not open the REST API: use a key of scope full or api")}
 	}

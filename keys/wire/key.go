@@ -87,6 +87,24 @@ func KeyListOf(ks []keys.Key, total int) KeyList {
 	return KeyList{Keys: each(ks, KeyOf), Total: total}
 }
 
+// PlatformKey is a key in a list of all tenants' keys.
+type PlatformKey struct {
+	Key
+	TenantID string `json:"tenantId"`
+}
+
+// PlatformKeyList is a page of all tenants' keys; Total counts beyond it.
+type PlatformKeyList struct {
+	Keys  []PlatformKey `json:"apiKeys"`
+	Total int           `json:"total"`
+}
+
+// PlatformKeyListOf is the wire form of a list of keys of several tenants.
+func PlatformKeyListOf(ks []keys.Key, total int) PlatformKeyList {
+	one := func(k keys.Key) PlatformKey { return PlatformKey{KeyOf(k), k.TenantID} }
+	return PlatformKeyList{Keys: each(ks, one), Total: total}
+}
+
 // PolicyFields are the MCP fields of a request: absent = unchanged (on create:
 // the default), null = the default, or no limit for the three nullable lists.
 type PolicyFields struct {

@@ -33,6 +33,14 @@ func Unauthenticated() Problem {
 		"a valid API key is needed: send it as Authorization: Bearer <key> or X-API-Key: <key>")
 }
 
+// NoTenant answers a credential that leaves it to the request to name the
+// tenant, where the request does not.
+func NoTenant() Problem {
+	return NewProblem(http.StatusBadRequest, "tenant_required",
+		"the token names no organization: name one in the header X-Org-Slug, by slug or id",
+		policy.Problem{Field: "X-Org-Slug", Problem: "is required with this token"})
+}
+
 // Answer answers with the problem. A 401 carries WWW-Authenticate: Bearer
 // unless the caller has set another challenge before, a 503 Retry-After: 1.
 func (p Problem) Answer(w http.ResponseWriter) { p.AnswerAs(w, "application/problem+json", p) }

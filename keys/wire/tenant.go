@@ -9,13 +9,15 @@ import (
 
 // Tenant is an organization as answered.
 type Tenant struct {
-	ID         string    `json:"id"`
-	Slug       string    `json:"slug"`
-	Name       string    `json:"name"`
-	MCPEnabled bool      `json:"mcpEnabled"`
-	CreatedAt  time.Time `json:"createdAt"`
-	UpdatedAt  time.Time `json:"updatedAt"`
-	Version    int64     `json:"version"`
+	ID         string `json:"id"`
+	Slug       string `json:"slug"`
+	Name       string `json:"name"`
+	MCPEnabled bool   `json:"mcpEnabled"`
+	// What the subjects of JWTs may do over MCP.
+	JWTPolicy policy.Policy `json:"jwtPolicy"`
+	CreatedAt time.Time     `json:"createdAt"`
+	UpdatedAt time.Time     `json:"updatedAt"`
+	Version   int64         `json:"version"`
 }
 
 // TenantList is a list of tenants.
@@ -26,7 +28,8 @@ type TenantList struct {
 
 // TenantOf is the wire form of a tenant.
 func TenantOf(t keys.Tenant) Tenant {
-	return Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name, MCPEnabled: t.MCPEnabled,
+	t.JWTPolicy.ToolAllowlist = list(t.JWTPolicy.ToolAllowlist)
+	return Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name, MCPEnabled: t.MCPEnabled, JWTPolicy: t.JWTPolicy,
 		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt, Version: t.Version}
 }
 
@@ -35,15 +38,31 @@ func TenantListOf(ts []keys.Tenant, total int) TenantList {
 	return TenantList{Tenants: each(ts, TenantOf), Total: total}
 }
 
+// CreateTenant is the body of a create.
+type CreateTenant struct {
+	Slug keys.Opt[string] `json:"slug"` // default: derived from the name
+	Name keys.Opt[string] `json:"name"`
+}
+
+// NewTenant is the domain's request.
+func (c CreateTenant) NewTenant() keys.NewTenant {
+	return keys.NewTenant{Slug: c.Slug.Value, Name: c.Name.Value}
+}
+
 // UpdateTenant is the body of an update.
 type UpdateTenant struct {
-	Name       keys.Opt[string] `json:"name"`
-	MCPEnabled keys.Opt[bool]   `json:"mcpEnabled"`
+	Name       keys.Opt[string]       `json:"name"`
+	MCPEnabled keys.Opt[bool]         `json:"mcpEnabled"`
+	JWTPolicy  keys.Opt[PolicyFields] `json:"jwtPolicy"` // absent within = unchanged, null = the default of a new tenant
 }
 
 // Patch is the domain's request.
 func (u UpdateTenant) Patch(ifVersion int64) keys.TenantPatch {
-	return keys.TenantPatch{Name: u.Name, MCPEnabled: u.MCPEnabled, IfVersion: ifVersion}
+	p := keys.TenantPatch{Name: u.Name, MCPEnabled: u.MCPEnabled, IfVersion: ifVersion}
+	if o := u.JWTPolicy; o.Set {
+		p.JWTPolicy = keys.Opt[keys.PolicyPatch]{Set: true, Null: o.Null, Value: o.Value.patch()}
+	}
+	return p
 }
 
 // Project is a project as answered.

@@ -1,0 +1,79 @@
+package wire
+
+import (
+	"encoding/json"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// Explanation is a decision with every rule that was evaluated.
+type Explanation struct {
+	Decision   string       `json:"decision"` // allow, deny
+	Reason     *string      `json:"reason"`   // the first failing rule
+	Failed     []string     `json:"failed"`
+	Rules      []RuleResult `json:"rules"` // in the order of evaluation
+	KeyID      *string      `json:"keyId"`
+	KeyVersion *int64       `json:"keyVersion"`
+	Epoch      int64        `json:"epoch"` // the edit as of which it was decided
+}
+
+// RuleResult is one rule of a decision.
+type RuleResult struct {
+	Rule     string  `json:"rule"`
+	OK       bool    `json:"ok"`
+	Observed string  `json:"observed"` // what the rule saw, in words
+	Pattern  *string `json:"pattern"`  // the allowlist pattern that decided
+}
+
+// ExplanationOf is the wire form of what a key's grant answers now.
+func ExplanationOf(d policy.Decision, rules []policy.RuleResult, k keys.Key, epoch int64) Explanation {
+	out := Explanation{Decision: "allow", Failed: []string{}, Rules: each(rules, ruleResultOf),
+		KeyID: optional(k.ID), Epoch: epoch}
+	if k.ID != "" {
+		out.KeyVersion = &k.Version
+	}
+	for _, r := range d.Failed() {
+		out.Failed = append(out.Failed, r.String())
+	}
+	if !d.Allowed() {
+		reason := d.Reason().String()
+		out.Decision, out.Reason = "deny", &reason
+	}
+	return out
+}
+
+func ruleResultOf(r policy.RuleResult) RuleResult {
+	return RuleResult{Rule: r.Rule.String(), OK: r.OK, Observed: r.Observed, Pattern: optional(r.Pattern)}
+}
+
+// decisionDetail is what the audit entry of a denial keeps beside the rules
+// that failed.
+type decisionDetail struct {
+	Rules []RuleResult `json:"rules"`
+}
+
+// DecisionDetail is the detail of a denial's audit entry: every rule, as it was
+// evaluated then.
+func DecisionDetail(rules []policy.RuleResult) json.RawMessage {
+	detail, err := json.Marshal(decisionDetail{each(rules, ruleResultOf)})
+	if err != nil {
+		return nil // of texts and flags it never fails
+	}
+	return detail
+}
+
+// RecordedDecision is the wire form of a decision in the audit trail.
+func RecordedDecision(e keys.AuditEntry) Explanation {
+	var detail decisionDetail
+	_ = json.Unmarshal(e.Detail, &detail) // an entry without the rules has no list of them
+	out := Explanation{Decision: e.Decision, Failed: list(e.Failed), Rules: list(detail.Rules),
+		KeyID: optional(e.KeyID), Epoch: e.Epoch}
+	if e.KeyID != "" {
+		out.KeyVersion = &e.KeyVersion
+	}
+	if len(e.Failed) > 0 {
+		out.Reason = &e.Failed[0]
+	}
+	return out
+}
