@@ -76,11 +76,14 @@ func (d *DB) edit(ctx context.Context, fn func(keys.Writer) error) (int64, error
 	if err := w.finish(ctx); err != nil {
 		return 0, err
 	}
-	if !w.wrote {
+	if !w.wrote && !w.beside {
 		return last, nil
 	}
 	if err := tx.Commit(); err != nil {
 		return 0, fault(ctx, err)
+	}
+	if !w.taken {
+		return last, nil
 	}
 	return w.Epoch(), nil
 }
@@ -142,6 +145,7 @@ type writer struct {
 	last     int64 // the epoch before this edit
 	taken    bool  // this edit has counted up to its own
 	wrote    bool
+	beside   bool // wrote rows that are no part of the feed, and take no epoch
 	changes  map[keys.Change]bool
 	meta     bool
 	recorded bool // a change in the audit trail
@@ -178,9 +182,9 @@ func (w *writer) finish(ctx context.Context) error {
 	switch {
 	case len(w.changes) > 0 && !w.recorded:
 		return errors.New("an edit changed something and recorded no change in the audit trail")
-	case len(w.changes) == 0 && !w.meta && w.recorded:
+	case len(w.changes) == 0 && !w.meta && !w.beside && w.recorded:
 		return errors.New("an edit recorded a change in the audit trail and changed nothing")
-	case !w.wrote:
+	case !w.taken:
 		return nil
 	}
 	if err := w.insertChanges(ctx); err != nil {

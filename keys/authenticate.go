@@ -61,8 +61,8 @@ func (s *Service) Operator(ctx context.Context, tenant string) (Principal, error
 	return p, nil
 }
 
-// PlatformOperator is the local operator in no tenant: it lists and makes
-// tenants, whichever there are, and may do nothing within one.
+// PlatformOperator is the local operator in no tenant: it may do what takes
+// view:tenants and manage:tenants, and nothing else within a tenant.
 func (s *Service) PlatformOperator() Principal {
 	p := Principal{kind: principalPlatform}
 	p.epoch, _ = s.Confirmed()

@@ -27,7 +27,7 @@ func BenchmarkToggleBesideManyKeys(b *testing.B) {
 		h.login(last.Secret)
 	}
 	for b.Loop() {
-		if _, err := h.svc.ToggleKey(h.ctx, h.op, last.Key.ID); err != nil {
+		if _, err := h.svc.ToggleKey(h.ctx, h.op, last.Key.ID, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -77,8 +77,8 @@ func TestEditsTakeEffectOnTheNextRequest(t *testing.T) {
 		want bool
 	}{
 		{"as made", func() error { return nil }, true},
-		{"paused", func() error { return errOf(h.svc.ToggleKey(h.ctx, h.op, id)) }, false},
-		{"resumed", func() error { return errOf(h.svc.ToggleKey(h.ctx, h.op, id)) }, true},
+		{"paused", func() error { return errOf(h.svc.ToggleKey(h.ctx, h.op, id, 0)) }, false},
+		{"resumed", func() error { return errOf(h.svc.ToggleKey(h.ctx, h.op, id, 0)) }, true},
 		{"preset narrowed", func() error {
 			return errOf(h.svc.UpdatePreset(h.ctx, h.op, keys.NewPreset{Name: "mine", Permissions: []string{"mcp:*"}, MaxEffect: policy.EffectRead}, 0))
 		}, false},
@@ -99,7 +99,7 @@ func TestEditsTakeEffectOnTheNextRequest(t *testing.T) {
 	}
 	h.login(h.token)
 	before := h.store.asked.Load()
-	if _, err := h.svc.ToggleKey(h.ctx, h.op, id); err != nil {
+	if _, err := h.svc.ToggleKey(h.ctx, h.op, id, 0); err != nil {
 		t.Fatal(err)
 	}
 	edits := h.store.asked.Load() - before
@@ -113,7 +113,7 @@ func TestEditsTakeEffectOnTheNextRequest(t *testing.T) {
 // kept nor answered.
 func TestLoadBeforeInvalidationIsNotInstalled(t *testing.T) {
 	for name, edit := range map[string]func(h *house, id string) error{
-		"its own edit": func(h *house, id string) error { return errOf(h.svc.RevokeKey(h.ctx, h.op, id, "")) },
+		"its own edit": func(h *house, id string) error { return errOf(h.svc.RevokeKey(h.ctx, h.op, id, keys.Revocation{})) },
 		"of the tenant": func(h *house, _ string) error {
 			return errOf(h.svc.UpdateTenant(h.ctx, h.op, keys.TenantPatch{MCPEnabled: keys.Some(false)}))
 		},
@@ -170,7 +170,7 @@ func TestOtherProcessesEditsArrive(t *testing.T) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	done := make(chan error)
 	go func() { done <- other.Run(ctx) }()
-	if _, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, ""); err != nil {
+	if _, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, keys.Revocation{}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the revoke arrives", func() bool {

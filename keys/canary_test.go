@@ -1,6 +1,7 @@
 package keys_test
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -63,6 +64,9 @@ func (h *house) dump() string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	for _, row := range h.store.sealed.rows {
+		put(row)
+	}
 	if rows < 20 {
 		h.t.Fatalf("only %d rows", rows)
 	}
@@ -77,16 +81,17 @@ func TestCanary(t *testing.T) {
 	var said strings.Builder
 	say := func(v any, err error) { fmt.Fprintf(&said, "%v %+v %#v %v %+v\n", v, v, v, err, details(err)) }
 	for range 3 {
-		issued := h.mint(h.first, keys.NewKey{Name: "k", PolicyPatch: full()})
+		once := keys.Idempotency{Key: rand.Text()}
+		issued := h.mint(h.first, keys.NewKey{Name: "k", PolicyPatch: full(), Idempotency: once})
 		say(issued, nil)
 		text, err := json.Marshal(issued)
 		say(string(text), err)
-		rotated, err := h.svc.RotateKey(h.ctx, h.first, issued.Key.ID, time.Minute)
+		rotated, err := h.svc.RotateKey(h.ctx, h.first, issued.Key.ID, keys.Rotation{Grace: time.Minute})
 		say(rotated, err)
 		tokens = append(tokens, issued.Secret, rotated.Secret)
 		say(h.svc.Authenticate(h.ctx, issued.Secret))
-		say(h.svc.ToggleKey(h.ctx, h.first, issued.Key.ID))
-		say(h.svc.RevokeKey(h.ctx, h.first, issued.Key.ID, "why"))
+		say(h.svc.ToggleKey(h.ctx, h.first, issued.Key.ID, 0))
+		say(h.svc.RevokeKey(h.ctx, h.first, issued.Key.ID, keys.Revocation{Reason: "why"}))
 		say(h.svc.Authenticate(h.ctx, issued.Secret))
 		say(h.svc.Authenticate(h.ctx, issued.Secret+"x"))
 	}
@@ -106,6 +111,9 @@ func TestCanary(t *testing.T) {
 	}))
 	h.runOnce(h.svc)
 
+	if len(h.store.sealed.rows) != 6 {
+		t.Fatalf("%d sealed rows", len(h.store.sealed.rows))
+	}
 	kept := h.dump()
 	for _, token := range tokens {
 		body := token.Reveal()[len("bwk_live_"):]
@@ -155,7 +163,7 @@ func TestTokenIsNoText(t *testing.T) {
 			return errOf(h.svc.UpdateKey(h.ctx, h.op, k.ID, keys.KeyPatch{Tags: keys.Some([]string{h.token.Reveal()})}))
 		},
 		"deviceName": func() error { return errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "c", DeviceName: pasted})) },
-		"reason":     func() error { return errOf(h.svc.RevokeKey(h.ctx, h.op, k.ID, pasted)) },
+		"reason":     func() error { return errOf(h.svc.RevokeKey(h.ctx, h.op, k.ID, keys.Revocation{Reason: pasted})) },
 	} {
 		err := write()
 		if got := fieldsOf(err); !isInvalid(err) || len(got) != 1 || got[0] != field {

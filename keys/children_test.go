@@ -13,7 +13,9 @@ import (
 
 func TestChildEndsWithItsAncestors(t *testing.T) {
 	for name, end := range map[string]func(h *house, id string) error{
-		"revoked": func(h *house, id string) error { return errOf(h.svc.RevokeKey(h.ctx, h.op, id, "gone")) },
+		"revoked": func(h *house, id string) error {
+			return errOf(h.svc.RevokeKey(h.ctx, h.op, id, keys.Revocation{Reason: "gone"}))
+		},
 		"disabled": func(h *house, id string) error {
 			return errOf(h.svc.UpdateKey(h.ctx, h.op, id, keys.KeyPatch{Enabled: keys.Some(false)}))
 		},
@@ -183,7 +185,7 @@ func TestChildrenAreBounded(t *testing.T) {
 	if err := more(); !slices.Equal(fieldsOf(err), []string{"parentKeyId"}) {
 		t.Errorf("the 1001st: %v", err)
 	}
-	if _, err := h.svc.RevokeKey(h.ctx, h.op, last, ""); err != nil {
+	if _, err := h.svc.RevokeKey(h.ctx, h.op, last, keys.Revocation{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := more(); err != nil {
@@ -208,11 +210,11 @@ func TestSubtreeStaysManageable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.svc.RotateKey(h.ctx, maker, child.ID, 0); err != nil {
+	if _, err := h.svc.RotateKey(h.ctx, maker, child.ID, keys.Rotation{}); err != nil {
 		t.Errorf("rotate: %v", err)
 	}
 	for range 2 {
-		if _, err := h.svc.ToggleKey(h.ctx, maker, child.ID); err != nil {
+		if _, err := h.svc.ToggleKey(h.ctx, maker, child.ID, 0); err != nil {
 			t.Errorf("toggle: %v", err)
 		}
 	}

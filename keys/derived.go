@@ -7,12 +7,10 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // derived holds what HKDF-SHA-256 (RFC 5869) makes of the root secret.
@@ -29,11 +27,7 @@ type versionKeys struct {
 	seal        cipher.AEAD
 }
 
-const (
-	fingerprintMeta = "root.fingerprints" // JSON: version -> fingerprint
-	sealFormat      = 1                   // first byte of what is sealed
-	sealHeader      = 1 + 4               // format, version of the root secret
-)
+const fingerprintMeta = "root.fingerprints" // JSON: version -> fingerprint
 
 func derive(root RootSecret) (*derived, error) {
 	if err := root.check(); err != nil {
@@ -167,63 +161,4 @@ func storedFingerprints(ctx context.Context, r Reader) (map[int]string, error) {
 		return nil, fmt.Errorf("reading the root secret's fingerprint: %w", err)
 	}
 	return stored, nil
-}
-
-// sealCredentials encrypts with AES-256-GCM: format, version, nonce,
-// ciphertext. The instance is associated data, so that a row's secret can't be
-// moved to another row.
-func (s *Service) sealCredentials(i *Instance, c Credentials) ([]byte, error) {
-	if len(c.Env)+len(c.Headers) == 0 {
-		return nil, nil
-	}
-	plain, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	v := s.derived.byAge[0]
-	out := binary.BigEndian.AppendUint32([]byte{sealFormat}, uint32(v.version))
-	nonce := make([]byte, v.seal.NonceSize())
-	if _, err := io.ReadFull(s.cfg.Rand, nonce); err != nil {
-		return nil, err
-	}
-	return v.seal.Seal(append(out, nonce...), nonce, plain, sealedRow(i, out[:sealHeader])), nil
-}
-
-// Credentials opens an instance's sealed credentials.
-func (s *Service) Credentials(i Instance) (Credentials, error) {
-	if len(i.Sealed) == 0 {
-		return Credentials{}, nil
-	}
-	var c Credentials
-	plain, err := s.derived.open(&i)
-	if err == nil {
-		err = json.Unmarshal(plain, &c)
-	}
-	if err != nil {
-		return Credentials{}, fmt.Errorf("opening the credentials of instance %s: %w", i.Slug, err)
-	}
-	return c, nil
-}
-
-func (d *derived) open(i *Instance) ([]byte, error) {
-	if len(i.Sealed) < sealHeader || i.Sealed[0] != sealFormat {
-		return nil, errors.New("unknown format")
-	}
-	version := int(binary.BigEndian.Uint32(i.Sealed[1:sealHeader]))
-	for _, v := range d.byAge {
-		if v.version != version {
-			continue
-		}
-		rest := i.Sealed[sealHeader:]
-		if len(rest) < v.seal.NonceSize() {
-			return nil, errors.New("cut short")
-		}
-		nonce, sealed := rest[:v.seal.NonceSize()], rest[v.seal.NonceSize():]
-		return v.seal.Open(nil, nonce, sealed, sealedRow(i, i.Sealed[:sealHeader]))
-	}
-	return nil, fmt.Errorf("version %d of the root secret is missing", version)
-}
-
-func sealedRow(i *Instance, header []byte) []byte {
-	return []byte(fmt.Sprintf("%x instance %s %s", header, i.TenantID, i.ID))
 }

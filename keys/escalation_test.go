@@ -184,7 +184,7 @@ func TestChangeDoesNotEscalate(t *testing.T) {
 			c.request(h, &n)
 			wide := h.mint(h.op, n).Key // as the operator made it
 			for name, err := range map[string]error{
-				"rotate": errOf(h.svc.RotateKey(h.ctx, maker, wide.ID, 0)),
+				"rotate": errOf(h.svc.RotateKey(h.ctx, maker, wide.ID, keys.Rotation{})),
 				"widen": errOf(h.svc.UpdateKey(h.ctx, maker, wide.ID, keys.KeyPatch{
 					PolicyPatch: keys.PolicyPatch{MCPPreset: keys.Some(policy.PresetFullAccess), MCPReadOnly: keys.Some(false)}})),
 			} {
@@ -202,14 +202,14 @@ func TestChangeDoesNotEscalate(t *testing.T) {
 				}
 			}
 			if k, err := h.svc.Key(h.ctx, h.op, wide.ID); err != nil || k.Policy.Active {
-				if paused, err := h.svc.ToggleKey(h.ctx, maker, wide.ID); err != nil || paused.Policy.Active {
+				if paused, err := h.svc.ToggleKey(h.ctx, maker, wide.ID, 0); err != nil || paused.Policy.Active {
 					t.Errorf("pause: %v", err)
 				}
 			}
-			if err := errOf(h.svc.ToggleKey(h.ctx, maker, wide.ID)); field != "mcpInstanceIds" && !isDenied(err) {
+			if err := errOf(h.svc.ToggleKey(h.ctx, maker, wide.ID, 0)); field != "mcpInstanceIds" && !isDenied(err) {
 				t.Errorf("resume: %v", err) // instances: the key was narrowed to none above
 			}
-			if err := errOf(h.svc.RevokeKey(h.ctx, maker, wide.ID, "")); err != nil {
+			if err := errOf(h.svc.RevokeKey(h.ctx, maker, wide.ID, keys.Revocation{})); err != nil {
 				t.Errorf("revoke: %v", err)
 			}
 		})
@@ -275,7 +275,7 @@ func TestDormantKeysAreHeldToTheirRights(t *testing.T) {
 		t.Errorf("create: %v", err)
 	}
 	wide := h.mint(h.op, n).Key
-	if _, err := h.svc.RotateKey(h.ctx, maker, wide.ID, 0); !isDenied(err) {
+	if _, err := h.svc.RotateKey(h.ctx, maker, wide.ID, keys.Rotation{}); !isDenied(err) {
 		t.Errorf("rotate: %v", err)
 	}
 	if _, err := h.svc.UpdateKey(h.ctx, maker, wide.ID, keys.KeyPatch{Enabled: keys.Some(true)}); !isDenied(err) {
@@ -287,7 +287,7 @@ func TestDormantKeysAreHeldToTheirRights(t *testing.T) {
 func TestPausedKeyStaysPaused(t *testing.T) {
 	h := newHouse(t)
 	p := h.manager(keys.PolicyPatch{MCPActive: keys.Some(false)})
-	if _, err := h.svc.ToggleKey(h.ctx, p, p.KeyID()); !isDenied(err) {
+	if _, err := h.svc.ToggleKey(h.ctx, p, p.KeyID(), 0); !isDenied(err) {
 		t.Errorf("toggle: %v", err)
 	}
 	if _, err := h.svc.UpdateKey(h.ctx, p, p.KeyID(), keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPActive: keys.Some(true)}}); !isDenied(err) {

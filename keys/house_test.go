@@ -182,8 +182,10 @@ func (c *clock) Advance(d time.Duration) {
 // after it has read.
 type watchedStore struct {
 	*keystest.Memory
-	asked    atomic.Int64
-	afterRow atomic.Pointer[func()] // runs once a key was read by its hash
+	asked      atomic.Int64
+	afterRow   atomic.Pointer[func()] // runs once a key was read by its hash
+	beforeEdit atomic.Pointer[func()] // runs once an edit begins
+	sealed     sealedRows
 }
 
 func (s *watchedStore) Read(ctx context.Context, fn func(keys.Reader) error) error {
@@ -193,7 +195,33 @@ func (s *watchedStore) Read(ctx context.Context, fn func(keys.Reader) error) err
 
 func (s *watchedStore) Edit(ctx context.Context, fn func(keys.Writer) error) (int64, error) {
 	s.asked.Add(1)
-	return s.Memory.Edit(ctx, fn)
+	if fn := s.beforeEdit.Swap(nil); fn != nil {
+		(*fn)()
+	}
+	return s.Memory.Edit(ctx, func(w keys.Writer) error { return fn(watchedWriter{w, s}) })
+}
+
+// sealedRows are the rows that no Reader lists.
+type sealedRows struct {
+	mu   sync.Mutex
+	rows []any
+}
+
+func (r *sealedRows) add(row any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rows = append(r.rows, row)
+}
+
+type watchedWriter struct {
+	keys.Writer
+	store *watchedStore
+}
+
+func (w watchedWriter) PutAnswer(ctx context.Context, a *keys.Answer) error {
+	w.store.sealed.add(*a)
+	w.store.sealed.add(string(a.Sealed))
+	return w.Writer.PutAnswer(ctx, a)
 }
 
 type watchedReader struct {

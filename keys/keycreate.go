@@ -14,25 +14,16 @@ const (
 )
 
 // CreateKey mints a key within the principal's own rights. It needs
-// manage:api-keys.
+// manage:api-keys. With an idempotency key: *IdempotencyError.
 func (s *Service) CreateKey(ctx context.Context, p Principal, n NewKey) (Issued, error) {
-	token, err := NewToken(s.cfg.Rand, s.cfg.TokenPrefix)
-	if err != nil {
-		return Issued{}, err
-	}
-	var key Key
-	err = s.edit(ctx, p, operation{"key.create", manageKeys}, func(e *edit) error {
-		k, err := e.newKey(ctx, &n)
+	return s.issue(ctx, p, operation{"key.create", manageKeys}, "", n.Idempotency, func(e *edit, token Secret) (Key, error) {
+		key, err := e.newKey(ctx, &n)
 		if err != nil {
-			return err
+			return Key{}, err
 		}
-		key = k
-		return e.insertKey(ctx, &key, token)
+		err = e.insertKey(ctx, &key, token)
+		return key, err
 	})
-	if err != nil {
-		return Issued{}, err
-	}
-	return Issued{Key: key, Secret: token}, nil
 }
 
 // newKey checks a request and makes the key of it, still without an id.

@@ -18,7 +18,7 @@ func TestRotate(t *testing.T) {
 	first := h.mint(h.op, keys.NewKey{Name: "k", ExpiresAt: &at})
 	rotate := func(grace time.Duration) keys.Issued {
 		t.Helper()
-		issued, err := h.svc.RotateKey(h.ctx, h.op, first.Key.ID, grace)
+		issued, err := h.svc.RotateKey(h.ctx, h.op, first.Key.ID, keys.Rotation{Grace: grace})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,11 +66,11 @@ func TestRotate(t *testing.T) {
 	}
 	h.clock.Advance(50 * time.Minute)
 	works("after the key's expiry", false, fifth.Secret)
-	if _, err := h.svc.RotateKey(h.ctx, h.op, first.Key.ID, 0); !isConflict(err) {
+	if _, err := h.svc.RotateKey(h.ctx, h.op, first.Key.ID, keys.Rotation{}); !isConflict(err) {
 		t.Errorf("rotating an expired key: %v", err)
 	}
 	for _, grace := range []time.Duration{-1, 31 * 24 * time.Hour} {
-		if err := errOf(h.svc.RotateKey(h.ctx, h.op, first.Key.ID, grace)); !slices.Equal(fieldsOf(err), []string{"graceSeconds"}) {
+		if err := errOf(h.svc.RotateKey(h.ctx, h.op, first.Key.ID, keys.Rotation{Grace: grace})); !slices.Equal(fieldsOf(err), []string{"graceSeconds"}) {
 			t.Errorf("grace %v: %v", grace, err)
 		}
 	}
@@ -80,7 +80,7 @@ func TestRevoke(t *testing.T) {
 	h := newHouse(t)
 	k := h.mint(h.op, keys.NewKey{Name: "k"})
 	h.login(k.Secret)
-	revoked, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, "left the team")
+	revoked, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, keys.Revocation{Reason: "left the team"})
 	if err != nil || revoked.RevokedAt == nil || revoked.RevokedBy != "operator" || revoked.RevokeReason != "left the team" {
 		t.Fatalf("%+v, %v", revoked, err)
 	}
@@ -89,14 +89,14 @@ func TestRevoke(t *testing.T) {
 	}
 	epoch := h.epoch()
 	h.clock.Advance(time.Minute)
-	again, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, "again")
+	again, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, keys.Revocation{Reason: "again"})
 	if err != nil || again.RevokeReason != "left the team" || h.epoch() != epoch {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	for name, err := range map[string]error{
 		"update": errOf(h.svc.UpdateKey(h.ctx, h.op, k.Key.ID, keys.KeyPatch{Name: keys.Some("x")})),
-		"toggle": errOf(h.svc.ToggleKey(h.ctx, h.op, k.Key.ID)),
-		"rotate": errOf(h.svc.RotateKey(h.ctx, h.op, k.Key.ID, 0)),
+		"toggle": errOf(h.svc.ToggleKey(h.ctx, h.op, k.Key.ID, 0)),
+		"rotate": errOf(h.svc.RotateKey(h.ctx, h.op, k.Key.ID, keys.Rotation{})),
 	} {
 		if !isConflict(err) {
 			t.Errorf("%s a revoked key: %v", name, err)
@@ -143,7 +143,7 @@ func TestToggleIsOneFlip(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 33 {
 		wg.Go(func() {
-			if _, err := h.svc.ToggleKey(h.ctx, h.op, k.ID); err != nil {
+			if _, err := h.svc.ToggleKey(h.ctx, h.op, k.ID, 0); err != nil {
 				t.Error(err)
 			}
 		})

@@ -21,15 +21,9 @@ var errRevoked = &ConflictError{Problem: "the key is revoked"}
 // manage:api-keys.
 func (s *Service) UpdateKey(ctx context.Context, p Principal, id string, patch KeyPatch) (key Key, err error) {
 	err = s.edit(ctx, p, operation{"key.update", manageKeys}, func(e *edit) error {
-		was, err := visibleKey(ctx, e, e.who, id)
+		was, err := e.standing(ctx, id, patch.IfVersion)
 		if err != nil {
 			return err
-		}
-		if patch.IfVersion != 0 && patch.IfVersion != was.Version {
-			return ErrVersion
-		}
-		if was.RevokedAt != nil {
-			return errRevoked
 		}
 		becomes, err := e.patched(ctx, &was, &patch)
 		if err != nil {
@@ -93,16 +87,14 @@ func (e *edit) saveKey(ctx context.Context, was, k *Key) error {
 	return e.Writer.UpdateKey(ctx, k)
 }
 
-// ToggleKey flips mcpActive in one step. Pausing needs only manage:api-keys,
-// resuming needs the key's rights too.
-func (s *Service) ToggleKey(ctx context.Context, p Principal, id string) (key Key, err error) {
+// ToggleKey flips mcpActive in one step; ErrVersion when ifVersion is not the
+// key's (0 = whatever it is). Pausing needs only manage:api-keys, resuming needs
+// the key's rights too.
+func (s *Service) ToggleKey(ctx context.Context, p Principal, id string, ifVersion int64) (key Key, err error) {
 	err = s.edit(ctx, p, operation{"key.toggle", manageKeys}, func(e *edit) error {
-		was, err := visibleKey(ctx, e, e.who, id)
+		was, err := e.standing(ctx, id, ifVersion)
 		if err != nil {
 			return err
-		}
-		if was.RevokedAt != nil {
-			return errRevoked
 		}
 		key = was
 		key.Policy.Active = !was.Policy.Active
@@ -116,40 +108,43 @@ func (s *Service) ToggleKey(ctx context.Context, p Principal, id string) (key Ke
 	return key, err
 }
 
-// RotateKey gives a key a new secret; the old one goes on working for grace
-// (0 to 30 days), at most to the key's own expiry. It needs manage:api-keys and
-// the key's rights.
-func (s *Service) RotateKey(ctx context.Context, p Principal, id string, grace time.Duration) (Issued, error) {
-	if grace < 0 || grace > maxGrace {
+// standing is a key that can still be edited, in the version that was seen.
+func (e *edit) standing(ctx context.Context, id string, ifVersion int64) (Key, error) {
+	key, err := visibleKey(ctx, e, e.who, id)
+	switch {
+	case err != nil:
+		return Key{}, err
+	case ifVersion != 0 && ifVersion != key.Version:
+		return Key{}, ErrVersion
+	case key.RevokedAt != nil:
+		return Key{}, errRevoked
+	}
+	return key, nil
+}
+
+// RotateKey gives a key a new secret; the old one goes on working for the grace,
+// at most to the key's own expiry. It needs manage:api-keys and the key's
+// rights. With an idempotency key: *IdempotencyError.
+func (s *Service) RotateKey(ctx context.Context, p Principal, id string, r Rotation) (Issued, error) {
+	if r.Grace < 0 || r.Grace > maxGrace {
 		return Issued{}, &InvalidError{Fields: []policy.Problem{{
 			Field: "graceSeconds", Problem: fmt.Sprintf("must be 0 to %d", int(maxGrace.Seconds()))}}}
 	}
-	token, err := NewToken(s.cfg.Rand, s.cfg.TokenPrefix)
-	if err != nil {
-		return Issued{}, err
-	}
-	var key Key
-	err = s.edit(ctx, p, operation{"key.rotate", manageKeys}, func(e *edit) error {
-		was, err := visibleKey(ctx, e, e.who, id)
+	return s.issue(ctx, p, operation{"key.rotate", manageKeys}, id, r.Idempotency, func(e *edit, token Secret) (Key, error) {
+		was, err := e.standing(ctx, id, r.IfVersion)
 		if err != nil {
-			return err
-		}
-		if was.RevokedAt != nil {
-			return errRevoked
+			return Key{}, err
 		}
 		if !was.Live(e.now) {
-			return &ConflictError{Problem: "the key has expired; make a new one"}
+			return Key{}, &ConflictError{Problem: "the key has expired; make a new one"}
 		}
 		if err := e.holds(ctx, &was); err != nil {
-			return err
+			return Key{}, err
 		}
-		key = was
-		return e.rotate(ctx, &was, &key, token, grace)
+		key := was
+		err = e.rotate(ctx, &was, &key, token, r.Grace)
+		return key, err
 	})
-	if err != nil {
-		return Issued{}, err
-	}
-	return Issued{Key: key, Secret: token}, nil
 }
 
 // rotate keeps the current secret for the grace and drops one that is in its
@@ -184,22 +179,35 @@ func (e *edit) rotate(ctx context.Context, was, k *Key, token Secret, grace time
 	})
 }
 
-// RevokeKey ends a key and thereby its subtree. Again: no change, no error. It
-// needs manage:api-keys.
-func (s *Service) RevokeKey(ctx context.Context, p Principal, id, reason string) (key Key, err error) {
-	var f faults
-	f.text("reason", reason, 0, maxReason)
-	if err := f.err(); err != nil {
+// RevokeKey ends a key and thereby its subtree. Again: no change, no error,
+// whatever the version. It needs manage:api-keys.
+func (s *Service) RevokeKey(ctx context.Context, p Principal, id string, r Revocation) (key Key, err error) {
+	if err := r.check(); err != nil {
 		return Key{}, err
 	}
 	err = s.edit(ctx, p, operation{"key.revoke", manageKeys}, func(e *edit) error {
-		was, err := visibleKey(ctx, e, e.who, id)
-		if key = was; err != nil || was.RevokedAt != nil {
+		if key, err = visibleKey(ctx, e, e.who, id); err != nil {
 			return err
 		}
-		at := e.now
-		key.RevokedAt, key.RevokedBy, key.RevokeReason = &at, e.who.Actor(), reason
-		return e.saveKey(ctx, &was, &key)
+		return e.revoke(ctx, &key, r)
 	})
 	return key, err
+}
+
+func (r *Revocation) check() error {
+	var f faults
+	f.text("reason", r.Reason, 0, maxReason)
+	return f.err()
+}
+
+func (e *edit) revoke(ctx context.Context, k *Key, r Revocation) error {
+	if k.RevokedAt != nil {
+		return nil
+	}
+	if r.IfVersion != 0 && r.IfVersion != k.Version {
+		return ErrVersion
+	}
+	was, at := *k, e.now
+	k.RevokedAt, k.RevokedBy, k.RevokeReason = &at, e.who.Actor(), r.Reason
+	return e.saveKey(ctx, &was, k)
 }

@@ -49,11 +49,13 @@ func operations(h *house) map[string]struct {
 		"UpdateKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
 			return err(s.UpdateKey(ctx, p, key.ID, keys.KeyPatch{Name: name}))
 		}},
-		"ToggleKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error { return err(s.ToggleKey(ctx, p, key.ID)) }},
+		"ToggleKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error { return err(s.ToggleKey(ctx, p, key.ID, 0)) }},
 		"RotateKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
-			return err(s.RotateKey(ctx, p, key.ID, time.Minute))
+			return err(s.RotateKey(ctx, p, key.ID, keys.Rotation{Grace: time.Minute}))
 		}},
-		"RevokeKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error { return err(s.RevokeKey(ctx, p, key.ID, "")) }},
+		"RevokeKey": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
+			return err(s.RevokeKey(ctx, p, key.ID, keys.Revocation{}))
+		}},
 		"CreateProject": {"manage:projects", func(ctx context.Context, p keys.Principal) error {
 			return err(s.CreateProject(ctx, p, keys.NewProject{Name: "new"}))
 		}},
@@ -88,6 +90,13 @@ func operations(h *house) map[string]struct {
 		"CreateTenant": {"manage:tenants", func(ctx context.Context, p keys.Principal) error {
 			return err(s.CreateTenant(ctx, p, keys.NewTenant{Name: "new"}))
 		}},
+		"RevokeAnyKey": {"manage:tenants", func(ctx context.Context, p keys.Principal) error {
+			return err(s.RevokeAnyKey(ctx, p, key.ID, keys.Revocation{}))
+		}},
+		"TenantByID": {"view:tenants", func(ctx context.Context, p keys.Principal) error { return err(s.TenantByID(ctx, p, "default")) }},
+		"UpdateAnyTenant": {"manage:tenants", func(ctx context.Context, p keys.Principal) error {
+			return err(s.UpdateAnyTenant(ctx, p, "default", keys.TenantPatch{Name: name}))
+		}},
 		"AuditEvents": {"view:audit", func(ctx context.Context, p keys.Principal) error {
 			return err(s.AuditEvents(ctx, p, keys.AuditQuery{}))
 		}},
@@ -98,7 +107,7 @@ func operations(h *house) map[string]struct {
 // that it needs (and its manage), and allowed to that.
 func TestPermissionOfEachOperation(t *testing.T) {
 	names := operations(newHouse(t))
-	if len(names) < 28 {
+	if len(names) < 31 {
 		t.Fatalf("only %d operations", len(names))
 	}
 	for name := range names {
@@ -188,8 +197,14 @@ func TestEditReadsRightsAgain(t *testing.T) {
 		t.Errorf("permission taken meanwhile: %v", err)
 	}
 	for name, end := range map[string]func(p keys.Principal) error{
-		"revoked": func(p keys.Principal) error { _, err := h.svc.RevokeKey(h.ctx, h.op, p.KeyID(), ""); return err },
-		"rotated": func(p keys.Principal) error { _, err := h.svc.RotateKey(h.ctx, h.op, p.KeyID(), 0); return err },
+		"revoked": func(p keys.Principal) error {
+			_, err := h.svc.RevokeKey(h.ctx, h.op, p.KeyID(), keys.Revocation{})
+			return err
+		},
+		"rotated": func(p keys.Principal) error {
+			_, err := h.svc.RotateKey(h.ctx, h.op, p.KeyID(), keys.Rotation{})
+			return err
+		},
 		"disabled": func(p keys.Principal) error {
 			_, err := h.svc.UpdateKey(h.ctx, h.op, p.KeyID(), keys.KeyPatch{Enabled: keys.Some(false)})
 			return err

@@ -22,6 +22,7 @@ type NewKey struct {
 	ExpiresAt   *time.Time
 	Source      string // api, cli, mcp, ...
 	DeviceName  string
+	Idempotency Idempotency
 }
 
 // PolicyPatch holds the MCP fields of a request: absent = unchanged (or
@@ -46,6 +47,19 @@ type KeyPatch struct {
 	Enabled     Opt[bool]
 	PolicyPatch
 	IfVersion int64 // 0 = whatever the version is
+}
+
+// Rotation asks for a key's new secret.
+type Rotation struct {
+	Grace       time.Duration // that the old secret goes on working for; 0 to 30 days
+	IfVersion   int64         // 0 = whatever the version is
+	Idempotency Idempotency
+}
+
+// Revocation ends a key.
+type Revocation struct {
+	Reason    string // at most 500 characters
+	IfVersion int64  // 0 = whatever the version is
 }
 
 // Issued is a key with its plaintext, which is shown this once.

@@ -202,15 +202,15 @@ func (w *world) try(p keys.Principal, action string) error {
 		patch := keys.KeyPatch{Permissions: n.Permissions, PolicyPatch: n.PolicyPatch, Enabled: n.Enabled}
 		return errOf(w.svc.UpdateKey(w.ctx, p, w.anyKey(), patch))
 	case "rotate":
-		issued, err := w.svc.RotateKey(w.ctx, p, w.anyKey(), time.Minute)
+		issued, err := w.svc.RotateKey(w.ctx, p, w.anyKey(), keys.Rotation{Grace: time.Minute})
 		if err == nil {
 			w.held[issued.Key.ID] = issued.Secret
 		}
 		return err
 	case "toggle":
-		return errOf(w.svc.ToggleKey(w.ctx, p, w.anyKey()))
+		return errOf(w.svc.ToggleKey(w.ctx, p, w.anyKey(), 0))
 	case "revoke":
-		return errOf(w.svc.RevokeKey(w.ctx, p, w.anyKey(), ""))
+		return errOf(w.svc.RevokeKey(w.ctx, p, w.anyKey(), keys.Revocation{}))
 	case "preset":
 		return errOf(w.svc.CreatePreset(w.ctx, p, w.drawPreset()))
 	case "presetUpdate":

@@ -29,7 +29,8 @@ type Config struct {
 //
 // Errors: ErrUnauthenticated for nobody, ErrBadCredential for a principal whose
 // key no longer counts, *PermissionError for a right that is missing or
-// exceeded, ErrNotFound, *InvalidError, *ConflictError, ErrVersion, ErrUnavailable.
+// exceeded, ErrNotFound, *InvalidError, *ConflictError, ErrVersion, ErrUnavailable;
+// where a method says so, *IdempotencyError.
 type Service struct {
 	cfg     Config
 	derived *derived
@@ -38,6 +39,8 @@ type Service struct {
 	feed    feed
 	used    lastUsed
 	trail   *trail
+
+	answering answering
 }
 
 // New makes a Service and checks the root secret against the store's

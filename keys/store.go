@@ -23,7 +23,8 @@ type Store interface {
 	// serialization failures) and must not keep state between runs. An edit
 	// that changes something and records no audit entry is an error, as is one
 	// whose fn changed nothing but asked for an audit entry of kind change.
-	// When fn writes nothing at all, no epoch is used and Edit answers the current one.
+	// When fn writes nothing at all, or only answers, no epoch is used and Edit
+	// answers the current one: nothing that a replica keeps has changed.
 	Edit(ctx context.Context, fn func(Writer) error) (epoch int64, err error)
 
 	// Epoch is the last committed edit, 0 on an empty store.
@@ -76,6 +77,10 @@ type Reader interface {
 	// Secrets are a key's secrets, newest first.
 	Secrets(ctx context.Context, tenantID, keyID string) ([]KeySecret, error)
 
+	// Answer finds what was answered to a principal under an idempotency key,
+	// expired or not.
+	Answer(ctx context.Context, tenantID, principal, key string) (Answer, error)
+
 	// Audit answers entries, newest first.
 	Audit(ctx context.Context, tenantID string, q AuditQuery) ([]AuditEntry, error)
 }
@@ -116,6 +121,13 @@ type Writer interface {
 	PutSecrets(ctx context.Context, tenantID, keyID string, secrets ...KeySecret) error
 	// DeleteKey purges a key and its secrets.
 	DeleteKey(ctx context.Context, tenantID, id string) error
+
+	// PutAnswer inserts or replaces an answer; it needs no audit entry and makes
+	// no change row.
+	PutAnswer(ctx context.Context, a *Answer) error
+	// DropAnswers deletes, in all tenants, the answers that have expired at the
+	// given time, and answers how many.
+	DropAnswers(ctx context.Context, expired time.Time) (int, error)
 
 	// Audit entry of this edit; the Store sets its Epoch.
 	Record(ctx context.Context, e AuditEntry) error

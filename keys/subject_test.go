@@ -164,10 +164,10 @@ func TestSubjectEscalation(t *testing.T) {
 	if err := errOf(h.svc.CreateKey(h.ctx, manager, keys.NewKey{Name: "x", PolicyPatch: full()})); !slices.Contains(fieldsOf(err), "mcpReadOnly") {
 		t.Errorf("beyond the tenant's jwtPolicy: %v %v", err, fieldsOf(err))
 	}
-	if err := errOf(h.svc.RotateKey(h.ctx, manager, made.ID, 0)); !isDenied(err) {
+	if err := errOf(h.svc.RotateKey(h.ctx, manager, made.ID, keys.Rotation{})); !isDenied(err) {
 		t.Errorf("taking over a wider key: %v", err)
 	}
-	if err := errOf(h.svc.RevokeKey(h.ctx, manager, made.ID, "")); err != nil {
+	if err := errOf(h.svc.RevokeKey(h.ctx, manager, made.ID, keys.Revocation{})); err != nil {
 		t.Errorf("revoking: %v", err)
 	}
 	if key, err := h.svc.Key(h.ctx, h.op, made.ID); err != nil || key.RevokedBy != manager.Actor() {

@@ -29,7 +29,16 @@ func (s *Service) Tenant(ctx context.Context, p Principal) (tenant Tenant, err e
 // switching MCP on, and a jwtPolicy that is not within what it was, need an
 // unrestricted policy too.
 func (s *Service) UpdateTenant(ctx context.Context, p Principal, tp TenantPatch) (tenant Tenant, err error) {
-	err = s.edit(ctx, p, operation{"tenant.update", manageTenant}, func(e *edit) error {
+	own := func(e *edit) (*edit, error) { return e, nil }
+	return s.updateTenant(ctx, p, manageTenant, own, tp)
+}
+
+// updateTenant changes the tenant that the edit is brought into.
+func (s *Service) updateTenant(ctx context.Context, p Principal, needs string, into func(*edit) (*edit, error), tp TenantPatch) (tenant Tenant, err error) {
+	err = s.edit(ctx, p, operation{"tenant.update", needs}, func(e *edit) error {
+		if e, err = into(e); err != nil {
+			return err
+		}
 		was := e.who.tenant
 		if tp.IfVersion != 0 && tp.IfVersion != was.Version {
 			return ErrVersion

@@ -83,8 +83,8 @@ func TestForeignIsLikeUnknown(t *testing.T) {
 	for _, id := range []string{"nothing", "", k.ID, i.ID, i.ProjectID} {
 		for name, err := range map[string]error{
 			"Key": errOf(s.Key(ctx, p, id)), "FindKey": errOf(s.FindKey(ctx, p, id)),
-			"UpdateKey": errOf(s.UpdateKey(ctx, p, id, keys.KeyPatch{})), "ToggleKey": errOf(s.ToggleKey(ctx, p, id)),
-			"RotateKey": errOf(s.RotateKey(ctx, p, id, 0)), "RevokeKey": errOf(s.RevokeKey(ctx, p, id, "")),
+			"UpdateKey": errOf(s.UpdateKey(ctx, p, id, keys.KeyPatch{})), "ToggleKey": errOf(s.ToggleKey(ctx, p, id, 0)),
+			"RotateKey": errOf(s.RotateKey(ctx, p, id, keys.Rotation{})), "RevokeKey": errOf(s.RevokeKey(ctx, p, id, keys.Revocation{})),
 			"Project": errOf(s.Project(ctx, p, id)), "DeleteProject": s.DeleteProject(ctx, p, id),
 			"UpdateProject": errOf(s.UpdateProject(ctx, p, id, keys.ProjectPatch{})),
 			"Instance":      errOf(s.Instance(ctx, p, id)), "DeleteInstance": s.DeleteInstance(ctx, p, id),

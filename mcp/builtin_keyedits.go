@@ -188,7 +188,7 @@ func (g *Gateway) toggleKey(ctx context.Context, r *request, raw json.RawMessage
 	if err != nil {
 		return nil, err
 	}
-	if key, err = g.svc.ToggleKey(ctx, r.principal, key.ID); err != nil {
+	if key, err = g.svc.ToggleKey(ctx, r.principal, key.ID, 0); err != nil {
 		return nil, err
 	}
 	return wire.KeyOf(key), nil
@@ -214,7 +214,7 @@ func (g *Gateway) rotateKey(ctx context.Context, r *request, raw json.RawMessage
 	if err != nil {
 		return nil, err
 	}
-	issued, err := g.svc.RotateKey(ctx, r.principal, key.ID, grace)
+	issued, err := g.svc.RotateKey(ctx, r.principal, key.ID, keys.Rotation{Grace: grace})
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +237,7 @@ func (g *Gateway) revokeKey(ctx context.Context, r *request, raw json.RawMessage
 	if err != nil {
 		return nil, err
 	}
-	if key, err = g.svc.RevokeKey(ctx, r.principal, key.ID, in.Reason.Value); err != nil {
+	if key, err = g.svc.RevokeKey(ctx, r.principal, key.ID, keys.Revocation{Reason: in.Reason.Value}); err != nil {
 		return nil, err
 	}
 	return wire.KeyOf(key), nil

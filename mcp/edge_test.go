@@ -20,7 +20,7 @@ func TestCredentials(t *testing.T) {
 		soon := w.clock.Now().Add(time.Hour)
 		n.ExpiresAt = &soon
 	})
-	_, err := w.svc.RevokeKey(t.Context(), w.op, revoked.Key.ID, "")
+	_, err := w.svc.RevokeKey(t.Context(), w.op, revoked.Key.ID, keys.Revocation{})
 	must(t, err)
 	_, err = w.svc.UpdateKey(t.Context(), w.op, disabled.Key.ID, keys.KeyPatch{Enabled: keys.Some(false)})
 	must(t, err)

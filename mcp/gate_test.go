@@ -162,7 +162,7 @@ func TestRevokedWhileTheBodyComes(t *testing.T) {
 	_, err := io.WriteString(body, `{"jsonrpc":"2.0","id":1,`)
 	must(t, err)
 	w.until("the headers were looked at", func() bool { return w.authenticated.Load() >= 2 })
-	_, err = w.svc.RevokeKey(t.Context(), w.op, k.Key.ID, "")
+	_, err = w.svc.RevokeKey(t.Context(), w.op, k.Key.ID, keys.Revocation{})
 	must(t, err)
 	_, err = io.WriteString(body, `"method":"tools/call","params":{"name":"a1__read_x"}}`)
 	must(t, err)

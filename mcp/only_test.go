@@ -71,7 +71,7 @@ func TestOnlyReachedMounts(t *testing.T) {
 	check("in every project", "mine", "project")
 	update(keys.PolicyPatch{MCPInstanceIDs: keys.Some(policy.Only(ids["beside"]))})
 	check("another instance", "beside")
-	_, err = w.svc.RevokeKey(t.Context(), w.op, k.Key.ID, "")
+	_, err = w.svc.RevokeKey(t.Context(), w.op, k.Key.ID, keys.Revocation{})
 	must(t, err)
 	check("revoked")
 }

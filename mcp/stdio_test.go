@@ -233,7 +233,7 @@ func TestStdioBadKey(t *testing.T) {
 		p := startPipes(t, doors(w, k)[door])
 		p.send(initialize)
 		p.expect("result")
-		_, err := w.svc.RevokeKey(context.Background(), w.op, k.Key.ID, "")
+		_, err := w.svc.RevokeKey(context.Background(), w.op, k.Key.ID, keys.Revocation{})
 		must(t, err)
 		p.send(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
 		p.expect(`"id":1`, "error")

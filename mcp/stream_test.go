@@ -198,11 +198,11 @@ func TestStreamsAreCut(t *testing.T) {
 		do func(keys.Issued) error
 	}{
 		"revoked": {w.op, func(k keys.Issued) error {
-			_, err := w.svc.RevokeKey(ctx, w.op, k.Key.ID, "")
+			_, err := w.svc.RevokeKey(ctx, w.op, k.Key.ID, keys.Revocation{})
 			return err
 		}},
 		"rotated without grace": {w.op, func(k keys.Issued) error {
-			_, err := w.svc.RotateKey(ctx, w.op, k.Key.ID, 0)
+			_, err := w.svc.RotateKey(ctx, w.op, k.Key.ID, keys.Rotation{})
 			return err
 		}},
 		"disabled": {w.op, patch(keys.KeyPatch{Enabled: keys.Some(false)})},
@@ -249,7 +249,7 @@ func TestRunningCallsEnd(t *testing.T) {
 	got := make(chan answer, 1)
 	go func() { got <- c.call("a1__wait", `{}`) }()
 	<-started
-	_, err := w.svc.RevokeKey(t.Context(), w.op, k.Key.ID, "")
+	_, err := w.svc.RevokeKey(t.Context(), w.op, k.Key.ID, keys.Revocation{})
 	must(t, err)
 	<-ended
 	if a := <-got; a.status != http.StatusUnauthorized {
@@ -284,7 +284,7 @@ func TestEditsAreInForce(t *testing.T) {
 	if a := c.call("a1__read_x", `{}`); !strings.Contains(a.body, "ok") {
 		t.Errorf("resumed: %s", a.body)
 	}
-	_, err := w.svc.RevokeKey(t.Context(), w.op, k.Key.ID, "")
+	_, err := w.svc.RevokeKey(t.Context(), w.op, k.Key.ID, keys.Revocation{})
 	must(t, err)
 	if a := c.call("a1__read_x", `{}`); a.status != http.StatusUnauthorized {
 		t.Errorf("revoked: %d", a.status)

@@ -44,12 +44,12 @@ func (l localKeys) Rotate(ctx context.Context, id string, body wire.RotateKey) (
 	if err != nil {
 		return wire.Issued{}, err
 	}
-	issued, err := l.svc.RotateKey(ctx, l.p, id, grace)
+	issued, err := l.svc.RotateKey(ctx, l.p, id, keys.Rotation{Grace: grace})
 	return wire.IssuedOf(issued), err
 }
 
 func (l localKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) (wire.Key, error) {
-	k, err := l.svc.RevokeKey(ctx, l.p, id, body.Reason.Value)
+	k, err := l.svc.RevokeKey(ctx, l.p, id, keys.Revocation{Reason: body.Reason.Value})
 	return wire.KeyOf(k), err
 }
 

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) keys.Store) {
 		{"keys", keyTests},
 		{"search", searchTests},
 		{"secrets", secretTests},
+		{"answers", answerTests},
 		{"audit", auditTests},
 		{"changes", changeTests},
 	} {

@@ -77,6 +77,20 @@ var searchTests = []contractTest{
 		}
 		b.equal("of another tenant", b.found(b.other, keys.KeyQuery{Search: "build"}), " of 0")
 	}},
+	{"search and pages over all tenants", func(b *bench) {
+		n := time.Duration(0)
+		for _, name := range []string{"100%", "r_s", "rxs"} {
+			for _, tenantID := range []string{b.other, b.acme} {
+				n++
+				b.key(tenantID, fmt.Sprintf("k%d", n), func(k *keys.Key) { k.Name, k.CreatedAt = name, *at(n * time.Second) })
+			}
+		}
+		for query, want := range map[string]string{"%": "k1 k2 of 2", "R_S": "k3 k4 of 2", "_": "k3 k4 of 2", "rx": "k5 k6 of 2", "%%": " of 0"} {
+			b.equal(fmt.Sprintf("%q", query), b.found("", keys.KeyQuery{Search: query}), want)
+		}
+		b.equal("a page", b.found("", keys.KeyQuery{Limit: 3, Offset: 2}), "k3 k4 k5 of 6")
+		b.equal("a page of a search", b.found("", keys.KeyQuery{Search: "r", Limit: 2, Offset: 3}), "k6 of 4")
+	}},
 	{"search follows a changed name", func(b *bench) {
 		k := b.key(b.acme, "h", func(k *keys.Key) { k.Name = "before" })
 		k.Name, k.Handle = "after", "ignored"

@@ -34,7 +34,7 @@ func NewMemory() *Memory {
 		meta: map[string]string{}, tenants: map[string]keys.Tenant{}, projects: map[string]keys.Project{},
 		instances: map[string]keys.Instance{}, presets: map[presetID]keys.Preset{}, keys: map[string]keys.Key{},
 		secrets: map[[32]byte]keys.KeySecret{}, definitions: map[string][]keys.Definition{},
-		audit: map[string]keys.AuditEntry{},
+		audit: map[string]keys.AuditEntry{}, answers: map[answerID]keys.Answer{},
 	})
 	return m
 }
@@ -50,6 +50,8 @@ func (m *Memory) Close() error {
 
 type presetID struct{ tenantID, name string }
 
+type answerID struct{ tenantID, principal, key string }
+
 // state is immutable once it is current: an edit changes a copy. Its values
 // share no memory with what callers hold.
 type state struct {
@@ -64,6 +66,7 @@ type state struct {
 	definitions map[string][]keys.Definition // by instance
 	changes     []keys.Change
 	audit       map[string]keys.AuditEntry
+	answers     map[answerID]keys.Answer
 }
 
 func (s *state) clone() *state {
@@ -71,7 +74,7 @@ func (s *state) clone() *state {
 		epoch: s.epoch, meta: maps.Clone(s.meta), tenants: maps.Clone(s.tenants), projects: maps.Clone(s.projects),
 		instances: maps.Clone(s.instances), presets: maps.Clone(s.presets), keys: maps.Clone(s.keys),
 		secrets: maps.Clone(s.secrets), definitions: maps.Clone(s.definitions),
-		changes: slices.Clip(s.changes), audit: maps.Clone(s.audit),
+		changes: slices.Clip(s.changes), audit: maps.Clone(s.audit), answers: maps.Clone(s.answers),
 	}
 }
 
@@ -125,10 +128,12 @@ func (m *Memory) Edit(ctx context.Context, fn func(keys.Writer) error) (int64, e
 	switch {
 	case len(w.changes) > 0 && !w.recorded:
 		return 0, errors.New("an edit changed something and recorded no change in the audit trail")
-	case len(w.changes) == 0 && !w.meta && w.recorded:
+	case len(w.changes) == 0 && !w.meta && !w.beside && w.recorded:
 		return 0, errors.New("an edit recorded a change in the audit trail and changed nothing")
-	case !w.wrote:
+	case !w.wrote && !w.beside:
 		return last, nil
+	case !w.wrote:
+		w.state.epoch = last
 	}
 	if err := m.check(ctx); err != nil {
 		return 0, err

@@ -15,6 +15,7 @@ type writer struct {
 	reader
 	changes  map[keys.Change]bool
 	wrote    bool
+	beside   bool // wrote what takes no epoch
 	meta     bool
 	recorded bool // a change in the audit trail
 }

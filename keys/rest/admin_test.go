@@ -32,7 +32,7 @@ func TestPlatformKeys(t *testing.T) {
 		h.must(err)
 	}
 	gone, _ := h.mint(keys.NewKey{Name: "gone"})
-	_, err = h.svc.RevokeKey(h.ctx, h.op, gone.ID, "")
+	_, err = h.svc.RevokeKey(h.ctx, h.op, gone.ID, keys.Revocation{})
 	h.must(err)
 	for query, want := range map[string]string{
 		"":                                 "first key 100% 100x a_b axb 5",
@@ -65,6 +65,46 @@ func TestPlatformKeys(t *testing.T) {
 	h.refused(403, "permission_denied", h.do(everything, "POST", "/api/admin/tenants", `{"name":"x"}`))
 	if got := h.want(200, h.ask("GET", "/api/admin/tenants?limit=1&page=2", "")); got["total"] != float64(2) || got["tenants"].([]any)[0].(map[string]any)["slug"] != "other" {
 		t.Errorf("tenants: %v", got)
+	}
+}
+
+// The platform revokes any tenant's key, and sees and changes any tenant; each
+// change is in that tenant's trail.
+func TestPlatformEdits(t *testing.T) {
+	h := newHouse(t)
+	h.want(201, h.ask("POST", "/api/admin/tenants", `{"name":"Other"}`))
+	theirs, err := h.svc.Operator(h.ctx, "other")
+	h.must(err)
+	issued, err := h.svc.CreateKey(h.ctx, theirs, keys.NewKey{Name: "theirs", Permissions: keys.Some([]string{"*"})})
+	h.must(err)
+	token := issued.Secret.Reveal()
+	_, everything := h.mint(keys.NewKey{Permissions: keys.Some([]string{"*"})})
+	key := "/api/admin/api-keys/" + issued.Key.ID
+	for _, path := range []string{key, "/api/admin/api-keys/" + unknownID} {
+		h.refused(403, "permission_denied", h.do(everything, "DELETE", path, ""))
+	}
+	h.refused(403, "permission_denied", h.do(token, "PUT", "/api/admin/tenants/other", `{"mcpEnabled":false}`))
+	h.want(200, h.do(token, "GET", "/api/tenant", ""))
+	if got := h.want(200, h.ask("DELETE", key, `{"reason":"lost"}`)); got["message"] != "API key revoked" {
+		t.Errorf("revoked: %v", got)
+	}
+	h.want(200, h.ask("DELETE", key, ""))
+	h.refused(401, "unauthenticated", h.do(token, "GET", "/api/tenant", ""))
+	h.refused(404, "not_found", h.ask("DELETE", "/api/admin/api-keys/"+unknownID, ""))
+	for _, id := range []string{"other", theirs.TenantID()} {
+		if got := h.want(200, h.ask("GET", "/api/admin/tenants/"+id, "")); got["id"] != theirs.TenantID() {
+			t.Errorf("%s: %v", id, got)
+		}
+	}
+	tag := h.ask("GET", "/api/admin/tenants/other", "").header.Get("ETag")
+	if got := h.want(200, h.ask("PUT", "/api/admin/tenants/other", `{"mcpEnabled":false}`, "If-Match", tag)); got["mcpEnabled"] != false {
+		t.Errorf("switched off: %v", got)
+	}
+	h.refused(412, "version_mismatch", h.ask("PUT", "/api/admin/tenants/other", `{"name":"x"}`, "If-Match", tag))
+	entries, err := h.svc.AuditEvents(h.ctx, theirs, keys.AuditQuery{Kind: "change"})
+	h.must(err)
+	if got := entries[0].Action + " " + entries[1].Action; got != "tenant.update key.revoke" {
+		t.Errorf("the tenant's trail ends with %s", got)
 	}
 }
 

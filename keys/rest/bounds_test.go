@@ -53,7 +53,7 @@ func (h *house) each(token, id string, check func(route rest.Route, r response),
 		body := map[string]string{"createKey": `{"name":"made"}`, "createProject": `{"name":"made"}`, "createTenant": `{"name":"made"}`,
 			"createInstance": `{"slug":"made","transport":"http","url":"https://example.com/"}`,
 			"createPreset":   `{"name":"made","permissions":[],"maxEffect":"read"}`,
-			"updateKey":      `{}`, "updateProject": `{}`, "updateInstance": `{}`, "updateTenant": `{}`,
+			"updateKey":      `{}`, "updateProject": `{}`, "updateInstance": `{}`, "updateTenant": `{}`, "updateAnyTenant": `{}`,
 			"updatePreset": `{"permissions":[],"maxEffect":"read"}`}[route.Operation]
 		check(route, h.do(token, route.Method, route.Concrete(id), body, headers...))
 	}
@@ -64,7 +64,7 @@ func TestUnauthenticated(t *testing.T) {
 	h := newHouse(t)
 	soon := h.now.Add(time.Minute)
 	revoked, revokedToken := h.mint(keys.NewKey{})
-	_, err := h.svc.RevokeKey(h.ctx, h.op, revoked.ID, "")
+	_, err := h.svc.RevokeKey(h.ctx, h.op, revoked.ID, keys.Revocation{})
 	h.must(err)
 	_, disabledToken := h.mint(keys.NewKey{Enabled: keys.Some(false)})
 	_, expiredToken := h.mint(keys.NewKey{ExpiresAt: &soon})
@@ -135,8 +135,8 @@ func TestAbsence(t *testing.T) {
 	for _, id := range []string{issued.Key.ID, issued.Key.Handle, project.ID, project.Slug, "x", "%00", "%2e%2e", "%2F", "a%20b",
 		strings.ToUpper(issued.Key.ID), "{" + issued.Key.ID + "}", strings.Repeat("a", 3000), "%F0%9F%98%80", "'--", unknownID + "%0A"} {
 		h.each(h.first, id, func(route rest.Route, r response) {
-			if !strings.Contains(route.Path, "{") {
-				return
+			if !strings.Contains(route.Path, "{") || strings.HasPrefix(route.Path, "/api/admin/") && id == issued.Key.ID {
+				return // to the platform no tenant's key is foreign
 			}
 			w := want[route.Method+route.Path]
 			if r.status != 404 || r.body != w.body || fmt.Sprint(r.header) != fmt.Sprint(w.header) {

@@ -31,7 +31,8 @@ type call struct {
 	takes     takes
 
 	values  url.Values
-	nowhere bool // the path names nothing that could be
+	read    []byte // the body, once it was read
+	nowhere bool   // the path names nothing that could be
 }
 
 // absent is the answer where the path names nothing that could be: what an
@@ -238,6 +239,7 @@ func (c *call) body() ([]byte, error) {
 	case err != nil:
 		return nil, malformed("malformed_body", "the body could not be read to its end")
 	}
+	c.read = data
 	return data, nil
 }
 
@@ -253,6 +255,9 @@ func (c *call) unread() error {
 	}
 	if !c.takes.ifMatch && len(c.r.Header.Values("If-Match")) > 0 {
 		return malformed("malformed_header", "If-Match is not supported by this operation")
+	}
+	if err := c.noIdempotency(); err != nil {
+		return err
 	}
 	if c.takes.body != nil || c.r.ContentLength == 0 {
 		return nil

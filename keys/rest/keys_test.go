@@ -103,7 +103,18 @@ func TestVersions(t *testing.T) {
 				t.Error("a refused edit changed something")
 			}
 			h.want(200, h.ask("PUT", path, fmt.Sprintf(body, 4), "If-Match", "*"))
-			if !strings.HasPrefix(path, "/api/tenant") {
+			switch {
+			case strings.HasPrefix(path, "/api/api-keys"):
+				before := h.epoch()
+				for _, edit := range [][2]string{{"DELETE", ""}, {"PATCH", "/toggle"}, {"POST", "/rotate"}} {
+					h.refused(412, "version_mismatch", h.ask(edit[0], path+edit[1], "", "If-Match", tag))
+				}
+				if h.epoch() != before {
+					t.Error("a refused edit changed something")
+				}
+				now := h.ask("PATCH", path+"/toggle", "", "If-Match", h.ask("GET", path, "").header.Get("ETag"))
+				h.want(200, h.ask("DELETE", path, "", "If-Match", now.header.Get("ETag")))
+			case !strings.HasPrefix(path, "/api/tenant"):
 				h.refused(400, "malformed_header", h.ask("DELETE", path, "", "If-Match", tag))
 			}
 		})

@@ -33,16 +33,39 @@ func keyPage(c *call) (q keys.KeyQuery, err error) {
 	return q, nil
 }
 
-func newKey(_ *call, body wire.CreateKey) (keys.NewKey, error) { return body.NewKey(source) }
+func newKey(c *call, body wire.CreateKey) (keys.NewKey, error) {
+	n, err := body.NewKey(source)
+	if err == nil {
+		n.Idempotency, err = c.idempotency()
+	}
+	return n, err
+}
 
 func keyPatch(c *call, body wire.UpdateKey) (editKey, error) {
 	version, err := c.ifMatch()
 	return editKey{c.id(), body.Patch(version)}, err
 }
 
-func rotation(c *call, body wire.RotateKey) (rotateKey, error) {
-	grace, err := body.Grace()
-	return rotateKey{c.id(), grace}, err
+func keyFlip(c *call) (toggleKey, error) {
+	version, err := c.ifMatch()
+	return toggleKey{c.id(), version}, err
+}
+
+func rotation(c *call, body wire.RotateKey) (r rotateKey, err error) {
+	r.id = c.id()
+	if r.rotation.Grace, err = body.Grace(); err != nil {
+		return r, err
+	}
+	if r.rotation.IfVersion, err = c.ifMatch(); err != nil {
+		return r, err
+	}
+	r.rotation.Idempotency, err = c.idempotency()
+	return r, err
+}
+
+func revocation(c *call, body wire.RevokeKey) (revokeKey, error) {
+	version, err := c.ifMatch()
+	return revokeKey{c.id(), keys.Revocation{Reason: body.Reason.Value, IfVersion: version}}, err
 }
 
 func keyList(_ *call, l many[keys.Key]) wire.KeyList { return wire.KeyListOf(l.items, l.total) }

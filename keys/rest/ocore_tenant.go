@@ -61,6 +61,11 @@ func newTenant(_ *call, body wire.CreateTenant) (keys.NewTenant, error) {
 	return body.NewTenant(), nil
 }
 
+func anyTenantPatch(c *call, body wire.UpdateTenant) (editTenant, error) {
+	patch, err := tenantPatch(c, body)
+	return editTenant{c.idOrSlug(), patch}, err
+}
+
 func tenantList(_ *call, l many[keys.Tenant]) wire.TenantList {
 	return wire.TenantListOf(l.items, l.total)
 }

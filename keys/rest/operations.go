@@ -39,8 +39,18 @@ type editKey struct {
 }
 
 type rotateKey struct {
-	id    string
-	grace time.Duration
+	id       string
+	rotation keys.Rotation
+}
+
+type toggleKey struct {
+	id        string
+	ifVersion int64
+}
+
+type revokeKey struct {
+	id         string
+	revocation keys.Revocation
 }
 
 func (o operations) listKeys(ctx context.Context, p keys.Principal, q keys.KeyQuery) (many[keys.Key], error) {
@@ -63,12 +73,29 @@ func (o operations) updateKey(ctx context.Context, p keys.Principal, r editKey) 
 	return o.svc.UpdateKey(ctx, p, r.id, r.patch)
 }
 
-func (o operations) rotateKey(ctx context.Context, p keys.Principal, r rotateKey) (keys.Issued, error) {
-	return o.svc.RotateKey(ctx, p, r.id, r.grace)
+func (o operations) toggleKey(ctx context.Context, p keys.Principal, r toggleKey) (keys.Key, error) {
+	return o.svc.ToggleKey(ctx, p, r.id, r.ifVersion)
 }
 
-func (o operations) revokeKey(ctx context.Context, p keys.Principal, id string) (keys.Key, error) {
-	return o.svc.RevokeKey(ctx, p, id, "")
+func (o operations) rotateKey(ctx context.Context, p keys.Principal, r rotateKey) (keys.Issued, error) {
+	return o.svc.RotateKey(ctx, p, r.id, r.rotation)
+}
+
+func (o operations) revokeKey(ctx context.Context, p keys.Principal, r revokeKey) (keys.Key, error) {
+	return o.svc.RevokeKey(ctx, p, r.id, r.revocation)
+}
+
+func (o operations) revokeAnyKey(ctx context.Context, p keys.Principal, r revokeKey) (keys.Key, error) {
+	return o.svc.RevokeAnyKey(ctx, p, r.id, r.revocation)
+}
+
+type editTenant struct {
+	id    string
+	patch keys.TenantPatch
+}
+
+func (o operations) updateTenant(ctx context.Context, p keys.Principal, r editTenant) (keys.Tenant, error) {
+	return o.svc.UpdateAnyTenant(ctx, p, r.id, r.patch)
 }
 
 type editProject struct {

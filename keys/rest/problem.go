@@ -47,6 +47,7 @@ func problemOf(err error) wire.Problem {
 		denied   *keys.PermissionError
 		conflict *keys.ConflictError
 		invalid  *keys.InvalidError
+		repeated *keys.IdempotencyError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -67,6 +68,8 @@ func problemOf(err error) wire.Problem {
 			fields = []policy.Problem{{Field: conflict.Field, Problem: conflict.Problem}}
 		}
 		return wire.NewProblem(http.StatusConflict, "conflict", conflict.Error(), fields...)
+	case errors.As(err, &repeated):
+		return idempotencyProblem(repeated)
 	case errors.Is(err, keys.ErrVersion):
 		return wire.NewProblem(http.StatusPreconditionFailed, "version_mismatch", "it was changed since you read it: read it again")
 	case errors.As(err, &invalid):
