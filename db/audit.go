@@ -144,19 +144,25 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	return entries, nil
 }
 
-func (w *writer) Record(ctx context.Context, e keys.AuditEntry) error {
-	if !slices.Contains([]string{kindDecision, kindCall, kindChange}, e.Kind) {
-		return fmt.Errorf("audit entry of unknown kind %q", e.Kind)
+func (w *writer) Record(ctx context.Context, entries ...keys.AuditEntry) error {
+	rows := make([]auditRow, len(entries))
+	for i, e := range entries {
+		if !slices.Contains([]string{kindDecision, kindCall, kindChange}, e.Kind) {
+			return fmt.Errorf("audit entry of unknown kind %q", e.Kind)
+		}
+		e.Epoch = w.Epoch()
+		row, err := newAuditRow(e)
+		if err != nil {
+			return err
+		}
+		rows[i] = row
 	}
-	e.Epoch = w.Epoch()
-	row, err := newAuditRow(e)
-	if err != nil {
+	if err := insertMany(ctx, w, rows, "id", idTaken); err != nil {
 		return err
 	}
-	if err := w.insert(ctx, &row, "id", idTaken); err != nil {
-		return err
+	for _, e := range entries {
+		w.wrote, w.recorded = true, w.recorded || e.Kind == kindChange
 	}
-	w.wrote, w.recorded = true, w.recorded || e.Kind == kindChange
 	return nil
 }
 

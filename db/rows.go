@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/uptrace/bun"
@@ -119,6 +120,48 @@ func (w *writer) insert(ctx context.Context, row any, pk string, conflict keys.C
 		return firstError(err, &conflict)
 	}
 	return nil
+}
+
+// insertMany is insert for many rows at once; after the conflict some of them
+// may be there.
+func insertMany[R any](ctx context.Context, w *writer, rows []R, pk string, conflict keys.ConflictError) error {
+	for i := range rows {
+		if err := checkTexts(&rows[i]); err != nil {
+			return err
+		}
+	}
+	for some := range slices.Chunk(rows, batch) {
+		if err := w.take(ctx); err != nil {
+			return err
+		}
+		want := int64(len(some)) // bun empties the slice where it reads rows back
+		res, err := w.tx.NewInsert().Model(&some).On("CONFLICT (?) DO NOTHING", bun.Safe(pk)).Exec(ctx)
+		if err != nil {
+			return fault(ctx, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n < want {
+			return firstError(err, &conflict)
+		}
+	}
+	return nil
+}
+
+// taken are those of the values that the column of a row has, of the rows that
+// narrow leaves.
+func taken[R, V any](ctx context.Context, r *reader, column string, values []V, narrow ...func(*bun.SelectQuery)) ([]V, error) {
+	found := []V{}
+	for some := range slices.Chunk(values, batch) {
+		var hits []V
+		q := r.tx.NewSelect().Model((*R)(nil)).Column(column).Where("? IN (?)", bun.Ident(column), bun.List(some))
+		for _, fn := range narrow {
+			fn(q)
+		}
+		if err := q.Scan(ctx, &hits); err != nil {
+			return nil, fault(ctx, err)
+		}
+		found = append(found, hits...)
+	}
+	return found, nil
 }
 
 var idTaken = keys.ConflictError{Field: "id", Problem: "is already taken"}

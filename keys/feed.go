@@ -62,6 +62,11 @@ func (s *Service) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if f.applied < latest {
+		if err := s.learnImports(ctx); err != nil {
+			return err
+		}
+	}
 	for f.applied < latest {
 		changes, err := s.cfg.Store.Changes(ctx, f.applied, feedBatch)
 		if err != nil {

@@ -185,6 +185,7 @@ type watchedStore struct {
 	asked      atomic.Int64
 	afterRow   atomic.Pointer[func()] // runs once a key was read by its hash
 	beforeEdit atomic.Pointer[func()] // runs once an edit begins
+	afterEdit  atomic.Pointer[func()] // runs once an edit has ended
 	sealed     sealedRows
 }
 
@@ -198,7 +199,11 @@ func (s *watchedStore) Edit(ctx context.Context, fn func(keys.Writer) error) (in
 	if fn := s.beforeEdit.Swap(nil); fn != nil {
 		(*fn)()
 	}
-	return s.Memory.Edit(ctx, func(w keys.Writer) error { return fn(watchedWriter{w, s}) })
+	epoch, err := s.Memory.Edit(ctx, func(w keys.Writer) error { return fn(watchedWriter{w, s}) })
+	if fn := s.afterEdit.Swap(nil); fn != nil {
+		(*fn)()
+	}
+	return epoch, err
 }
 
 // sealedRows are the rows that no Reader lists.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type Service struct {
 	trail   *trail
 
 	answering answering
+	imports   atomic.Bool // a key of another system was imported, in any tenant
 }
 
 // New makes a Service and checks the root secret against the store's
@@ -68,6 +70,9 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	asked := cfg.Now()
 	epoch, err := cfg.Store.Epoch(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.learnImports(ctx); err != nil {
 		return nil, err
 	}
 	s.feed.applied, s.feed.epoch, s.feed.confirmed = epoch, epoch, asked

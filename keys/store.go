@@ -77,6 +77,11 @@ type Reader interface {
 	// Secrets are a key's secrets, newest first.
 	Secrets(ctx context.Context, tenantID, keyID string) ([]KeySecret, error)
 
+	// Handles are those of the tenant's live and expired keys, in no order.
+	Handles(ctx context.Context, tenantID string) ([]string, error)
+	// TakenHashes are those of the given that a key of any tenant has, in no order.
+	TakenHashes(ctx context.Context, hashes [][32]byte) ([][32]byte, error)
+
 	// Answer finds what was answered to a principal under an idempotency key,
 	// expired or not.
 	Answer(ctx context.Context, tenantID, principal, key string) (Answer, error)
@@ -115,6 +120,9 @@ type Writer interface {
 	DeletePreset(ctx context.Context, tenantID, name string) error
 
 	InsertKey(ctx context.Context, k *Key, secrets ...KeySecret) error
+	// InsertKeys inserts keys of one tenant, each with the secret beside it: all
+	// of them, or none and the error of one that can't be.
+	InsertKeys(ctx context.Context, made []Key, secrets []KeySecret) error
 	// UpdateKey writes all but lastUsedAt, createdAt and the immutable fields.
 	UpdateKey(ctx context.Context, k *Key) error
 	// PutSecrets replaces a key's secrets.
@@ -129,6 +137,6 @@ type Writer interface {
 	// given time, and answers how many.
 	DropAnswers(ctx context.Context, expired time.Time) (int, error)
 
-	// Audit entry of this edit; the Store sets its Epoch.
-	Record(ctx context.Context, e AuditEntry) error
+	// Record writes audit entries of this edit; the Store sets their Epoch.
+	Record(ctx context.Context, entries ...AuditEntry) error
 }

@@ -66,6 +66,12 @@ func ShownPrefix(token Secret) (string, bool) {
 	return s[:at+tokenShown], true
 }
 
+// foreignToken tells whether a text can be another system's token: 1 to 256
+// visible ASCII characters.
+func foreignToken(token Secret) bool {
+	return token != "" && len(token) <= maxTokenLength && !strings.ContainsFunc(string(token), notGraphic)
+}
+
 // randomBase62 rejects the bytes that would favour some characters.
 func randomBase62(rand io.Reader, n int) (string, error) {
 	out := make([]byte, 0, n)

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) keys.Store) {
 		{"search", searchTests},
 		{"secrets", secretTests},
 		{"answers", answerTests},
+		{"batches", batchTests},
 		{"audit", auditTests},
 		{"changes", changeTests},
 	} {
@@ -146,7 +147,7 @@ func (b *bench) epoch() int64 {
 // changed are the things changed after an epoch, as "kind id", in order.
 func (b *bench) changed(after int64) []string {
 	b.Helper()
-	changes, err := b.store.Changes(b.ctx, after, 1000)
+	changes, err := b.store.Changes(b.ctx, after, 5000)
 	if err != nil {
 		b.Fatalf("changes: %v", err)
 	}

@@ -345,20 +345,22 @@ func (w *writer) DeleteKey(ctx context.Context, tenantID, id string) error {
 	return nil
 }
 
-func (w *writer) Record(ctx context.Context, e keys.AuditEntry) error {
-	_, taken := w.state.audit[e.ID]
-	if err := w.insertable(ctx, true, taken); err != nil {
-		return err
+func (w *writer) Record(ctx context.Context, entries ...keys.AuditEntry) error {
+	for _, e := range entries {
+		_, taken := w.state.audit[e.ID]
+		if err := w.insertable(ctx, true, taken); err != nil {
+			return err
+		}
+		if !slices.Contains([]string{kindDecision, kindCall, kindChange}, e.Kind) {
+			return fmt.Errorf("audit entry of unknown kind %q", e.Kind)
+		}
+		e.Epoch = w.Epoch()
+		stored, err := cloneEntry(e)
+		if err != nil {
+			return err
+		}
+		w.state.audit[e.ID] = stored
+		w.wrote, w.recorded = true, w.recorded || e.Kind == kindChange
 	}
-	if !slices.Contains([]string{kindDecision, kindCall, kindChange}, e.Kind) {
-		return fmt.Errorf("audit entry of unknown kind %q", e.Kind)
-	}
-	e.Epoch = w.Epoch()
-	stored, err := cloneEntry(e)
-	if err != nil {
-		return err
-	}
-	w.state.audit[e.ID] = stored
-	w.wrote, w.recorded = true, w.recorded || e.Kind == kindChange
 	return nil
 }
