@@ -53,6 +53,12 @@ func (l localKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) (
 	return wire.KeyOf(k), err
 }
 
+func (l localKeys) Import(ctx context.Context, lines []byte) (wire.ImportAnswer, error) {
+	return wire.ParseImport(lines, "cli").Into(func(list []keys.ImportedKey) ([]keys.ImportResult, error) {
+		return l.svc.ImportKeys(ctx, l.p, list)
+	})
+}
+
 func (l localKeys) ProjectID(ctx context.Context, idOrSlug string) (string, error) {
 	project, err := l.svc.Project(ctx, l.p, idOrSlug)
 	return project.ID, err

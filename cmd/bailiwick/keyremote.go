@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -105,6 +106,24 @@ func (r remoteKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) 
 		err = errOwnKey
 	}
 	return k, err
+}
+
+// Import finds the answer in a 422 too, where lines are faulty.
+func (r remoteKeys) Import(ctx context.Context, lines []byte) (answer wire.ImportAnswer, err error) {
+	got, err := r.server.ask(ctx, apiRequest{method: http.MethodPost, path: keysPath + "/import", kind: "application/x-ndjson", body: lines})
+	if err != nil {
+		return answer, err
+	}
+	if got.status != http.StatusUnprocessableEntity || json.Unmarshal(got.data, &answer) != nil || answer.Faulty() == 0 {
+		err = r.server.read(got, &answer)
+		return answer, err
+	}
+	for _, l := range answer.Results {
+		if f := l.Error; f != nil {
+			f.Detail, f.Errors = r.server.shown(f.Detail), r.server.shownFields(f.Errors)
+		}
+	}
+	return answer, nil
 }
 
 func (r remoteKeys) ProjectID(ctx context.Context, idOrSlug string) (string, error) {

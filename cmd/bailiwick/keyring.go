@@ -22,6 +22,9 @@ type keyring interface {
 	Rotate(ctx context.Context, id string, body wire.RotateKey) (wire.Issued, error)
 	// Revoke answers errOwnKey where it has ended the key that asked.
 	Revoke(ctx context.Context, id string, body wire.RevokeKey) (wire.Key, error)
+	// Import imports the lines of wire.ParseImport, all or none; faulty ones are
+	// in the answer.
+	Import(ctx context.Context, lines []byte) (wire.ImportAnswer, error)
 	ProjectID(ctx context.Context, idOrSlug string) (string, error)
 	InstanceID(ctx context.Context, idOrSlug string) (string, error)
 }

@@ -95,6 +95,15 @@ func (a reply) kind() string {
 // do asks, and reads the answer into a value. Errors are what the server found
 // wrong, as keys.Service would say it, or why there is no answer.
 func (r *remote) do(ctx context.Context, q apiRequest, into any) error {
+	answer, err := r.ask(ctx, q)
+	if err != nil {
+		return err
+	}
+	return r.read(answer, into)
+}
+
+// ask answers with what the server answered, whatever that is.
+func (r *remote) ask(ctx context.Context, q apiRequest) (reply, error) {
 	idempotency := ""
 	if q.once {
 		idempotency = uuid.NewString()
@@ -102,13 +111,18 @@ func (r *remote) do(ctx context.Context, q apiRequest, into any) error {
 	answer, err := r.try(ctx, q, idempotency)
 	if q.once && (broken(err) || err == nil && answer.status == http.StatusServiceUnavailable) {
 		if err := wait(ctx, answer.header.Get("Retry-After")); err != nil {
-			return err
+			return answer, err
 		}
 		answer, err = r.try(ctx, q, idempotency)
 	}
+	if err != nil {
+		err = r.unanswered(err)
+	}
+	return answer, err
+}
+
+func (r *remote) read(answer reply, into any) error {
 	switch {
-	case err != nil:
-		return r.unanswered(err)
 	case answer.status/100 != 2:
 		return r.refusal(answer)
 	case answer.kind() != "application/json" || json.Unmarshal(answer.data, into) != nil:

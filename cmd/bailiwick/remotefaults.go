@@ -27,10 +27,7 @@ func (r *remote) refusal(a reply) error {
 	if a.kind() != "application/problem+json" || json.Unmarshal(a.data, &p) != nil || p.Detail == "" {
 		return r.notBailiwick(a)
 	}
-	p.Detail = r.shown(p.Detail)
-	for i, f := range p.Errors {
-		p.Errors[i] = policy.Problem{Field: r.shown(f.Field), Problem: r.shown(f.Problem)}
-	}
+	p.Detail, p.Errors = r.shown(p.Detail), r.shownFields(p.Errors)
 	switch a.status {
 	case http.StatusUnauthorized:
 		return withHint(fmt.Errorf("%w: the key is unknown to %s, revoked, expired or disabled", keys.ErrBadCredential, r.base),
@@ -132,4 +129,12 @@ func (r *remote) shown(text string) string {
 		return string(runes[:most]) + "…"
 	}
 	return text
+}
+
+func (r *remote) shownFields(fields []policy.Problem) []policy.Problem {
+	out := make([]policy.Problem, len(fields))
+	for i, f := range fields {
+		out[i] = policy.Problem{Field: r.shown(f.Field), Problem: r.shown(f.Problem)}
+	}
+	return out
 }
