@@ -38,6 +38,7 @@ func TestRemoteImport(t *testing.T) {
 	}{
 		{"imported", text(201, "application/json", body(fine)), fine, ""},
 		{"faulty", text(422, "application/problem+json", body(problemWith{wire.NewProblem(422, "invalid", "1 of 2 keys"), faulty})), shown, ""},
+		{"faulty by a failure", text(500, "application/problem+json", body(problemWith{wire.NewProblem(500, "internal", "something"), faulty})), wire.ImportAnswer{}, "has failed: something"},
 		{"too many", problem(wire.NewProblem(422, "invalid", "x", (&keys.InvalidError{}).Fields...)), wire.ImportAnswer{}, "x"},
 		{"not allowed", problem(wire.NewProblem(403, "permission_denied", "permission manage:api-keys is needed")), wire.ImportAnswer{}, "permission manage:api-keys is needed"},
 		{"an older server", problem(wire.NewProblem(405, "method_not_allowed", "this path answers to GET")), wire.ImportAnswer{}, "refuses the request"},
