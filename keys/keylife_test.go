@@ -102,6 +102,9 @@ func TestRevoke(t *testing.T) {
 			t.Errorf("%s a revoked key: %v", name, err)
 		}
 	}
+	if _, err := h.svc.RevokeKey(h.ctx, h.op, k.Key.ID, keys.Revocation{Once: true}); !errors.Is(err, keys.ErrRevoked) {
+		t.Errorf("once, when it is already: %v", err)
+	}
 	next := h.mint(h.op, keys.NewKey{Name: "k", Handle: k.Key.Handle}).Key
 	if next.Handle != k.Key.Handle {
 		t.Error("the handle is not free again")
@@ -175,6 +178,7 @@ func TestHandles(t *testing.T) {
 	if _, err := h.svc.Key(h.ctx, h.op, "across-shapes-2"); !errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("a handle in place of an id: %v", err)
 	}
+	h.keyNamed()
 	// Several at once: one gets the handle, the others a conflict.
 	var won, lost int
 	var mu sync.Mutex
@@ -194,6 +198,33 @@ func TestHandles(t *testing.T) {
 	wg.Wait()
 	if won != 1 || lost != 7 {
 		t.Errorf("%d won, %d lost", won, lost)
+	}
+}
+
+// keyNamed finds keys by handle alone, and only those whose handle is taken.
+func (h *house) keyNamed() {
+	h.t.Helper()
+	soon := h.clock.Now().Add(time.Minute)
+	expired := h.mint(h.op, keys.NewKey{Name: "named", ExpiresAt: &soon}).Key
+	h.clock.Advance(time.Hour)
+	for _, write := range []bool{false, true} {
+		if k, err := h.svc.KeyNamed(h.ctx, h.op, "named", write); err != nil || k.ID != expired.ID {
+			h.t.Errorf("an expired key: %+v, %v", k, err)
+		}
+		for _, nothing := range []string{expired.ID, "Named", "", "nobody"} {
+			if _, err := h.svc.KeyNamed(h.ctx, h.op, nothing, write); !errors.Is(err, keys.ErrNotFound) {
+				h.t.Errorf("%q: %v", nothing, err)
+			}
+		}
+	}
+	if _, err := h.svc.RevokeKey(h.ctx, h.op, expired.ID, keys.Revocation{}); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.svc.KeyNamed(h.ctx, h.op, "named", false); !errors.Is(err, keys.ErrNotFound) {
+		h.t.Errorf("a revoked key: %v", err)
+	}
+	if err := errOf(h.svc.UpdateKey(h.ctx, h.op, expired.ID, keys.KeyPatch{})); !errors.Is(err, keys.ErrRevoked) || !isConflict(err) {
+		h.t.Errorf("an update of a revoked key: %v", err)
 	}
 }
 

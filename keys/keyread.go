@@ -28,6 +28,23 @@ func (s *Service) FindKey(ctx context.Context, p Principal, idOrHandle string) (
 	return key, err
 }
 
+// KeyNamed finds by handle alone, so never a revoked key. It needs
+// view:api-keys, or manage:api-keys where the key is looked up to write it.
+func (s *Service) KeyNamed(ctx context.Context, p Principal, handle string, write bool) (key Key, err error) {
+	op := operation{"key.get", viewKeys}
+	if write {
+		op.needs = manageKeys
+	}
+	err = s.read(ctx, p, op, func(r Reader) error {
+		if key, err = r.KeyByHandle(ctx, p.TenantID(), handle); err != nil {
+			return err
+		}
+		key, err = visibleKey(ctx, r, p, key.ID)
+		return err
+	})
+	return key, err
+}
+
 // Keys lists the tenant's keys and the total. It needs view:api-keys.
 func (s *Service) Keys(ctx context.Context, p Principal, q KeyQuery) (list []Key, total int, err error) {
 	for _, project := range p.projects {

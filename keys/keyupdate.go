@@ -14,7 +14,8 @@ const (
 	maxGrace = 30 * 24 * time.Hour
 )
 
-var errRevoked = &ConflictError{Problem: "the key is revoked"}
+// ErrRevoked is a change of a key that is revoked; a *ConflictError.
+var ErrRevoked error = &ConflictError{Problem: "the key is revoked"}
 
 // UpdateKey changes a key; what it is and what it becomes must be within the
 // principal's own rights, unless the change only narrows. It needs
@@ -117,7 +118,7 @@ func (e *edit) standing(ctx context.Context, id string, ifVersion int64) (Key, e
 	case ifVersion != 0 && ifVersion != key.Version:
 		return Key{}, ErrVersion
 	case key.RevokedAt != nil:
-		return Key{}, errRevoked
+		return Key{}, ErrRevoked
 	}
 	return key, nil
 }
@@ -180,7 +181,7 @@ func (e *edit) rotate(ctx context.Context, was, k *Key, token Secret, grace time
 }
 
 // RevokeKey ends a key and thereby its subtree. Again: no change, no error,
-// whatever the version. It needs manage:api-keys.
+// whatever the version, unless it is to be revoked once. It needs manage:api-keys.
 func (s *Service) RevokeKey(ctx context.Context, p Principal, id string, r Revocation) (key Key, err error) {
 	if err := r.check(); err != nil {
 		return Key{}, err
@@ -201,6 +202,9 @@ func (r *Revocation) check() error {
 }
 
 func (e *edit) revoke(ctx context.Context, k *Key, r Revocation) error {
+	if k.RevokedAt != nil && r.Once {
+		return ErrRevoked
+	}
 	if k.RevokedAt != nil {
 		return nil
 	}

@@ -38,6 +38,12 @@ func operations(h *house) map[string]struct {
 		}},
 		"Key":     {"view:api-keys", func(ctx context.Context, p keys.Principal) error { return err(s.Key(ctx, p, key.ID)) }},
 		"FindKey": {"view:api-keys", func(ctx context.Context, p keys.Principal) error { return err(s.FindKey(ctx, p, key.Handle)) }},
+		"KeyNamed": {"view:api-keys", func(ctx context.Context, p keys.Principal) error {
+			return err(s.KeyNamed(ctx, p, key.Handle, false))
+		}},
+		"KeyNamed to write": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
+			return err(s.KeyNamed(ctx, p, key.Handle, true))
+		}},
 		"Keys": {"view:api-keys", func(ctx context.Context, p keys.Principal) error {
 			_, _, err := s.Keys(ctx, p, keys.KeyQuery{})
 			return err

@@ -60,6 +60,7 @@ type Rotation struct {
 type Revocation struct {
 	Reason    string // at most 500 characters
 	IfVersion int64  // 0 = whatever the version is
+	Once      bool   // a key that is revoked already is ErrRevoked
 }
 
 // Issued is a key with its plaintext, which is shown this once.

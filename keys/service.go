@@ -111,3 +111,6 @@ func (s *Service) Run(ctx context.Context) error {
 	defer cancel()
 	return errors.Join(s.flushUsed(last), s.endTrail(last))
 }
+
+// Now is the Service's clock, by which keys expire.
+func (s *Service) Now() time.Time { return s.cfg.Now() }

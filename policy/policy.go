@@ -95,6 +95,6 @@ type Tool struct {
 
 // Problem is one fault of one field, in words for the person who wrote it.
 type Problem struct {
-	Field   string `json:"field"`
-	Problem string `json:"problem"`
+	Field   string `json:"field" doc:"The field or parameter, as in tools[0].effect." example:"name"`
+	Problem string `json:"problem" doc:"What is wrong with it." example:"must not be empty"`
 }

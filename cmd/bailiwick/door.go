@@ -20,11 +20,12 @@ func (f *serveFlags) routes(gateway *mcp.Gateway, api http.Handler) http.Handler
 		mux.Handle(path, gateway.Handler())
 	}
 	mux.Handle("/", api)
+	challenge := f.oidc.tell(f.publicURL, mux)
 	limit := f.bodyLimit
 	if limit == 0 {
 		limit = bodyLimit
 	}
-	return timedBodies(limit, admitted(gateway, rest.Exact(mux)))
+	return timedBodies(limit, admitted(gateway, challenge(rest.Exact(mux))))
 }
 
 // admitted lets only requests through whose Host and Origin may be. Who asks

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"time"
@@ -15,7 +16,7 @@ import (
 // record is what the one log line of a request says beside the request itself.
 // It holds ids; no token, header, query or path gets into it, for a client may
 // put its key anywhere.
-type record struct{ who, tenantID string }
+type record struct{ who, tenantID, refused string }
 
 type recordKey struct{}
 
@@ -23,8 +24,12 @@ type recordKey struct{}
 func recorded(authenticate func(*http.Request) (keys.Principal, keys.Secret, error)) func(*http.Request) (keys.Principal, keys.Secret, error) {
 	return func(r *http.Request) (keys.Principal, keys.Secret, error) {
 		p, secret, err := authenticate(r)
-		if rec, ok := r.Context().Value(recordKey{}).(*record); ok && err == nil {
+		rec, ok := r.Context().Value(recordKey{}).(*record)
+		switch {
+		case ok && err == nil:
 			rec.who, rec.tenantID = p.ID(), p.TenantID()
+		case ok && errors.Is(err, keys.ErrBadCredential):
+			rec.refused = err.Error() // which holds nothing of the credential
 		}
 		return p, secret, err
 	}
@@ -44,7 +49,7 @@ func logRequests(log *zap.Logger, next http.Handler) http.Handler {
 		log.Log(level, "request", zap.String("method", method(r)), zap.String("route", r.Pattern),
 			zap.Int("status", counted.status()), zap.Int64("bytes", counted.bytes),
 			zap.Float64("ms", float64(time.Since(start).Microseconds())/1000), zap.String("remote", host),
-			zap.String("tenant", rec.tenantID), zap.String("key", rec.who))
+			zap.String("tenant", rec.tenantID), zap.String("key", rec.who), zap.String("refused", rec.refused))
 	})
 }
 

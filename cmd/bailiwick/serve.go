@@ -31,6 +31,7 @@ type serveFlags struct {
 	drainDelay     time.Duration
 	bodyLimit      time.Duration // of a request's body to arrive; 0 = 30 s; no flag
 	logLevel       string
+	oidc           oidcFlags
 }
 
 func (c *cli) serve() *cobra.Command {
@@ -49,6 +50,7 @@ func (c *cli) serve() *cobra.Command {
 		},
 	}
 	f.storeFlags.flags(cmd)
+	f.oidc.flags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 takes a free one")
 	flags.BoolVar(&f.migrate, "migrate", false, "bring a Postgres schema up to date at start (SQLite always is)")
@@ -97,7 +99,7 @@ func (f *serveFlags) check() error {
 			return &usageError{"--allowed-origin must be like https://app.example.com, without a path", "see bailiwick serve --help"}
 		}
 	}
-	return nil
+	return f.oidc.check()
 }
 
 // portOf is an address without its host, which is looked up when it is

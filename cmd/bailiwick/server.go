@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
-	"github.com/bailiwick-mcp/bailiwick/keys/bearer"
 	"github.com/bailiwick-mcp/bailiwick/keys/rest"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/mcp"
@@ -39,7 +38,11 @@ const (
 // newServer wires the edges to the Service. It starts nothing.
 func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err error) {
 	s := &server{flags: f, svc: svc, log: log}
-	authenticate := recorded(s.fresh(bearer.Authenticator{APIKeys: svc}.Authenticate))
+	credentials, err := f.oidc.authenticator(svc, log.Named("oidc"))
+	if err != nil {
+		return nil, err
+	}
+	authenticate := recorded(s.fresh(credentials.Authenticate))
 	s.gateway, err = mcp.New(mcp.Config{
 		Service: svc, Authenticate: authenticate, Version: version,
 		PublicURL: f.publicURL, AllowedOrigins: f.allowedOrigins, Log: log.Named("mcp"),

@@ -1,11 +1,3 @@
-// Package bearer turns the credential of an HTTP request into a principal.
-//
-// The data flow: exactly one credential is read from the headers, and the one
-// kind of authenticator that it belongs to decides. A credential that fails
-// never falls through to another kind, or to anything else. Today there is one
-// kind, the API key; a JWT comes as a second branch in [Authenticator.Authenticate].
-//
-// Neighbours: keys below; cmd, which hands Authenticate to the edges, above.
 package bearer
 
 import (
@@ -26,18 +18,28 @@ type APIKeys interface {
 }
 
 // Authenticator authenticates requests. APIKeys is required.
-type Authenticator struct{ APIKeys APIKeys }
+type Authenticator struct {
+	APIKeys APIKeys
+	JWTs    *JWTs // nil = a JWT is looked up as an API key, which it never is
+}
 
 // Authenticate answers who asks, and the credential itself. Errors:
 // keys.ErrUnauthenticated where there is no credential, keys.ErrBadCredential
 // for any reason why there is a wrong one, *keys.InvalidError (an edge answers
-// 400) where the request has several, and keys.ErrUnavailable.
+// 400) where the request has several, and keys.ErrUnavailable. Of a JWT also
+// keys.ErrNoTenant where nothing names a tenant, and keys.ErrNotFound where the
+// request names one that is unknown, or not the JWT's.
 func (a Authenticator) Authenticate(r *http.Request) (keys.Principal, keys.Secret, error) {
 	credential, err := Credential(r.Header)
 	if err != nil {
 		return keys.Principal{}, "", err
 	}
-	p, err := a.APIKeys.Authenticate(r.Context(), credential)
+	var p keys.Principal
+	if a.JWTs != nil && len(r.Header["X-Api-Key"]) == 0 && looksLikeJWT(credential.Reveal()) {
+		p, err = a.JWTs.authenticate(r, credential.Reveal())
+	} else {
+		p, err = a.APIKeys.Authenticate(r.Context(), credential)
+	}
 	if err != nil {
 		return keys.Principal{}, "", err
 	}

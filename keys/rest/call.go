@@ -26,6 +26,7 @@ type call struct {
 	r         *http.Request
 	w         http.ResponseWriter
 	principal keys.Principal
+	words     *strings.Replacer // of the shape; nil = the domain's own
 	maxBody   int64
 	needs     string // the route's permission
 	takes     takes
@@ -38,16 +39,19 @@ type call struct {
 // absent is the answer where the path names nothing that could be: what an
 // unknown id would answer.
 func (c *call) absent() error {
-	if c.needs != anyKey && !c.principal.Can(c.needs, time.Now()) {
+	if c.needs != anyKey && c.needs != anyone && !c.principal.Can(c.needs, time.Now()) {
 		return &keys.PermissionError{Needed: c.needs}
 	}
 	return keys.ErrNotFound
 }
 
-// id is the path's id of a thing that has a UUID. A malformed one is noted: it
-// finds nothing, whatever the operation would look for.
-func (c *call) id() string {
-	id := c.r.PathValue("id")
+// id is the path's id of a thing that has a UUID.
+func (c *call) id() string { return c.uuid("id") }
+
+// uuid is a UUID in the path. A malformed one is noted: it finds nothing,
+// whatever the operation would look for.
+func (c *call) uuid(wildcard string) string {
+	id := c.r.PathValue(wildcard)
 	if parsed, err := uuid.Parse(id); err != nil || parsed.String() != id {
 		c.nowhere = true
 	}
@@ -68,6 +72,16 @@ func (c *call) idOrSlug() string {
 func (c *call) name() string {
 	name := c.r.PathValue("name")
 	if name == "" || len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		c.nowhere = true
+	}
+	return name
+}
+
+// keyName is the path's name of a key, which is its handle.
+func (c *call) keyName() string {
+	name := c.r.PathValue("keyName")
+	bad := func(r rune) bool { return r <= ' ' || r > '~' }
+	if name == "" || len(name) > 64 || strings.ContainsFunc(name, bad) {
 		c.nowhere = true
 	}
 	return name

@@ -8,8 +8,10 @@
 //
 // An operation (operations.go) is written once. A [shape] is a table of routes
 // around the operations, with its own paths, field names and error bodies; the
-// primary one is in ocore.go. A new endpoint is one operation and one line in
-// each shape that has it.
+// primary one is in ocore.go, the others in walletcrew.go, where a key is known
+// by its handle, and capydb.go. What an operation refuses is said in the shape's
+// words (words.go). A new endpoint is one operation and one line in each shape
+// that has it.
 //
 // Neighbours: keys and keys/wire below; cmd above. It never imports keys/bearer,
 // mcp or db: what it needs of them comes as functions in [Config].

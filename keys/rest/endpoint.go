@@ -90,7 +90,7 @@ func on[Req, Resp, Body any](
 		c.takes = in.takes
 		req, err := in.read(c)
 		if c.nowhere {
-			return nil, c.absent()
+			return nil, worded(c.absent(), c.words)
 		}
 		if err == nil {
 			err = c.unread()
@@ -100,7 +100,7 @@ func on[Req, Resp, Body any](
 		}
 		resp, err := operation(c.r.Context(), c.principal, req)
 		if err != nil {
-			return nil, err
+			return nil, worded(err, c.words)
 		}
 		return encode(c, resp), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,24 +38,37 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t, ctx: t.Context(), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), store: keystest.NewMemory()}
-	root := keys.RootSecret{Version: 1, Value: "test-root-secret-0123456789-abcdefghij"}
-	svc, err := keys.New(h.ctx, keys.Config{Store: h.store, Root: root, Now: func() time.Time { return h.now }})
-	h.must(err)
-	h.svc = svc
-	first, err := svc.Bootstrap(h.ctx)
+	h.svc = h.service(h.store)
+	first, err := h.svc.Bootstrap(h.ctx)
 	h.must(err)
 	h.first = first.Reveal()
-	h.op, err = svc.Operator(h.ctx, "default")
+	h.op, err = h.svc.Operator(h.ctx, "default")
 	h.must(err)
 	core, logs := observer.New(zap.DebugLevel)
 	h.logs = logs
-	h.cfg = rest.Config{Service: svc, Authenticate: bearer.Authenticator{APIKeys: svc}.Authenticate, Log: zap.New(core),
+	h.cfg = rest.Config{Service: h.svc, Authenticate: bearer.Authenticator{APIKeys: h.svc}.Authenticate, Log: zap.New(core),
 		InstanceStatus: func(string) (string, string) { return "down", "no answer" },
 		InstanceTools: func(context.Context, keys.Instance) ([]wire.Tool, error) {
-			return []wire.Tool{{Name: "get", Exposed: "x__get", Definition: json.RawMessage(`{}`)}}, nil
+			return []wire.Tool{{Name: "get", Exposed: "x__get", Category: "tools", Effect: "read", Digest: "0a", Definition: json.RawMessage(`{}`)}}, nil
 		}}
 	h.api = rest.New(h.cfg)
 	return h
+}
+
+func (h *house) service(store keys.Store) *keys.Service {
+	h.t.Helper()
+	root := keys.RootSecret{Version: 1, Value: "test-root-secret-0123456789-abcdefghij"}
+	svc, err := keys.New(h.ctx, keys.Config{Store: store, Root: root, Now: func() time.Time { return h.now }})
+	h.must(err)
+	return svc
+}
+
+// serveOver lets requests go to another store, or this one seen another way.
+func (h *house) serveOver(store keys.Store) {
+	h.t.Helper()
+	svc := h.service(store)
+	h.cfg.Service, h.cfg.Authenticate = svc, bearer.Authenticator{APIKeys: svc}.Authenticate
+	h.api = rest.New(h.cfg)
 }
 
 func (h *house) must(err error) {
@@ -102,6 +116,7 @@ func (h *house) do(token, method, path, body string, headers ...string) response
 	}
 	w := httptest.NewRecorder()
 	h.api.ServeHTTP(w, r)
+	conform(h.t, method, path, body, w)
 	return response{w.Code, w.Header(), w.Body.String()}
 }
 
@@ -139,6 +154,15 @@ func (h *house) refused(status int, code string, r response) (fields []string) {
 		fields = append(fields, one.(map[string]any)["field"].(string))
 	}
 	return fields
+}
+
+// fault checks an error of the capydb shape: a status and one text, no more.
+func (h *house) fault(status int, text string, r response) {
+	h.t.Helper()
+	want := `{"error":` + strconv.Quote(text) + "}\n"
+	if r.status != status || r.body != want || r.header.Get("Content-Type") != "application/json" {
+		h.t.Errorf("want %d %s, got %d %s", status, want, r.status, r.body)
+	}
 }
 
 func (h *house) epoch() int64 {

@@ -34,6 +34,15 @@ func (c *call) idempotency() (keys.Idempotency, error) {
 	return keys.Idempotency{Key: values[0], Digest: [32]byte(h.Sum(nil))}, nil
 }
 
+// onceOnly binds a new key, where it was read without an error, to the request's
+// Idempotency-Key.
+func (c *call) onceOnly(n keys.NewKey, err error) (keys.NewKey, error) {
+	if err == nil {
+		n.Idempotency, err = c.idempotency()
+	}
+	return n, err
+}
+
 // noIdempotency refuses the header where it would be ignored and that matters:
 // asked again, the operation would be done again.
 func (c *call) noIdempotency() error {

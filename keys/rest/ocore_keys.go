@@ -35,10 +35,7 @@ func keyPage(c *call) (q keys.KeyQuery, err error) {
 
 func newKey(c *call, body wire.CreateKey) (keys.NewKey, error) {
 	n, err := body.NewKey(source)
-	if err == nil {
-		n.Idempotency, err = c.idempotency()
-	}
-	return n, err
+	return c.onceOnly(n, err)
 }
 
 func keyPatch(c *call, body wire.UpdateKey) (editKey, error) {

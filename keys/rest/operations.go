@@ -98,6 +98,13 @@ func (o operations) updateTenant(ctx context.Context, p keys.Principal, r editTe
 	return o.svc.UpdateAnyTenant(ctx, p, r.id, r.patch)
 }
 
+func (o operations) whoami(_ context.Context, p keys.Principal, _ nothing) (keys.Principal, error) {
+	if !p.Valid() {
+		return p, keys.ErrUnauthenticated
+	}
+	return p, nil
+}
+
 type editProject struct {
 	id    string
 	patch keys.ProjectPatch

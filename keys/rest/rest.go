@@ -6,6 +6,7 @@ import (
 	"path"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -36,10 +37,12 @@ type Config struct {
 
 const defaultMaxBody = 1 << 20
 
-// Handler serves /api/..., /livez and /readyz, and a problem for all else.
+// Handler serves the URL shapes, /livez and /readyz, the document of it all at
+// /openapi.json and /docs, and a problem for all else.
 type Handler struct {
-	cfg Config
-	mux *http.ServeMux
+	cfg       Config
+	mux       *http.ServeMux
+	published func() published // made once
 }
 
 // New builds the routes.
@@ -58,15 +61,21 @@ func New(cfg Config) *Handler {
 	for _, s := range shapes(ops) {
 		h.mount(s)
 	}
-	h.mux.HandleFunc("/livez", h.live)
-	h.mux.HandleFunc("/readyz", h.ready)
+	h.published = sync.OnceValue(func() published { return publish(describe(shapes(ops), h.ownPages())) })
+	for _, page := range h.ownPages() {
+		h.mux.HandleFunc(page.path, func(w http.ResponseWriter, r *http.Request) {
+			if allowed(w, r, http.MethodGet, http.MethodHead) {
+				page.serve(w, r)
+			}
+		})
+	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { refuse(w, r, notFound()) })
 	return h
 }
 
 // shapes are all that are served.
 func shapes(o operations) []shape {
-	return []shape{ocoreShape(o)}
+	return []shape{ocoreShape(o), walletcrewShape(o), capydbShape(o)}
 }
 
 // ServeHTTP answers one request. A panic becomes a 500 without details.
@@ -95,22 +104,4 @@ func Exact(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func (h *Handler) live(w http.ResponseWriter, r *http.Request) {
-	if allowed(w, r, http.MethodGet, http.MethodHead) {
-		_ = answer(w, http.StatusOK, map[string]string{"status": "ok"})
-	}
-}
-
-func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
-	if !allowed(w, r, http.MethodGet, http.MethodHead) {
-		return
-	}
-	if err := h.cfg.Ready(r.Context()); err != nil {
-		h.cfg.Log.Warn("not ready", zap.Error(err))
-		wire.NewProblem(http.StatusServiceUnavailable, "not_ready", "the server is not ready: try again").Answer(w)
-		return
-	}
-	_ = answer(w, http.StatusOK, map[string]string{"status": "ready"})
 }

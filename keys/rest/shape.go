@@ -19,12 +19,15 @@ type shape struct {
 	// tenants are those that the request names, by id or slug; all must be the
 	// principal's.
 	tenants func(*http.Request) []string
+	words   *strings.Replacer // from the domain's words in an error to the shape's; nil = they are the same
 	routes  []route
 }
 
 // faults is how errors are answered below a prefix; everywhere else by the
 // problem itself (RFC 9457).
-var faults = map[string]func(http.ResponseWriter, *http.Request, wire.Problem){}
+var faults = map[string]func(http.ResponseWriter, *http.Request, wire.Problem){
+	capydbPrefix: capydbFault,
+}
 
 // refuse answers with an error in the way of the shape that the path is of.
 func refuse(w http.ResponseWriter, r *http.Request, p wire.Problem) {
@@ -103,7 +106,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 		p, err = h.admit(r, s)
 	}
 	if err == nil {
-		c := &call{r: r, w: w, principal: p, maxBody: h.cfg.MaxBody, needs: one.needs}
+		c := &call{r: r, w: w, principal: p, words: s.words, maxBody: h.cfg.MaxBody, needs: one.needs}
 		body, err = one.serve(c)
 	}
 	if err != nil {

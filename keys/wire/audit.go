@@ -9,31 +9,31 @@ import (
 
 // AuditEvent is one line of the audit trail as answered.
 type AuditEvent struct {
-	ID         string          `json:"id"`
-	Time       time.Time       `json:"time"`
-	Kind       string          `json:"kind"`
-	Action     string          `json:"action"`
-	Actor      string          `json:"actor"`
-	KeyID      *string         `json:"keyId"`
-	KeyVersion *int64          `json:"keyVersion"`
-	Subject    *string         `json:"subject"`
-	Tool       *string         `json:"tool"`
-	Decision   *string         `json:"decision"`
-	Failed     []string        `json:"failed"`
-	Ref        *string         `json:"ref"`
-	ArgsDigest *string         `json:"argsDigest"`
-	Outcome    *string         `json:"outcome"`
-	LatencyMS  *float64        `json:"latencyMs"`
-	Client     *string         `json:"client"`
-	Epoch      int64           `json:"epoch"`
-	Detail     json.RawMessage `json:"detail"`
+	ID         string          `json:"id" doc:"The event's id; ids grow with time." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	Time       time.Time       `json:"time" doc:"When it happened." example:"2026-01-31T12:00:00Z"`
+	Kind       string          `json:"kind" doc:"A decision that denied, a call that passed, or a change." enum:"decision,call,change" example:"decision"`
+	Action     string          `json:"action" doc:"What was asked for." example:"tools/call"`
+	Actor      string          `json:"actor" doc:"Who asked: a key's id, operator, or a JWT's subject." example:"operator"`
+	KeyID      *string         `json:"keyId" doc:"The key that asked; null for the operator." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	KeyVersion *int64          `json:"keyVersion" doc:"The version of that key then." example:"42"`
+	Subject    *string         `json:"subject" doc:"The id of what was changed, or the tool as <instance>/<name>." example:"notes/delete_note"`
+	Tool       *string         `json:"tool" doc:"The tool, by the name that was asked for." maxLength:"256" example:"notes__delete_note"`
+	Decision   *string         `json:"decision" doc:"How it was decided." enum:"allow,deny" example:"deny"`
+	Failed     []string        `json:"failed" doc:"Every rule that failed; the first is the reason." example:"[\"readonly\"]"`
+	Ref        *string         `json:"ref" doc:"The reference that the denial carried." example:"k3v7q2m5w4xa6bzc"`
+	ArgsDigest *string         `json:"argsDigest" doc:"SHA-256 of the arguments as received, in hexadecimal." example:"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"`
+	Outcome    *string         `json:"outcome" doc:"How the call ended." enum:"ok,tool_error,upstream_error,canceled" example:"null"`
+	LatencyMS  *float64        `json:"latencyMs" doc:"How long the call took, in milliseconds." example:"null"`
+	Client     *string         `json:"client" doc:"The client's name and version, as it says." example:"claude-code/2.1.0"`
+	Epoch      int64           `json:"epoch" doc:"The edit as of which it was decided, or the edit itself." example:"42"`
+	Detail     json.RawMessage `json:"detail" doc:"Of a change, the fields before and after." example:"null"`
 }
 
 // AuditPage is one page of the audit trail, newest first; Next is the cursor
 // of the following one, null at the end.
 type AuditPage struct {
-	Events []AuditEvent `json:"events"`
-	Next   *string      `json:"next"`
+	Events []AuditEvent `json:"events" doc:"The events, newest first."`
+	Next   *string      `json:"next" doc:"The cursor of the next page; null is the end." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
 }
 
 // AuditEventOf is the wire form of an audit entry.

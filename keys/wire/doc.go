@@ -1,5 +1,8 @@
 // Package wire holds the JSON forms of the domain in the primary (camelCase)
 // shape: what REST, the built-in MCP tools and the command line read and write.
+// Keys have two more forms, for the two other shapes of REST: KeyDefinition
+// (walletcrew) and OrganizationKey (capydb), with their own [Spelling] of
+// permissions.
 //
 // The data flow: an edge decodes a body with [policy.UnmarshalStrict] into one
 // of the request types here, and its method turns that into the domain's

@@ -9,21 +9,21 @@ import (
 
 // Explanation is a decision with every rule that was evaluated.
 type Explanation struct {
-	Decision   string       `json:"decision"` // allow, deny
-	Reason     *string      `json:"reason"`   // the first failing rule
-	Failed     []string     `json:"failed"`
-	Rules      []RuleResult `json:"rules"` // in the order of evaluation
-	KeyID      *string      `json:"keyId"`
-	KeyVersion *int64       `json:"keyVersion"`
-	Epoch      int64        `json:"epoch"` // the edit as of which it was decided
+	Decision   string       `json:"decision" doc:"The outcome." enum:"allow,deny" example:"deny"`
+	Reason     *string      `json:"reason" doc:"The first failing rule; null when allowed." example:"readonly"`
+	Failed     []string     `json:"failed" doc:"All failing rules, in order." example:"[\"readonly\"]"`
+	Rules      []RuleResult `json:"rules" doc:"Every rule that was evaluated, in order."`
+	KeyID      *string      `json:"keyId" doc:"The key; null of a JWT's subject." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	KeyVersion *int64       `json:"keyVersion" doc:"The key's version then." minimum:"1" example:"42"`
+	Epoch      int64        `json:"epoch" doc:"The edit as of which it was decided." minimum:"0" example:"42"`
 }
 
 // RuleResult is one rule of a decision.
 type RuleResult struct {
-	Rule     string  `json:"rule"`
-	OK       bool    `json:"ok"`
-	Observed string  `json:"observed"` // what the rule saw, in words
-	Pattern  *string `json:"pattern"`  // the allowlist pattern that decided
+	Rule     string  `json:"rule" doc:"The rule." example:"readonly"`
+	OK       bool    `json:"ok" doc:"Whether it holds." example:"false"`
+	Observed string  `json:"observed" doc:"What it saw, in words." example:"mcpReadOnly is true, effect write"`
+	Pattern  *string `json:"pattern" doc:"The pattern of the allowlist that decided." example:"null"`
 }
 
 // ExplanationOf is the wire form of what a key's grant answers now.

@@ -12,37 +12,37 @@ import (
 // Instance is a mounted upstream as answered. Its environment and headers are
 // write-only.
 type Instance struct {
-	ID               string         `json:"id"`
-	ProjectID        string         `json:"projectId"`
-	Slug             string         `json:"slug"`
-	Transport        keys.Transport `json:"transport"`
-	Command          *string        `json:"command"`
-	Args             []string       `json:"args"`
-	URL              *string        `json:"url"`
-	HasCredentials   bool           `json:"hasCredentials"` // an environment or headers are stored
-	Enabled          bool           `json:"enabled"`
-	WriteEnabled     bool           `json:"writeEnabled"`
-	TrustAnnotations bool           `json:"trustAnnotations"`
-	Tools            []ToolRule     `json:"tools"`
-	Source           string         `json:"source"`
-	Status           *string        `json:"status"`  // connecting, ready, down, disabled; null = not known here
-	Problem          *string        `json:"problem"` // why it is down
-	CreatedAt        time.Time      `json:"createdAt"`
-	UpdatedAt        time.Time      `json:"updatedAt"`
-	Version          int64          `json:"version"`
+	ID               string         `json:"id" doc:"The instance's id." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	ProjectID        string         `json:"projectId" doc:"The project that it is in." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	Slug             string         `json:"slug" doc:"What its tools' names start with; paths take it in place of the id." pattern:"^[a-z0-9-]{1,32}$" maxLength:"32" example:"notes"`
+	Transport        keys.Transport `json:"transport" doc:"How it is reached." example:"http"`
+	Command          *string        `json:"command" doc:"The program that is run; stdio only." maxLength:"4096" example:"null"`
+	Args             []string       `json:"args" doc:"The program's arguments; stdio only." maxItems:"256" maxLength:"8192" example:"[]"`
+	URL              *string        `json:"url" doc:"Where it is; http and sse only." maxLength:"2048" example:"https://mcp.example.com/mcp"`
+	HasCredentials   bool           `json:"hasCredentials" doc:"Whether an environment or headers are stored; they are never answered." example:"true"`
+	Enabled          bool           `json:"enabled" doc:"False makes its tools unknown." example:"true"`
+	WriteEnabled     bool           `json:"writeEnabled" doc:"False lets only its tools of effect read be called." example:"false"`
+	TrustAnnotations bool           `json:"trustAnnotations" doc:"Whether what it says of its tools' effects is believed." example:"false"`
+	Tools            []ToolRule     `json:"tools" doc:"Your own word on its tools: an exact name first, then the first pattern that matches."`
+	Source           string         `json:"source" doc:"Where it was made; one of the configuration file can't be changed here." enum:"api,cli,config,import,run" example:"api"`
+	Status           *string        `json:"status" doc:"The state of its connection; null is not known." enum:"connecting,ready,down,disabled" example:"ready"`
+	Problem          *string        `json:"problem" doc:"Why it is down." example:"null"`
+	CreatedAt        time.Time      `json:"createdAt" doc:"When it was made." example:"2026-01-31T12:00:00Z"`
+	UpdatedAt        time.Time      `json:"updatedAt" doc:"When it was last changed." example:"2026-01-31T12:00:00Z"`
+	Version          int64          `json:"version" doc:"Grows with every edit; the ETag is made of it." minimum:"1" example:"42"`
 }
 
 // InstanceList is a list of instances; Total counts beyond the page.
 type InstanceList struct {
-	Instances []Instance `json:"instances"`
-	Total     int        `json:"total"`
+	Instances []Instance `json:"instances" doc:"The instances on this page."`
+	Total     int        `json:"total" doc:"How many there are, beyond this page too." minimum:"0" example:"1"`
 }
 
 // ToolRule is an operator's word on the tools of an instance.
 type ToolRule struct {
-	Match    string `json:"match"`
-	Category string `json:"category,omitempty"`
-	Effect   string `json:"effect,omitempty"`
+	Match    string `json:"match" doc:"The upstream's own name of a tool, or a pattern of it; * is the only wildcard." required:"true" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"read_*"`
+	Category string `json:"category,omitempty" doc:"The category that the tools are of." maxLength:"32" pattern:"^[a-z0-9-]{0,32}$" example:"search"`
+	Effect   string `json:"effect,omitempty" doc:"What calling the tools may do." enum:"read,write,destructive" example:"read"`
 }
 
 // InstanceOf is the wire form of an instance, without its status.
@@ -73,18 +73,18 @@ func toolRuleOf(r keys.ToolRule) ToolRule {
 // WriteInstance is the body of a create or an update: absent = the default, or
 // unchanged.
 type WriteInstance struct {
-	ProjectID        keys.Opt[string]            `json:"projectId"`
-	Slug             keys.Opt[string]            `json:"slug"`
-	Transport        keys.Opt[keys.Transport]    `json:"transport"`
-	Command          keys.Opt[string]            `json:"command"`
-	Args             keys.Opt[[]string]          `json:"args"`
-	Env              keys.Opt[map[string]string] `json:"env"`
-	URL              keys.Opt[string]            `json:"url"`
-	Headers          keys.Opt[map[string]string] `json:"headers"`
-	Enabled          keys.Opt[bool]              `json:"enabled"`
-	WriteEnabled     keys.Opt[bool]              `json:"writeEnabled"`
-	TrustAnnotations keys.Opt[bool]              `json:"trustAnnotations"`
-	Tools            keys.Opt[[]ToolRule]        `json:"tools"`
+	ProjectID        keys.Opt[string]            `json:"projectId" doc:"The project that it is in; absent when it is made, the tenant's only one." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	Slug             keys.Opt[string]            `json:"slug" doc:"What its tools' names start with: unique in the tenant, without --, and not bailiwick." pattern:"^[a-z0-9-]{1,32}$" maxLength:"32" required:"create" nonnull:"true" example:"notes"`
+	Transport        keys.Opt[keys.Transport]    `json:"transport" doc:"How it is reached. Changing it drops what only the other way needs." required:"create" nonnull:"true" example:"http"`
+	Command          keys.Opt[string]            `json:"command" doc:"The program to run; stdio only, and only with manage:tenants." maxLength:"4096" example:"notes-server"`
+	Args             keys.Opt[[]string]          `json:"args" doc:"The program's arguments; stdio only." maxItems:"256" maxLength:"8192" example:"[\"--verbose\"]"`
+	Env              keys.Opt[map[string]string] `json:"env" doc:"The program's environment; stdio only. Stored encrypted and never answered; absent is unchanged." maxProperties:"128" names:"^[A-Za-z_][A-Za-z0-9_]{0,127}$" maxLength:"32768" example:"{\"API_TOKEN\":\"secret\"}"`
+	URL              keys.Opt[string]            `json:"url" doc:"Where it is: http:// or https://, without user, password or fragment; http and sse only. A private address takes manage:tenants." maxLength:"2048" pattern:"^[Hh][Tt][Tt][Pp][Ss]?://" sample:"true" example:"https://mcp.example.com/mcp"`
+	Headers          keys.Opt[map[string]string] `json:"headers" doc:"Sent with every request to it; http and sse only. Stored encrypted and never answered; absent is unchanged." maxProperties:"128" names:"^[!#$%&'*+.^_\x60|~0-9A-Za-z-]{1,128}$" maxLength:"32768" example:"{\"Authorization\":\"Bearer secret\"}"`
+	Enabled          keys.Opt[bool]              `json:"enabled" doc:"False makes its tools unknown." default:"true" example:"true"`
+	WriteEnabled     keys.Opt[bool]              `json:"writeEnabled" doc:"False lets only its tools of effect read be called." default:"false" example:"false"`
+	TrustAnnotations keys.Opt[bool]              `json:"trustAnnotations" doc:"Whether to believe what it says of its tools' effects." default:"false" example:"false"`
+	Tools            keys.Opt[[]ToolRule]        `json:"tools" doc:"Your own word on its tools: an exact name first, then the first pattern that matches." maxItems:"256" default:"[]"`
 }
 
 // Spec is the domain's request; source is the door it came through, ifVersion
@@ -119,18 +119,18 @@ func toolRules(field string, o keys.Opt[[]ToolRule]) (keys.Opt[[]keys.ToolRule],
 
 // Tool is one tool of an instance as the operator sees it.
 type Tool struct {
-	Name        string          `json:"name"`        // upstream name
-	Exposed     string          `json:"exposedName"` // <slug>__<name>
-	Category    string          `json:"category"`
-	Effect      string          `json:"effect"`
-	Digest      string          `json:"digest"`
-	Quarantined bool            `json:"quarantined"`
-	Problem     string          `json:"problem,omitempty"` // why it is not offered
-	Definition  json.RawMessage `json:"definition"`        // as the upstream announced it
+	Name        string          `json:"name" doc:"The upstream's own name of it." example:"read_note"`
+	Exposed     string          `json:"exposedName" doc:"The name that clients see: <slug>__<name>." example:"notes__read_note"`
+	Category    string          `json:"category" doc:"What it is about; the instance's rules say it." example:"search"`
+	Effect      string          `json:"effect" doc:"What calling it may do." enum:"read,write,destructive" example:"read"`
+	Digest      string          `json:"digest" doc:"SHA-256 over its name, description, schemas and annotations, in hexadecimal." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+	Quarantined bool            `json:"quarantined" doc:"Its definition changed, and waits for approval; until then it can't be called." example:"false"`
+	Problem     string          `json:"problem,omitempty" doc:"Why it is not offered; absent when it is." example:"its name is too long"`
+	Definition  json.RawMessage `json:"definition" doc:"As the upstream announced it." example:"{\"name\":\"read_note\",\"inputSchema\":{\"type\":\"object\"}}"`
 }
 
 // ToolList is a list of tools; Total counts beyond the page.
 type ToolList struct {
-	Tools []Tool `json:"tools"`
-	Total int    `json:"total"`
+	Tools []Tool `json:"tools" doc:"The tools on this page."`
+	Total int    `json:"total" doc:"How many there are, beyond this page too." minimum:"0" example:"1"`
 }

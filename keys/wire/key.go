@@ -8,72 +8,82 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
+// Policy is a policy as answered.
+type Policy struct {
+	MCPActive        bool         `json:"mcpActive" doc:"False while the key's MCP access is paused; REST goes on working." example:"true"`
+	MCPReadOnly      bool         `json:"mcpReadOnly" doc:"Only tools of effect read, whatever else is set." example:"true"`
+	MCPPreset        string       `json:"mcpPreset" doc:"A ceiling, looked up by name at every decision: read_only, standard, full_access, custom, or one of the tenant's own." maxLength:"64" example:"read_only"`
+	MCPPermissions   policy.Limit `json:"mcpPermissions" doc:"The categories of tools, as mcp:<category> or mcp:*; null is no further limit (under the preset custom: nothing), and [] is nothing." pattern:"^mcp:([*]|[a-z0-9-]{1,32})$" example:"[\"mcp:search\"]"`
+	MCPAllowlistMode policy.Mode  `json:"mcpAllowlistMode" doc:"How mcpToolAllowlist is read: not at all, as what alone is allowed, or as what is denied." example:"allow"`
+	MCPToolAllowlist []string     `json:"mcpToolAllowlist" doc:"Patterns of tools; * is the only wildcard. With a / it is held against <instance>/<name>, @name is a category, any other is the tool's name with or without its instance." maxItems:"256" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"[\"notes__read_*\",\"@search\"]"`
+	MCPProjectIDs    policy.Limit `json:"mcpProjectIds" doc:"The projects whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]"`
+	MCPInstanceIDs   policy.Limit `json:"mcpInstanceIds" doc:"The instances whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]"`
+}
+
 // Key is a key as answered, without its secrets.
 type Key struct {
-	ID          string       `json:"id"`
-	Handle      string       `json:"handle"`
-	Name        string       `json:"name"`
-	Description string       `json:"description"`
-	Tags        []string     `json:"tags"`
-	Prefix      string       `json:"prefix"` // what the token starts with, for display
-	Scope       policy.Scope `json:"scope"`
-	Permissions []string     `json:"permissions"`
-	Enabled     bool         `json:"enabled"`
+	ID          string       `json:"id" doc:"The key's id." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	Handle      string       `json:"handle" doc:"A name that is unique among the tenant's live keys, and never changes." maxLength:"64" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"support-agent"`
+	Name        string       `json:"name" doc:"What people call it; not unique." minLength:"1" maxLength:"200" example:"Support agent"`
+	Description string       `json:"description" doc:"What it is for, in your words." maxLength:"2000" example:"Reads the notes of the support team"`
+	Tags        []string     `json:"tags" doc:"Labels of your own." maxItems:"32" minLength:"1" maxLength:"64" example:"[\"team-a\"]"`
+	Prefix      string       `json:"prefix" doc:"What the token starts with, for display." example:"bwk_live_aB3x"`
+	Scope       policy.Scope `json:"scope" doc:"Which doors it opens: REST, MCP, or both." example:"full"`
+	Permissions []string     `json:"permissions" doc:"What it may do over REST and with the built-in tools: view:<resource>, manage:<resource> (which includes view), or * (everything in the tenant)." pattern:"^([*]|(view|manage):(api-keys|projects|instances|presets|audit|approvals|tenant|tenants))$" example:"[\"view:projects\"]"`
+	Enabled     bool         `json:"enabled" doc:"False switches the whole key off." example:"true"`
 
-	MCPActive        bool         `json:"mcpActive"`
-	MCPReadOnly      bool         `json:"mcpReadOnly"`
-	MCPPreset        string       `json:"mcpPreset"`
-	MCPPermissions   policy.Limit `json:"mcpPermissions"`
-	MCPAllowlistMode policy.Mode  `json:"mcpAllowlistMode"`
-	MCPToolAllowlist []string     `json:"mcpToolAllowlist"`
-	MCPProjectIDs    policy.Limit `json:"mcpProjectIds"`
-	MCPInstanceIDs   policy.Limit `json:"mcpInstanceIds"`
+	Policy
 	// An edit is in force with the next request, so a client never has to
 	// connect again; the two fields are the documented shape's.
-	ReconnectRequired        bool    `json:"mcpReconnectRequired"`
-	ReconnectRequiredMessage *string `json:"mcpReconnectRequiredMessage"`
+	ReconnectRequired        bool    `json:"mcpReconnectRequired" doc:"Always false: an edit is in force with the next request." example:"false"`
+	ReconnectRequiredMessage *string `json:"mcpReconnectRequiredMessage" doc:"Always null." example:"null"`
 
-	ProjectID    *string    `json:"projectId"`
-	ParentKeyID  *string    `json:"parentKeyId"`
-	Source       string     `json:"source"`
-	DeviceName   *string    `json:"deviceName"`
-	CreatedBy    string     `json:"createdBy"`
-	CreatedAt    time.Time  `json:"createdAt"`
-	UpdatedAt    time.Time  `json:"updatedAt"`
-	LastUsedAt   *time.Time `json:"lastUsedAt"`
-	ExpiresAt    *time.Time `json:"expiresAt"`
-	RevokedAt    *time.Time `json:"revokedAt"`
-	RevokedBy    *string    `json:"revokedBy"`
-	RevokeReason *string    `json:"revokeReason"`
-	Version      int64      `json:"version"`
+	ProjectID    *string    `json:"projectId" doc:"The one project that the key is confined to; null is no confinement." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	ParentKeyID  *string    `json:"parentKeyId" doc:"The key that it is a child of: it never exceeds it, and ends with it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	Source       string     `json:"source" doc:"Where it was made." enum:"dashboard,api,cli,agent,mcp" example:"api"`
+	DeviceName   *string    `json:"deviceName" doc:"The device that it was made for." maxLength:"200" example:"build-server"`
+	CreatedBy    string     `json:"createdBy" doc:"Who made it: a key's id, operator, or a JWT's subject." example:"operator"`
+	CreatedAt    time.Time  `json:"createdAt" doc:"When it was made." example:"2026-01-31T12:00:00Z"`
+	UpdatedAt    time.Time  `json:"updatedAt" doc:"When it was last changed." example:"2026-01-31T12:00:00Z"`
+	LastUsedAt   *time.Time `json:"lastUsedAt" doc:"When it was last used, to within a minute; null is never." example:"2026-01-31T12:00:00Z"`
+	ExpiresAt    *time.Time `json:"expiresAt" doc:"From when on it no longer counts; null is never." example:"2030-01-31T12:00:00Z"`
+	RevokedAt    *time.Time `json:"revokedAt" doc:"When it was revoked, for good; null is not revoked." example:"null"`
+	RevokedBy    *string    `json:"revokedBy" doc:"Who revoked it." example:"null"`
+	RevokeReason *string    `json:"revokeReason" doc:"Why it was revoked." maxLength:"500" example:"null"`
+	Version      int64      `json:"version" doc:"Grows with every edit; the ETag is made of it." minimum:"1" example:"42"`
 }
 
 // Issued is a key and, this once, its plaintext.
 type Issued struct {
 	Key
-	Plaintext string `json:"key"`
+	Plaintext string `json:"key" doc:"The token itself, shown this once: the server keeps only a hash of it." format:"password" example:"bwk_live_<49 letters and digits>"`
 }
 
 // KeyList is a list of keys; Total counts beyond the page.
 type KeyList struct {
-	Keys  []Key `json:"apiKeys"`
-	Total int   `json:"total"`
+	Keys  []Key `json:"apiKeys" doc:"The keys, oldest first."`
+	Total int   `json:"total" doc:"How many there are, beyond this page too." minimum:"0" example:"1"`
 }
 
 // KeyOf is the wire form of a key.
 func KeyOf(k keys.Key) Key {
-	p := k.Policy
 	return Key{
 		ID: k.ID, Handle: k.Handle, Name: k.Name, Description: k.Description, Tags: list(k.Tags),
 		Prefix: k.Prefix, Scope: k.Scope, Permissions: list(k.Permissions), Enabled: k.Enabled,
-		MCPActive: p.Active, MCPReadOnly: p.ReadOnly, MCPPreset: p.Preset, MCPPermissions: p.Permissions,
-		MCPAllowlistMode: p.AllowlistMode, MCPToolAllowlist: list(p.ToolAllowlist),
-		MCPProjectIDs: p.ProjectIDs, MCPInstanceIDs: p.InstanceIDs,
+		Policy:    policyOf(k.Policy),
 		ProjectID: optional(k.ProjectID), ParentKeyID: optional(k.ParentKeyID),
 		Source: k.Source, DeviceName: optional(k.DeviceName), CreatedBy: k.CreatedBy,
 		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt, LastUsedAt: k.LastUsedAt, ExpiresAt: k.ExpiresAt,
 		RevokedAt: k.RevokedAt, RevokedBy: optional(k.RevokedBy), RevokeReason: optional(k.RevokeReason),
 		Version: k.Version,
+	}
+}
+
+func policyOf(p policy.Policy) Policy {
+	return Policy{
+		MCPActive: p.Active, MCPReadOnly: p.ReadOnly, MCPPreset: p.Preset, MCPPermissions: p.Permissions,
+		MCPAllowlistMode: p.AllowlistMode, MCPToolAllowlist: list(p.ToolAllowlist),
+		MCPProjectIDs: p.ProjectIDs, MCPInstanceIDs: p.InstanceIDs,
 	}
 }
 
@@ -90,13 +100,13 @@ func KeyListOf(ks []keys.Key, total int) KeyList {
 // PlatformKey is a key in a list of all tenants' keys.
 type PlatformKey struct {
 	Key
-	TenantID string `json:"tenantId"`
+	TenantID string `json:"tenantId" doc:"The tenant that it is of." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
 }
 
 // PlatformKeyList is a page of all tenants' keys; Total counts beyond it.
 type PlatformKeyList struct {
-	Keys  []PlatformKey `json:"apiKeys"`
-	Total int           `json:"total"`
+	Keys  []PlatformKey `json:"apiKeys" doc:"The keys, oldest first."`
+	Total int           `json:"total" doc:"How many there are, beyond this page too." minimum:"0" example:"1"`
 }
 
 // PlatformKeyListOf is the wire form of a list of keys of several tenants.
@@ -108,14 +118,14 @@ func PlatformKeyListOf(ks []keys.Key, total int) PlatformKeyList {
 // PolicyFields are the MCP fields of a request: absent = unchanged (on create:
 // the default), null = the default, or no limit for the three nullable lists.
 type PolicyFields struct {
-	MCPActive        keys.Opt[bool]         `json:"mcpActive,omitzero"`
-	MCPReadOnly      keys.Opt[bool]         `json:"mcpReadOnly,omitzero"`
-	MCPPreset        keys.Opt[string]       `json:"mcpPreset,omitzero"`
-	MCPPermissions   keys.Opt[policy.Limit] `json:"mcpPermissions,omitzero"`
-	MCPAllowlistMode keys.Opt[policy.Mode]  `json:"mcpAllowlistMode,omitzero"`
-	MCPToolAllowlist keys.Opt[[]string]     `json:"mcpToolAllowlist,omitzero"`
-	MCPProjectIDs    keys.Opt[policy.Limit] `json:"mcpProjectIds,omitzero"`
-	MCPInstanceIDs   keys.Opt[policy.Limit] `json:"mcpInstanceIds,omitzero"`
+	MCPActive        keys.Opt[bool]         `json:"mcpActive,omitzero" doc:"False while the key's MCP access is paused; REST goes on working." example:"true" default:"true"`
+	MCPReadOnly      keys.Opt[bool]         `json:"mcpReadOnly,omitzero" doc:"Only tools of effect read, whatever else is set." example:"true" default:"true"`
+	MCPPreset        keys.Opt[string]       `json:"mcpPreset,omitzero" doc:"A ceiling, looked up by name at every decision: read_only, standard, full_access, custom, or one of the tenant's own." maxLength:"64" example:"read_only" default:"read_only"`
+	MCPPermissions   keys.Opt[policy.Limit] `json:"mcpPermissions,omitzero" doc:"The categories of tools, as mcp:<category> or mcp:*; null is no further limit (under the preset custom: nothing), and [] is nothing." pattern:"^mcp:([*]|[a-z0-9-]{1,32})$" example:"[\"mcp:search\"]" default:"null"`
+	MCPAllowlistMode keys.Opt[policy.Mode]  `json:"mcpAllowlistMode,omitzero" doc:"How mcpToolAllowlist is read: not at all, as what alone is allowed, or as what is denied." example:"allow" default:"all" sample:"true"`
+	MCPToolAllowlist keys.Opt[[]string]     `json:"mcpToolAllowlist,omitzero" doc:"Patterns of tools; * is the only wildcard. With a / it is held against <instance>/<name>, @name is a category, any other is the tool's name with or without its instance." maxItems:"256" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"[\"notes__read_*\",\"@search\"]" default:"[]" sample:"true"`
+	MCPProjectIDs    keys.Opt[policy.Limit] `json:"mcpProjectIds,omitzero" doc:"The projects whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
+	MCPInstanceIDs   keys.Opt[policy.Limit] `json:"mcpInstanceIds,omitzero" doc:"The instances whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
 }
 
 // patch says of a null list what it means: no limit.
@@ -138,18 +148,18 @@ func nullAsUnlimited(o keys.Opt[policy.Limit]) keys.Opt[policy.Limit] {
 
 // CreateKey is the body of a create.
 type CreateKey struct {
-	Name        keys.Opt[string]       `json:"name,omitzero"`
-	Handle      keys.Opt[string]       `json:"handle,omitzero"`
-	Description keys.Opt[string]       `json:"description,omitzero"`
-	Tags        keys.Opt[[]string]     `json:"tags,omitzero"`
-	Scope       keys.Opt[policy.Scope] `json:"scope,omitzero"`
-	Permissions keys.Opt[[]string]     `json:"permissions,omitzero"`
-	Enabled     keys.Opt[bool]         `json:"enabled,omitzero"`
+	Name        keys.Opt[string]       `json:"name,omitzero" doc:"What people call it; not unique." minLength:"1" maxLength:"200" example:"Support agent" required:"true"`
+	Handle      keys.Opt[string]       `json:"handle,omitzero" doc:"A name that is unique among the tenant's live keys, and never changes; absent, it is derived from name." maxLength:"64" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"support-agent"`
+	Description keys.Opt[string]       `json:"description,omitzero" doc:"What it is for, in your words." maxLength:"2000" example:"Reads the notes of the support team" default:""`
+	Tags        keys.Opt[[]string]     `json:"tags,omitzero" doc:"Labels of your own." maxItems:"32" minLength:"1" maxLength:"64" example:"[\"team-a\"]" default:"[]"`
+	Scope       keys.Opt[policy.Scope] `json:"scope,omitzero" doc:"Which doors it opens: REST, MCP, or both. It never changes." default:"full" example:"full"`
+	Permissions keys.Opt[[]string]     `json:"permissions,omitzero" doc:"What it may do over REST and with the built-in tools: view:<resource>, manage:<resource> (which includes view), or * (everything in the tenant)." pattern:"^([*]|(view|manage):(api-keys|projects|instances|presets|audit|approvals|tenant|tenants))$" default:"[]" example:"[\"view:projects\"]"`
+	Enabled     keys.Opt[bool]         `json:"enabled,omitzero" doc:"False switches the whole key off." default:"true" example:"true"`
 	PolicyFields
-	ProjectID   keys.Opt[string] `json:"projectId,omitzero"`
-	ParentKeyID keys.Opt[string] `json:"parentKeyId,omitzero"`
-	ExpiresAt   keys.Opt[string] `json:"expiresAt,omitzero"` // RFC 3339
-	DeviceName  keys.Opt[string] `json:"deviceName,omitzero"`
+	ProjectID   keys.Opt[string] `json:"projectId,omitzero" doc:"Confines the key to one project, for good; then only permissions on projects and instances can stand beside it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	ParentKeyID keys.Opt[string] `json:"parentKeyId,omitzero" doc:"Makes it a child: it never exceeds its parent, and ends with it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	ExpiresAt   keys.Opt[string] `json:"expiresAt,omitzero" doc:"From when on it no longer counts (RFC 3339, in the future); absent or null is never. It never changes." format:"date-time" example:"2030-01-31T12:00:00Z"`
+	DeviceName  keys.Opt[string] `json:"deviceName,omitzero" doc:"The device that it is made for." maxLength:"200" example:"build-server"`
 }
 
 // NewKey is the domain's request; source is the door it came through (api,
@@ -169,11 +179,11 @@ func (c CreateKey) NewKey(source string) (keys.NewKey, error) {
 
 // UpdateKey is the body of an update: absent = unchanged, null = the default.
 type UpdateKey struct {
-	Name        keys.Opt[string]   `json:"name,omitzero"`
-	Description keys.Opt[string]   `json:"description,omitzero"`
-	Tags        keys.Opt[[]string] `json:"tags,omitzero"`
-	Permissions keys.Opt[[]string] `json:"permissions,omitzero"`
-	Enabled     keys.Opt[bool]     `json:"enabled,omitzero"`
+	Name        keys.Opt[string]   `json:"name,omitzero" doc:"What people call it; not unique." minLength:"1" maxLength:"200" example:"Support agent" nonnull:"true" sample:"true"`
+	Description keys.Opt[string]   `json:"description,omitzero" doc:"What it is for, in your words." maxLength:"2000" example:"Reads the notes of the support team"`
+	Tags        keys.Opt[[]string] `json:"tags,omitzero" doc:"Labels of your own." maxItems:"32" minLength:"1" maxLength:"64" example:"[\"team-a\"]"`
+	Permissions keys.Opt[[]string] `json:"permissions,omitzero" doc:"What it may do over REST and with the built-in tools; null is nothing." pattern:"^([*]|(view|manage):(api-keys|projects|instances|presets|audit|approvals|tenant|tenants))$" example:"[\"view:projects\"]"`
+	Enabled     keys.Opt[bool]     `json:"enabled,omitzero" doc:"False switches the whole key off." example:"true"`
 	PolicyFields
 }
 
@@ -187,7 +197,7 @@ func (u UpdateKey) Patch(ifVersion int64) keys.KeyPatch {
 
 // RotateKey is the body of a rotation.
 type RotateKey struct {
-	GraceSeconds keys.Opt[int64] `json:"graceSeconds,omitzero"` // the old secret goes on working so long; 0 to 30 days
+	GraceSeconds keys.Opt[int64] `json:"graceSeconds,omitzero" doc:"How long the old secret goes on working: at most 30 days, and never beyond the key's own expiry." minimum:"0" maximum:"2592000" default:"0" sample:"true" example:"3600"`
 }
 
 const maxGraceSeconds = 30 * 24 * 60 * 60
@@ -202,12 +212,12 @@ func (r RotateKey) Grace() (time.Duration, error) {
 
 // RevokeKey is the body of a revocation, which may also have none.
 type RevokeKey struct {
-	Reason keys.Opt[string] `json:"reason,omitzero"` // at most 500 characters, kept with the key
+	Reason keys.Opt[string] `json:"reason,omitzero" doc:"Why, kept with the key." maxLength:"500" example:"The agent is retired"`
 }
 
 // Message answers what has nothing else to say.
 type Message struct {
-	Message string `json:"message"`
+	Message string `json:"message" doc:"What was done, in words." example:"API key revoked"`
 }
 
 func parseTime(field string, o keys.Opt[string]) (*time.Time, error) {

@@ -12,12 +12,12 @@ import (
 // always about:blank (section 4.2.1), so that Title is the status's own text;
 // Code is what a program looks at.
 type Problem struct {
-	Type   string           `json:"type"`
-	Title  string           `json:"title"`
-	Status int              `json:"status"`
-	Detail string           `json:"detail"`
-	Code   string           `json:"code"`
-	Errors []policy.Problem `json:"errors"` // of single fields; never null
+	Type   string           `json:"type" doc:"Always about:blank: code tells the errors apart." example:"about:blank"`
+	Title  string           `json:"title" doc:"The status in words." example:"Unprocessable Entity"`
+	Status int              `json:"status" doc:"The HTTP status." minimum:"400" maximum:"599" example:"422"`
+	Detail string           `json:"detail" doc:"What is wrong and what to do, for people." example:"name: must not be empty"`
+	Code   string           `json:"code" doc:"Which error it is, for programs." example:"invalid"`
+	Errors []policy.Problem `json:"errors" doc:"The single fields that are at fault."`
 }
 
 // NewProblem makes one; detail is for people and says what to do next.
