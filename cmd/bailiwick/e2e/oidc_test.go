@@ -31,7 +31,7 @@ func get(t *testing.T, url, token string, headers ...string) (int, string, http.
 	for n := 0; n < len(headers); n += 2 {
 		r.Header.Add(headers[n], headers[n+1])
 	}
-	response := must2((&http.Client{Timeout: patience}).Do(r))(t)
+	response := must((&http.Client{Timeout: patience}).Do(r))(t)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
@@ -127,7 +127,7 @@ func TestJWTOverMCP(t *testing.T) {
 	if a := must(stolen.ask("ping", object{}))(t); a.status != 404 {
 		t.Errorf("another subject's session: %d %s", a.status, a.body)
 	}
-	streams := map[string]*stream{"GET": openGET(t, m, token), "subscriptions/listen": openListen(t, m, token)}
+	streams := map[string]*stream{"GET": openGET(t, m.server, token), "subscriptions/listen": openListen(t, m, token)}
 	m.openToJWTs(t, object{"mcpReadOnly": true})
 	for what, s := range streams {
 		eventually(t, what+" hears of the narrowing", func() string {
@@ -144,7 +144,7 @@ func TestJWTOverMCP(t *testing.T) {
 	endsSoon(t, "closed", streams)
 	short := p.token(object{"tenant": "default", "exp": time.Now().Add(3 * time.Second).Unix()})
 	m.openToJWTs(t, nil)
-	endsSoon(t, "expired", map[string]*stream{"GET": openGET(t, m, short)})
+	endsSoon(t, "expired", map[string]*stream{"GET": openGET(t, m.server, short)})
 	if a := must(post(m.url+"/mcp", short, object{"jsonrpc": "2.0", "id": 1, "method": "ping"}, nil))(t); a.status != 401 {
 		t.Errorf("expired: %d %s", a.status, a.body)
 	}
@@ -210,7 +210,7 @@ func TestJWTsThatDoNotCount(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set("X-API-Key", good)
-		response := must2(http.DefaultClient.Do(r))(t)
+		response := must(http.DefaultClient.Do(r))(t)
 		_ = response.Body.Close()
 		if response.StatusCode != 401 {
 			t.Errorf("a JWT in X-API-Key at %s: %d", path, response.StatusCode)
