@@ -6,6 +6,7 @@ ADDR ?= 127.0.0.1:8080
 DATA ?= ./bailiwick-data
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
+LOADTIME ?= 30s
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 # All default checks but two: 404 is as clear as http.StatusNotFound, and the
@@ -17,7 +18,7 @@ FIXTURES := testdata/e2e
 # the end-to-end tests drive a binary, so it would see nothing of theirs.
 RACE_PACKAGES = $(shell go list ./... | grep -v /cmd/bailiwick/e2e)
 
-.PHONY: help run build test unit e2e test-containers lint fuzz bench verify deps clean
+.PHONY: help run build test unit e2e test-containers load lint fuzz bench verify deps clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ e2e: deps ## Run the end-to-end tests against real MCP servers and clients
 
 test-containers: ## Run the store's tests on a Postgres that testcontainers starts (needs Docker)
 	DB_TEST_CONTAINERS=require go test -count=1 ./db/...
+
+load: ## Let 200 clients change keys at once for LOADTIME (default 30s) on a real Postgres, and show p50 and p99
+	go test -count=1 -v -timeout 10m -run '^TestLoad$$' $(E2E) -load $(LOADTIME)
 
 lint: ## Check formatting, go vet, staticcheck, and that nothing local is committed
 	@files=$$(gofmt -l cmd mcp keys policy db); [ -z "$$files" ] || { echo "not gofmt-ed (run gofmt -w on them):"; echo "$$files"; exit 1; }

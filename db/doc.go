@@ -8,6 +8,9 @@
 // each thing changed and a notification; commit. Because every edit takes that
 // row first, edits are serialized and epoch order is commit order.
 //
+// Answers and logins are beside all that: no replica keeps them, so writing them
+// alone uses no epoch and makes no change row, but it waits for other edits.
+//
 // One set of statements and one migration serve all databases: app-made ids,
 // text, bigint, timestamptz and jsonb, ON CONFLICT and RETURNING; no triggers,
 // no sequences, no advisory locks. What differs is how a database is opened

@@ -11,5 +11,11 @@
 // The data flow of a request: [Service.Authenticate] turns a token into a
 // Principal with a compiled [policy.Grant]; the edge decides with that.
 //
+// What leaves a secret behind leaves it encrypted: the credentials of upstreams,
+// the answers to requests with an idempotency key ([Idempotency], 10 minutes),
+// and the key that waits for a device to collect it ([Login], 10 minutes). A
+// key's own token is never kept, only its hash; so tokens of other systems can
+// be imported by theirs ([Service.ImportKeys]).
+//
 // Neighbours: policy below; db (the stores), mcp and keys/rest (the edges) above.
 package keys

@@ -178,7 +178,7 @@ func (e *edit) logDetail(ctx context.Context, subject string, detail any) error 
 	return e.Record(ctx, AuditEntry{
 		ID: id, TenantID: e.who.tenant.ID, Time: e.now, Kind: "change", Action: e.action,
 		Actor: e.who.Actor(), KeyID: e.who.KeyID(), KeyVersion: e.who.key.Version,
-		Subject: subject, Decision: "allow", Epoch: e.Epoch(), Detail: []byte(withoutToken(string(text))),
+		Subject: subject, Decision: "allow", Epoch: e.Epoch(), Detail: []byte(WithoutToken(string(text))),
 	})
 }
 

@@ -218,6 +218,17 @@ func (r *sealedRows) add(row any) {
 	r.rows = append(r.rows, row)
 }
 
+func (w watchedWriter) InsertLogin(ctx context.Context, l *keys.LoginRecord) error {
+	w.store.sealed.add(*l)
+	return w.Writer.InsertLogin(ctx, l)
+}
+
+func (w watchedWriter) UpdateLogin(ctx context.Context, l *keys.LoginRecord) error {
+	w.store.sealed.add(*l)
+	w.store.sealed.add(string(l.Sealed))
+	return w.Writer.UpdateLogin(ctx, l)
+}
+
 type watchedWriter struct {
 	keys.Writer
 	store *watchedStore

@@ -210,6 +210,7 @@ func nonNil(list []string) []string {
 }
 
 func clip(s string) string {
+	s = WithoutToken(s) // before it is cut: a part of a token would not be known as one
 	if r := []rune(s); len(r) > 64 {
 		return string(r[:64]) + "…"
 	}

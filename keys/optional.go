@@ -28,5 +28,17 @@ func (o *Opt[T]) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &o.Value)
 }
 
+// MarshalJSON writes null or the value. An absent field is left out by omitzero,
+// which request types that are also sent have in their tags.
+func (o Opt[T]) MarshalJSON() ([]byte, error) {
+	if !o.Set || o.Null {
+		return []byte("null"), nil
+	}
+	return json.Marshal(o.Value)
+}
+
+// IsZero is absence, for omitzero.
+func (o Opt[T]) IsZero() bool { return !o.Set }
+
 // StrictElem tells the strict decoder what to check below an Opt.
 func (Opt[T]) StrictElem() any { var v T; return v }

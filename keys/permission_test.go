@@ -30,6 +30,7 @@ func operations(h *house) map[string]struct {
 	project := h.project("target")
 	h.project("spare")
 	i := h.instance("target", func(s *keys.InstanceSpec) { s.ProjectID = keys.Some(project.ID) })
+	login, _ := h.start()
 	name := keys.Some("renamed")
 	err := func(_ any, err error) error { return err }
 	return map[string]op{
@@ -99,6 +100,14 @@ func operations(h *house) map[string]struct {
 		"ImportKeys": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
 			return err(s.ImportKeys(ctx, p, []keys.ImportedKey{foreign("a-token", keys.NewKey{})}))
 		}},
+		"LoginForApproval": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
+			return err(s.LoginForApproval(ctx, p, login.ID))
+		}},
+		"ApproveLogin": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error {
+			_, _, err := s.ApproveLogin(ctx, p, login.ID, keys.Approval{})
+			return err
+		}},
+		"DenyLogin": {"manage:api-keys", func(ctx context.Context, p keys.Principal) error { return s.DenyLogin(ctx, p, login.ID) }},
 		"RevokeAnyKey": {"manage:tenants", func(ctx context.Context, p keys.Principal) error {
 			return err(s.RevokeAnyKey(ctx, p, key.ID, keys.Revocation{}))
 		}},
@@ -116,7 +125,7 @@ func operations(h *house) map[string]struct {
 // that it needs (and its manage), and allowed to that.
 func TestPermissionOfEachOperation(t *testing.T) {
 	names := operations(newHouse(t))
-	if len(names) < 32 {
+	if len(names) < 35 {
 		t.Fatalf("only %d operations", len(names))
 	}
 	for name := range names {

@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// withoutToken cuts every token in a text to its shown part: a key pasted where
-// a name belongs must not be kept with what was asked. It finds what NewToken
-// can make, whatever stands around it; JSON stays JSON.
-func withoutToken(s string) string {
+// WithoutToken cuts every token in a text to its shown part: a key pasted where
+// a name belongs must not be kept with what was asked, nor told. It finds what
+// NewToken can make, whatever stands around it, and what has a token's length
+// after _ or -, for a mistyped one still tells most of it; JSON stays JSON.
+func WithoutToken(s string) string {
 	var out strings.Builder
 	kept, run := 0, 0
 	for i := range len(s) {
@@ -19,7 +20,8 @@ func withoutToken(s string) string {
 		if run++; run < tokenBody+tokenChecksum {
 			continue
 		}
-		if body := i + 1 - tokenBody - tokenChecksum; startsBefore(s[kept:i+1], body-kept) {
+		body := i + 1 - tokenBody - tokenChecksum
+		if startsBefore(s[kept:i+1], body-kept) || run == tokenBody+tokenChecksum && mistyped(s, body, i+1) {
 			out.WriteString(s[kept : body+tokenShown])
 			out.WriteString("…")
 			kept, run = i+1, 0
@@ -31,7 +33,13 @@ func withoutToken(s string) string {
 	return out.String() + s[kept:]
 }
 
-func holdsToken(s string) bool { return withoutToken(s) != s }
+func holdsToken(s string) bool { return WithoutToken(s) != s }
+
+// mistyped tells whether what is between two places stands where a token's body
+// and checksum would.
+func mistyped(s string, from, to int) bool {
+	return from > 0 && (s[from-1] == '_' || s[from-1] == '-') && (to == len(s) || !isAlphanumeric(s[to]))
+}
 
 // startsBefore tells whether s ends in a token whose body is at the given
 // place, under any prefix that a token can have.

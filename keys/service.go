@@ -23,6 +23,7 @@ type Config struct {
 	AllowPrivateUpstreams bool
 	PollInterval          time.Duration // of the change feed; default 250 ms
 	CacheSize             int           // principals kept; default 20,000
+	SweepInterval         time.Duration // of forgetting what has expired; default 1 minute
 }
 
 // Service is the only way to read and change what the Store holds. Every
@@ -31,7 +32,7 @@ type Config struct {
 // Errors: ErrUnauthenticated for nobody, ErrBadCredential for a principal whose
 // key no longer counts, *PermissionError for a right that is missing or
 // exceeded, ErrNotFound, *InvalidError, *ConflictError, ErrVersion, ErrUnavailable;
-// where a method says so, *IdempotencyError.
+// where a method says so, *IdempotencyError, *ImportError or *BusyError.
 type Service struct {
 	cfg     Config
 	derived *derived
@@ -92,19 +93,23 @@ func (c Config) withDefaults() Config {
 	if c.PollInterval <= 0 {
 		c.PollInterval = 250 * time.Millisecond
 	}
+	if c.SweepInterval <= 0 {
+		c.SweepInterval = time.Minute
+	}
 	if c.CacheSize <= 0 {
 		c.CacheSize = 20_000
 	}
 	return c
 }
 
-// Run follows the change feed, flushes last-used times and audit entries, until
-// ctx ends; then it flushes what is left. Its error tells what could not be
+// Run follows the change feed, flushes last-used times and audit entries, and
+// forgets what has expired, until ctx ends; then it flushes what is left. Its error tells what could not be
 // written. It is to be called once.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.poll(ctx) })
 	wg.Go(func() { every(ctx, touchInterval, func() { _ = s.flushUsed(ctx) }) })
+	wg.Go(func() { every(ctx, s.cfg.SweepInterval, func() { _ = s.sweep(ctx) }) })
 	wg.Go(func() { s.runTrail(ctx) })
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)

@@ -23,7 +23,7 @@ type Store interface {
 	// serialization failures) and must not keep state between runs. An edit
 	// that changes something and records no audit entry is an error, as is one
 	// whose fn changed nothing but asked for an audit entry of kind change.
-	// When fn writes nothing at all, or only answers, no epoch is used and Edit
+	// When fn writes nothing at all, or only answers and logins, no epoch is used and Edit
 	// answers the current one: nothing that a replica keeps has changed.
 	Edit(ctx context.Context, fn func(Writer) error) (epoch int64, err error)
 
@@ -86,6 +86,13 @@ type Reader interface {
 	// expired or not.
 	Answer(ctx context.Context, tenantID, principal, key string) (Answer, error)
 
+	// Login finds a device's sign-in, expired or not.
+	Login(ctx context.Context, id string) (LoginRecord, error)
+	// PendingLogins counts those that are pending and not expired at the time.
+	PendingLogins(ctx context.Context, at time.Time) (int, error)
+	// ExpiredLogins are all that have expired at the time, by when they did.
+	ExpiredLogins(ctx context.Context, at time.Time) ([]LoginRecord, error)
+
 	// Audit answers entries, newest first.
 	Audit(ctx context.Context, tenantID string, q AuditQuery) ([]AuditEntry, error)
 }
@@ -136,6 +143,13 @@ type Writer interface {
 	// DropAnswers deletes, in all tenants, the answers that have expired at the
 	// given time, and answers how many.
 	DropAnswers(ctx context.Context, expired time.Time) (int, error)
+
+	// Logins need no audit entry and make no change row. UpdateLogin writes the
+	// state, tenant, key and what is sealed; DropLogins deletes those that have
+	// expired at the time, and answers how many.
+	InsertLogin(ctx context.Context, l *LoginRecord) error
+	UpdateLogin(ctx context.Context, l *LoginRecord) error
+	DropLogins(ctx context.Context, expired time.Time) (int, error)
 
 	// Record writes audit entries of this edit; the Store sets their Epoch.
 	Record(ctx context.Context, entries ...AuditEntry) error

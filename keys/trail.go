@@ -50,12 +50,12 @@ func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if e.Time.IsZero() {
 		e.Time = s.now()
 	}
-	e.Action, e.Client = withoutToken(e.Action), withoutToken(e.Client)
-	if e.Tool = withoutToken(e.Tool); utf8.RuneCountInString(e.Tool) > maxAuditTool {
+	e.Action, e.Client = WithoutToken(e.Action), WithoutToken(e.Client)
+	if e.Tool = WithoutToken(e.Tool); utf8.RuneCountInString(e.Tool) > maxAuditTool {
 		e.Tool = string([]rune(e.Tool)[:maxAuditTool])
 	}
 	if len(e.Detail) > 0 {
-		e.Detail = []byte(withoutToken(string(e.Detail)))
+		e.Detail = []byte(WithoutToken(string(e.Detail)))
 	}
 	t := s.trail
 	for {

@@ -2,7 +2,9 @@ package mcp_test
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,45 +70,52 @@ func TestStreamLimit(t *testing.T) {
 	k := w.key()
 	ctx, hangUp := context.WithCancel(t.Context())
 	defer hangUp()
-	listen := func() *http.Response {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.http.URL+"/mcp",
-			strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}`))
+	session := w.connect(k, "/mcp").headers
+	open := func(method, path, body string, headers ...string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(ctx, method, w.http.URL+path, strings.NewReader(body))
 		must(t, err)
-		req.Header.Set("Authorization", "Bearer "+k.Secret.Reveal())
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Mcp-Protocol-Version", "2026-07-28")
-		req.Header.Set("Mcp-Method", "subscriptions/listen")
+		for h := range slices.Chunk(append(auth(k), headers...), 2) {
+			req.Header.Set(h[0], h[1])
+		}
 		res, err := w.client.Do(req)
 		must(t, err)
+		t.Cleanup(func() { _ = res.Body.Close() })
 		return res
 	}
+	kinds := map[string]func() *http.Response{
+		"GET": func() *http.Response { return open(http.MethodGet, "/mcp", "", session...) },
+		"SSE": func() *http.Response { return open(http.MethodGet, "/sse", "") },
+		"POST": func() *http.Response {
+			return open(http.MethodPost, "/mcp",
+				`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}`,
+				"Content-Type", "application/json", "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen")
+		},
+	}
+	isStream := func(res *http.Response) bool { return res.Header.Get("Content-Type") == "text/event-stream" }
 	for range limit {
-		res := listen()
-		defer func() { _ = res.Body.Close() }()
-		if got := res.Header.Get("Content-Type"); got != "text/event-stream" {
-			t.Fatalf("refused too early: %d %s", res.StatusCode, got)
+		if res := kinds["POST"](); !isStream(res) {
+			t.Fatalf("refused too early: %d", res.StatusCode)
 		}
 	}
-	a := w.modern(k, "/mcp", "subscriptions/listen", `"notifications":{"toolsListChanged":true}`)
-	if !strings.Contains(a.body, `"code":-32029`) || !strings.Contains(a.body, `"retryAfterSeconds"`) {
-		t.Errorf("listen: %d %s", a.status, a.body)
-	}
-	for _, path := range []string{"/mcp", "/sse"} {
-		a := w.do(http.MethodGet, path, nil, w.connect(k, "/mcp").headers...)
-		if a.status != http.StatusTooManyRequests || a.code() != "rate_limited" || a.header.Get("Retry-After") == "" {
-			t.Errorf("GET %s: %d %s", path, a.status, a.body)
+	for kind, ask := range kinds {
+		res := ask()
+		if isStream(res) {
+			t.Errorf("%s: one more is opened", kind)
+			continue
+		}
+		body, err := io.ReadAll(res.Body)
+		must(t, err)
+		told := res.StatusCode == http.StatusTooManyRequests && strings.Contains(string(body), `"code":"rate_limited"`) && res.Header.Get("Retry-After") != ""
+		if kind == "POST" {
+			told = strings.Contains(string(body), `"code":-32029`) && strings.Contains(string(body), `"retryAfterSeconds"`)
+		}
+		if !told {
+			t.Errorf("%s: %d %s", kind, res.StatusCode, body)
 		}
 	}
+	w.stream(http.MethodGet, "/sse", "", auth(w.key())...) // another key's
 	hangUp()
-	w.until("a stream ends and makes room", func() bool {
-		ctx, done := context.WithCancel(t.Context())
-		defer done()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.http.URL+"/sse", nil)
-		must(t, err)
-		req.Header.Set("Authorization", "Bearer "+k.Secret.Reveal())
-		res, err := w.client.Do(req)
-		must(t, err)
-		defer func() { _ = res.Body.Close() }()
-		return res.StatusCode == http.StatusOK
-	})
+	ctx = t.Context()
+	w.until("a stream ends and makes room", func() bool { return isStream(kinds["SSE"]()) })
 }

@@ -98,10 +98,15 @@ func TestOwnCancel(t *testing.T) {
 	up := newUpstream(t, tool("wait", "r"))
 	w.mount("a1", up)
 	started, canceled := make(chan struct{}, 2), make(chan struct{}, 2)
+	release := make(chan struct{})
+	defer close(release)
 	up.on("wait", func(c fakeCall) string {
 		started <- struct{}{}
-		<-c.done
-		canceled <- struct{}{}
+		select {
+		case <-c.done:
+			canceled <- struct{}{}
+		case <-release:
+		}
 		return `{}`
 	})
 	k := w.key()
@@ -133,7 +138,11 @@ func TestOwnCancel(t *testing.T) {
 	<-started
 	hangUp()
 	wg.Wait()
-	<-canceled
+	select {
+	case <-canceled:
+	case <-time.After(10 * time.Second):
+		t.Error("the call goes on without a client")
+	}
 }
 
 // TestLostConnection: nobody could fetch the answer of a call whose connection
@@ -143,6 +152,7 @@ func TestLostConnection(t *testing.T) {
 	up := newUpstream(t, tool("wait", "r"))
 	w.mount("a1", up)
 	started, release, ended := make(chan struct{}), make(chan struct{}), make(chan string, 1)
+	defer close(release)
 	up.on("wait", func(c fakeCall) string {
 		close(started)
 		select {
@@ -179,7 +189,6 @@ func TestLostConnection(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the call goes on without a client")
 	}
-	close(release)
 }
 
 func TestSessionEnds(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/mcp"
@@ -81,8 +82,17 @@ func TestSSEEnds(t *testing.T) {
 	w := newWorld(t, func(c *mcp.Config) { c.PublicURL = "https://example.com/base/" })
 	up := newUpstream(t, tool("wait", "r"))
 	w.mount("a1", up)
-	started, ended := make(chan struct{}), make(chan struct{})
-	up.on("wait", func(c fakeCall) string { close(started); <-c.done; close(ended); return `{}` })
+	started, ended, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	defer close(release)
+	up.on("wait", func(c fakeCall) string {
+		close(started)
+		select {
+		case <-c.done:
+			close(ended)
+		case <-release:
+		}
+		return `{}`
+	})
 	k := w.key()
 	e := w.stream(http.MethodGet, "/sse", "", auth(k)...)
 	endpoint, ok := strings.CutPrefix(e.next(), "/base")
@@ -92,5 +102,9 @@ func TestSSEEnds(t *testing.T) {
 	w.post(endpoint, `{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{"name":"a1__wait"}}`, auth(k)...)
 	<-started
 	e.stop()
-	<-ended
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the call goes on without a client")
+	}
 }

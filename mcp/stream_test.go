@@ -297,6 +297,8 @@ func TestEndStreams(t *testing.T) {
 	up := newUpstream(t, tool("wait", "r"))
 	w.mount("a1", up)
 	started, release := make(chan struct{}), make(chan struct{})
+	finish := sync.OnceFunc(func() { close(release) })
+	defer finish()
 	up.on("wait", func(fakeCall) string { close(started); <-release; return `{"content":[]}` })
 	k := w.key()
 	c := w.connect(k, "/mcp")
@@ -309,7 +311,7 @@ func TestEndStreams(t *testing.T) {
 		e.cut()
 	}
 	w.stream(http.MethodGet, "/mcp", "", c.headers...).cut()
-	close(release)
+	finish()
 	if a := <-got; !strings.Contains(a.body, `"content":[]`) {
 		t.Errorf("%d %s", a.status, a.body)
 	}

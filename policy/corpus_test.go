@@ -35,7 +35,7 @@ func TestCorpus(t *testing.T) {
 		}
 	}
 	t.Logf("%d decisions, %d malformed policies", decisions, broken)
-	if decisions < 150 || broken < 10 {
+	if decisions < 500 || broken < 25 {
 		t.Errorf("%d decisions and %d malformed policies: some of the corpus is not there", decisions, broken)
 	}
 }
@@ -43,7 +43,7 @@ func TestCorpus(t *testing.T) {
 func corpusFiles(t *testing.T) map[string]*txtar.Archive {
 	t.Helper()
 	paths, err := filepath.Glob("../testdata/policy/*.txtar")
-	if err != nil || len(paths) < 9 {
+	if err != nil || len(paths) < 10 {
 		t.Fatalf("found %d files (%v)", len(paths), err)
 	}
 	files := map[string]*txtar.Archive{}

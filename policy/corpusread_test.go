@@ -16,7 +16,12 @@ type corpusCase struct {
 	malformed  string
 	policyText string
 	decisions  []corpusDecision
+	said       []saidLine // all but the parent's and the decisions
 }
+
+// saidLine keeps what was written: a value does not tell whether it was given
+// or is the default.
+type saidLine struct{ word, rest string }
 
 type corpusDecision struct {
 	line   string
@@ -38,9 +43,13 @@ func readCase(t fataler, text string) *corpusCase {
 				c.layers = append(c.layers, corpusSubject())
 			}
 		}
+		decision := strings.Contains(line, " -> ")
+		if at == 0 && !decision && line != "" {
+			c.said = append(c.said, saidLine{word, rest})
+		}
 		switch {
 		case line == "":
-		case strings.Contains(line, " -> "):
+		case decision:
 			c.decisions = append(c.decisions, readDecision(t, line))
 		case word == "malformed":
 			c.malformed = rest

@@ -15,21 +15,29 @@ type act func(ctx context.Context, svc *keys.Service, p keys.Principal, args []s
 // answers as a table or JSON.
 func (c *cli) onStore(use, short string, args cobra.PositionalArgs, fn func(cmd *cobra.Command, out *output) act) *cobra.Command {
 	var l local
-	return command(use, short, args, l.flags, fn, func(ctx context.Context, do func(*keys.Service, keys.Principal) error) error {
-		return l.do(ctx, c, do)
+	return command(use, short, args, l.flags, func(cmd *cobra.Command, out *output) action {
+		do := fn(cmd, out)
+		return func(ctx context.Context, args []string) error {
+			return l.do(ctx, c, func(svc *keys.Service, p keys.Principal) error { return do(ctx, svc, p, args) })
+		}
 	})
 }
 
 // onPlatform is onStore as the operator in no tenant.
 func (c *cli) onPlatform(use, short string, args cobra.PositionalArgs, fn func(cmd *cobra.Command, out *output) act) *cobra.Command {
 	var f storeFlags
-	return command(use, short, args, f.flags, fn, func(ctx context.Context, do func(*keys.Service, keys.Principal) error) error {
-		return f.with(ctx, c, func(svc *keys.Service) error { return do(svc, svc.PlatformOperator()) })
+	return command(use, short, args, f.flags, func(cmd *cobra.Command, out *output) action {
+		do := fn(cmd, out)
+		return func(ctx context.Context, args []string) error {
+			return f.with(ctx, c, func(svc *keys.Service) error { return do(ctx, svc, svc.PlatformOperator(), args) })
+		}
 	})
 }
 
-func command(use, short string, args cobra.PositionalArgs, flags func(*cobra.Command), fn func(cmd *cobra.Command, out *output) act,
-	open func(context.Context, func(*keys.Service, keys.Principal) error) error) *cobra.Command {
+// action is what a command does with its arguments, once its flags are read.
+type action func(ctx context.Context, args []string) error
+
+func command(use, short string, args cobra.PositionalArgs, flags func(*cobra.Command), fn func(cmd *cobra.Command, out *output) action) *cobra.Command {
 	var out output
 	cmd := &cobra.Command{Use: use, Short: short, Args: args}
 	flags(cmd)
@@ -39,9 +47,7 @@ func command(use, short string, args cobra.PositionalArgs, flags func(*cobra.Com
 		if err := out.check(); err != nil {
 			return err
 		}
-		return open(cmd.Context(), func(svc *keys.Service, p keys.Principal) error {
-			return flagFaults(cmd, do(cmd.Context(), svc, p, args))
-		})
+		return flagFaults(cmd, do(cmd.Context(), args))
 	}
 	return cmd
 }

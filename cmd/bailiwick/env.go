@@ -10,7 +10,10 @@ import (
 // Flags that configure the program have BAILIWICK_<FLAG>; those that say what
 // one command of a noun is to do have BAILIWICK_<NOUN>_<VERB>_<FLAG>, so that a
 // variable set for one command never changes what another one does.
-const envAnnotation = "bailiwick_env"
+const (
+	envAnnotation     = "bailiwick_env"
+	fromEnvAnnotation = "bailiwick_from_env"
+)
 
 // envNames are the variables of a flag, the one that wins first.
 func envNames(cmd *cobra.Command, f *pflag.Flag) []string {
@@ -32,17 +35,31 @@ func shared(flags *pflag.FlagSet, names ...string) {
 		if name == "database-url" {
 			env = append(env, "DATABASE_URL")
 		}
-		if err := flags.SetAnnotation(name, envAnnotation, env); err != nil {
-			panic(err) // a flag that is not there: a fault of the program
-		}
+		variables(flags, name, env...)
 	}
+}
+
+// variables gives a flag the variables that it has, none where none is named.
+func variables(flags *pflag.FlagSet, name string, env ...string) {
+	if err := flags.SetAnnotation(name, envAnnotation, env); err != nil {
+		panic(err) // a flag that is not there: a fault of the program
+	}
+}
+
+// typed tells whether a flag is on the command line itself.
+func typed(flags *pflag.FlagSet, name string) bool {
+	f := flags.Lookup(name)
+	return f.Changed && f.Annotations[fromEnvAnnotation] == nil
 }
 
 // closing are lists that open only what they name. A variable of theirs that is
 // set and empty names nothing, as the flag does; left out, it would open all.
 var closing = map[string]bool{"allow": true, "deny": true, "categories": true, "projects": true, "instances": true}
 
-func hasEnv(f *pflag.Flag) bool { return f.Name != "help" && !f.Hidden }
+func hasEnv(f *pflag.Flag) bool {
+	set, named := f.Annotations[envAnnotation]
+	return f.Name != "help" && !f.Hidden && (!named || len(set) > 0)
+}
 
 // bindEnv gives each flag that the command line does not have the value of its
 // variable. A bad value is a usage error that names the variable.
@@ -61,6 +78,7 @@ func (c *cli) bindEnv(cmd *cobra.Command) error {
 				// pflag quotes the value, which may hold a password.
 				bad = &usageError{name + " does not fit --" + f.Name + " (" + f.Value.Type() + ")", "see " + cmd.CommandPath() + " --help"}
 			}
+			_ = cmd.Flags().SetAnnotation(f.Name, fromEnvAnnotation, []string{name})
 			return
 		}
 	})

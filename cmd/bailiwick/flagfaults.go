@@ -56,11 +56,13 @@ func flagOf(flags *pflag.FlagSet, field string) string {
 	return ""
 }
 
-// changes refuses an update that no flag asks anything of.
+// changes refuses an update that no flag asks anything of. Flags whose variable
+// is shared say where a command works and how it answers, not what it does.
 func changes(cmd *cobra.Command) error {
 	asked := false
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		asked = asked || !slices.Contains([]string{"data", "database-url", "secret-file", "tenant", "output"}, f.Name)
+		_, where := f.Annotations[envAnnotation]
+		asked = asked || !where
 	})
 	if !asked {
 		return &usageError{"there is nothing to change", "say what, with one of the flags in " + cmd.CommandPath() + " --help"}

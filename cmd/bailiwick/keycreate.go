@@ -32,53 +32,57 @@ func (f *newKeyFlags) flags(flags *pflag.FlagSet) {
 	f.keyFlags.flags(flags)
 }
 
-func (f *newKeyFlags) request(ctx context.Context, flags *pflag.FlagSet, svc *keys.Service, p keys.Principal) (n keys.NewKey, err error) {
+func (f *newKeyFlags) request(ctx context.Context, flags *pflag.FlagSet, ring keyring) (body wire.CreateKey, err error) {
 	if f.name == "" {
-		return n, &usageError{"--name is missing", "like: bailiwick keys create --name reader; see --help"}
+		return body, &usageError{"--name is missing", "like: bailiwick keys create --name reader; see --help"}
 	}
 	if err := checkExclusive(flags); err != nil {
-		return n, err
+		return body, err
 	}
-	n = keys.NewKey{
-		Name: f.name, Handle: f.handle, Description: f.description, Tags: f.tags,
+	body = wire.CreateKey{
+		Name: keys.Some(f.name), Handle: unlessEmpty(f.handle), Description: unlessEmpty(f.description), Tags: given(flags, "tags", f.tags),
 		Scope: given(flags, "scope", policy.Scope(f.scope)), Permissions: given(flags, "permissions", f.permissions),
-		Enabled: given(flags, "disabled", !f.disabled), Source: "cli", DeviceName: f.device,
+		Enabled: given(flags, "disabled", !f.disabled), DeviceName: unlessEmpty(f.device),
 	}
-	if n.ExpiresAt, err = parseExpiry(f.expires, time.Now()); err != nil {
-		return n, err
+	if body.ExpiresAt, err = parseExpiry(f.expires, time.Now()); err != nil {
+		return body, err
 	}
-	if n.PolicyPatch, err = f.policy(ctx, flags, svc, p); err != nil {
-		return n, err
+	if body.PolicyFields, err = f.policy(ctx, flags, ring); err != nil {
+		return body, err
 	}
-	n.MCPActive = given(flags, "paused", !f.paused)
+	body.MCPActive = given(flags, "paused", !f.paused)
 	if f.confined != "" {
-		project, err := svc.Project(ctx, p, f.confined)
+		id, err := ring.ProjectID(ctx, f.confined)
 		if err != nil {
-			return n, absent(err, "project", f.confined)
+			return body, absent(err, "project", f.confined)
 		}
-		n.ProjectID = project.ID
+		body.ProjectID = keys.Some(id)
 	}
 	if f.parent != "" {
-		k, err := svc.FindKey(ctx, p, f.parent)
+		k, err := ring.Find(ctx, f.parent)
 		if err != nil {
-			return n, absent(err, "key", f.parent)
+			return body, absent(err, "key", f.parent)
 		}
-		n.ParentKeyID = k.ID
+		body.ParentKeyID = keys.Some(k.ID)
 	}
-	return n, nil
+	return body, nil
+}
+
+func unlessEmpty(s string) keys.Opt[string] {
+	return keys.Opt[string]{Set: s != "", Value: s}
 }
 
 func (c *cli) keysCreate() *cobra.Command {
-	return c.onStore("create", "Make a key, whose secret is shown this once", exactly(), func(cmd *cobra.Command, out *output) act {
+	return c.onKeys("create", "Make a key, whose secret is shown this once", exactly(), func(cmd *cobra.Command, out *output) keyAct {
 		var f newKeyFlags
 		f.flags(cmd.Flags())
 		cmd.Example = "  bailiwick keys create --name reader --scope mcp_only --allow 'get_*' --projects web"
-		return func(ctx context.Context, svc *keys.Service, p keys.Principal, _ []string) error {
-			n, err := f.request(ctx, cmd.Flags(), svc, p)
+		return func(ctx context.Context, ring keyring, _ []string) error {
+			body, err := f.request(ctx, cmd.Flags(), ring)
 			if err != nil {
 				return err
 			}
-			issued, err := svc.CreateKey(ctx, p, n)
+			issued, err := ring.Create(ctx, body)
 			if err != nil {
 				return err
 			}
@@ -87,19 +91,16 @@ func (c *cli) keysCreate() *cobra.Command {
 	})
 }
 
-func parseExpiry(text string, now time.Time) (*time.Time, error) {
+func parseExpiry(text string, now time.Time) (keys.Opt[string], error) {
 	if text == "" {
-		return nil, nil
+		return keys.Opt[string]{}, nil
 	}
 	if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		at := now.Add(d)
-		return &at, nil
+		text = now.Add(d).UTC().Format(time.RFC3339Nano)
+	} else if _, err := time.Parse(time.RFC3339, text); err != nil {
+		return keys.Opt[string]{}, &usageError{"--expires must be a time like 2030-01-31T12:00:00Z or a duration like 720h", "see bailiwick keys create --help"}
 	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return nil, &usageError{"--expires must be a time like 2030-01-31T12:00:00Z or a duration like 720h", "see bailiwick keys create --help"}
-	}
-	return &at, nil
+	return keys.Some(text), nil
 }
 
 func (c *cli) keysUpdate() *cobra.Command {
@@ -108,7 +109,7 @@ func (c *cli) keysUpdate() *cobra.Command {
 		name string
 	)
 	var cmd *cobra.Command
-	cmd = c.keyCommand("update", "Change a key; what no flag names stays as it is", func(ctx context.Context, svc *keys.Service, p keys.Principal, k keys.Key, out *output) error {
+	cmd = c.keyCommand("update", "Change a key; what no flag names stays as it is", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
 		flags := cmd.Flags()
 		if err := changes(cmd); err != nil {
 			return err
@@ -116,18 +117,18 @@ func (c *cli) keysUpdate() *cobra.Command {
 		if err := checkExclusive(flags); err != nil {
 			return err
 		}
-		patch, err := f.policy(ctx, flags, svc, p)
+		patch, err := f.policy(ctx, flags, ring)
 		if err != nil {
 			return err
 		}
-		k, err = svc.UpdateKey(ctx, p, k.ID, keys.KeyPatch{
+		k, err = ring.Update(ctx, k.ID, wire.UpdateKey{
 			Name: given(flags, "name", name), Description: given(flags, "description", f.description),
-			Tags: given(flags, "tags", f.tags), Permissions: given(flags, "permissions", f.permissions), PolicyPatch: patch,
+			Tags: given(flags, "tags", f.tags), Permissions: given(flags, "permissions", f.permissions), PolicyFields: patch,
 		})
 		if err != nil {
 			return err
 		}
-		return out.write(c.out, wire.KeyOf(k), nil, keyRecord(k))
+		return c.writeKey(k, out)
 	})
 	cmd.Flags().StringVar(&name, "name", "", "`name` of the key")
 	f.flags(cmd.Flags())

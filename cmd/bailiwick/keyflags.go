@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -73,8 +74,8 @@ func given[T any](flags *pflag.FlagSet, name string, value T) keys.Opt[T] {
 }
 
 // policy is what the flags say of the key's policy; names become ids.
-func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, svc *keys.Service, p keys.Principal) (keys.PolicyPatch, error) {
-	patch := keys.PolicyPatch{
+func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, ring keyring) (wire.PolicyFields, error) {
+	patch := wire.PolicyFields{
 		MCPReadOnly: given(flags, "read-only", f.readOnly),
 		MCPPreset:   given(flags, "preset", f.preset),
 	}
@@ -88,15 +89,15 @@ func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, svc *keys.S
 	}
 	var err error
 	patch.MCPProjectIDs, err = limitOf(flags, "projects", f.projects, func(name string) (string, error) {
-		project, err := svc.Project(ctx, p, name)
-		return project.ID, absent(err, "project", name)
+		id, err := ring.ProjectID(ctx, name)
+		return id, absent(err, "project", name)
 	})
 	if err != nil {
 		return patch, err
 	}
 	patch.MCPInstanceIDs, err = limitOf(flags, "instances", f.instances, func(name string) (string, error) {
-		instance, err := svc.Instance(ctx, p, name)
-		return instance.ID, absent(err, "instance", name)
+		id, err := ring.InstanceID(ctx, name)
+		return id, absent(err, "instance", name)
 	})
 	if err != nil {
 		return patch, err
@@ -108,7 +109,7 @@ func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, svc *keys.S
 // limitOf is a nullable list: --<name> lists, --all-<name> is null, neither is absent.
 func limitOf(flags *pflag.FlagSet, name string, values []string, id func(string) (string, error)) (keys.Opt[policy.Limit], error) {
 	if all, _ := flags.GetBool("all-" + name); all {
-		return keys.Opt[policy.Limit]{Set: true, Null: true, Value: policy.Unlimited()}, nil
+		return keys.Null[policy.Limit](), nil
 	}
 	if !flags.Changed(name) {
 		return keys.Opt[policy.Limit]{}, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,70 +13,83 @@ import (
 )
 
 func (c *cli) keys() *cobra.Command {
-	return group("keys", "Make and manage keys",
+	g := group("keys", "Make and manage keys",
 		c.keysList(), c.keysGet(), c.keysCreate(), c.keysUpdate(),
-		c.keyFlip("pause", "Stop a key's MCP access; REST goes on working", keys.PolicyPatch{MCPActive: keys.Some(false)}, keys.Opt[bool]{}),
-		c.keyFlip("resume", "Let a paused key use MCP again", keys.PolicyPatch{MCPActive: keys.Some(true)}, keys.Opt[bool]{}),
-		c.keyFlip("enable", "Let a disabled key work again", keys.PolicyPatch{}, keys.Some(true)),
-		c.keyFlip("disable", "Stop a key altogether, until it is enabled", keys.PolicyPatch{}, keys.Some(false)),
-		c.keysRotate(), c.keysRevoke())
+		c.keyFlip("pause", "Stop a key's MCP access; REST goes on working", wire.UpdateKey{PolicyFields: wire.PolicyFields{MCPActive: keys.Some(false)}}),
+		c.keyFlip("resume", "Let a paused key use MCP again", wire.UpdateKey{PolicyFields: wire.PolicyFields{MCPActive: keys.Some(true)}}),
+		c.keyFlip("enable", "Let a disabled key work again", wire.UpdateKey{Enabled: keys.Some(true)}),
+		c.keyFlip("disable", "Stop a key altogether, until it is enabled", wire.UpdateKey{Enabled: keys.Some(false)}),
+		c.keysRotate(), c.keysRevoke(), c.keysImport())
+	g.Long = "Make and manage keys: in the store on this machine (--data, --database-url), as its\n" +
+		"operator, or with --url on a running server, as the key that is given there. The\n" +
+		"answers are the same.\n\n" +
+		"The key to ask a server as comes from BAILIWICK_KEY, --key-file, or standard input\n" +
+		"with --key -. BAILIWICK_KEYS_URL sets --url for all of these commands; BAILIWICK_URL\n" +
+		"is for bailiwick stdio and changes nothing here, nor does BAILIWICK_KEY without --url."
+	g.Example = "  BAILIWICK_KEY=bwk_live_... bailiwick keys list --url https://mcp.example.com"
+	return g
 }
 
 // keyCommand is a command on one key, named by id or handle.
-func (c *cli) keyCommand(use, short string, fn func(ctx context.Context, svc *keys.Service, p keys.Principal, k keys.Key, out *output) error) *cobra.Command {
-	return c.onStore(use+" KEY", short+"; KEY is an id or a handle", exactly("KEY"), func(_ *cobra.Command, out *output) act {
-		return func(ctx context.Context, svc *keys.Service, p keys.Principal, args []string) error {
-			k, err := svc.FindKey(ctx, p, args[0])
+func (c *cli) keyCommand(use, short string, fn func(ctx context.Context, ring keyring, k wire.Key, out *output) error) *cobra.Command {
+	return c.onKeys(use+" KEY", short+"; KEY is an id or a handle", exactly("KEY"), func(_ *cobra.Command, out *output) keyAct {
+		return func(ctx context.Context, ring keyring, args []string) error {
+			k, err := ring.Find(ctx, args[0])
 			if err != nil {
 				return absent(err, "key", args[0])
 			}
-			return fn(ctx, svc, p, k, out)
+			return fn(ctx, ring, k, out)
 		}
 	})
 }
 
 func (c *cli) keysList() *cobra.Command {
-	return c.onStore("list", "List the tenant's keys", exactly(), func(cmd *cobra.Command, out *output) act {
-		var q keys.KeyQuery
-		cmd.Flags().StringVar(&q.Search, "search", "", "only keys with this `text` in name, handle or prefix")
-		cmd.Flags().BoolVar(&q.IncludeRevoked, "revoked", false, "revoked keys too")
-		return func(ctx context.Context, svc *keys.Service, p keys.Principal, _ []string) error {
-			all, total, err := svc.Keys(ctx, p, q)
+	return c.onKeys("list", "List the tenant's keys", exactly(), func(cmd *cobra.Command, out *output) keyAct {
+		var q keyQuery
+		cmd.Flags().StringVar(&q.search, "search", "", "only keys with this `text` in name, handle or prefix")
+		cmd.Flags().BoolVar(&q.revoked, "revoked", false, "revoked keys too")
+		return func(ctx context.Context, ring keyring, _ []string) error {
+			list, err := ring.Keys(ctx, q)
 			if err != nil {
 				return err
 			}
-			rows := make([]row, len(all))
-			for i, k := range all {
-				rows[i] = row{k.Handle, k.Prefix, string(k.Scope), k.Policy.Preset, yesNo(k.Policy.ReadOnly),
+			rows := make([]row, len(list.Keys))
+			for i, k := range list.Keys {
+				rows[i] = row{k.Handle, k.Prefix, string(k.Scope), k.MCPPreset, yesNo(k.MCPReadOnly),
 					keyState(k, time.Now()), when(k.LastUsedAt), k.ID}
 			}
-			return out.write(c.out, wire.KeyListOf(all, total),
-				row{"HANDLE", "PREFIX", "SCOPE", "PRESET", "READ-ONLY", "STATE", "LAST USED", "ID"}, rows)
+			return out.write(c.out, list, row{"HANDLE", "PREFIX", "SCOPE", "PRESET", "READ-ONLY", "STATE", "LAST USED", "ID"}, rows)
 		}
 	})
 }
 
+func (c *cli) writeKey(k wire.Key, out *output) error { return out.write(c.out, k, nil, keyRecord(k)) }
+
 func (c *cli) keysGet() *cobra.Command {
-	return c.keyCommand("get", "Show a key", func(_ context.Context, _ *keys.Service, _ keys.Principal, k keys.Key, out *output) error {
-		return out.write(c.out, wire.KeyOf(k), nil, keyRecord(k))
+	return c.keyCommand("get", "Show a key", func(_ context.Context, _ keyring, k wire.Key, out *output) error {
+		return c.writeKey(k, out)
 	})
 }
 
-func (c *cli) keyFlip(verb, short string, p keys.PolicyPatch, enabled keys.Opt[bool]) *cobra.Command {
-	patch := keys.KeyPatch{PolicyPatch: p, Enabled: enabled}
-	return c.keyCommand(verb, short, func(ctx context.Context, svc *keys.Service, p keys.Principal, k keys.Key, out *output) error {
-		k, err := svc.UpdateKey(ctx, p, k.ID, patch)
+func (c *cli) keyFlip(verb, short string, patch wire.UpdateKey) *cobra.Command {
+	return c.keyCommand(verb, short, func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
+		k, err := ring.Update(ctx, k.ID, patch)
 		if err != nil {
 			return err
 		}
-		return out.write(c.out, wire.KeyOf(k), nil, keyRecord(k))
+		return c.writeKey(k, out)
 	})
 }
 
 func (c *cli) keysRotate() *cobra.Command {
 	var grace time.Duration
-	cmd := c.keyCommand("rotate", "Give a key a new secret, which is shown this once", func(ctx context.Context, svc *keys.Service, p keys.Principal, k keys.Key, out *output) error {
-		issued, err := svc.RotateKey(ctx, p, k.ID, keys.Rotation{Grace: grace})
+	var cmd *cobra.Command
+	cmd = c.keyCommand("rotate", "Give a key a new secret, which is shown this once", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
+		body := wire.RotateKey{GraceSeconds: given(cmd.Flags(), "grace", int64(grace/time.Second))}
+		if grace%time.Second != 0 {
+			return &usageError{"--grace: must be whole seconds", "see " + cmd.CommandPath() + " --help"}
+		}
+		issued, err := ring.Rotate(ctx, k.ID, body)
 		if err != nil {
 			return err
 		}
@@ -85,23 +99,31 @@ func (c *cli) keysRotate() *cobra.Command {
 	return cmd
 }
 
+// errOwnKey is the end of the key that asked: nobody can show it any more.
+var errOwnKey = errors.New("the key is revoked; it is the one that asked, so the server shows it no more")
+
 func (c *cli) keysRevoke() *cobra.Command {
 	var reason string
-	cmd := c.keyCommand("revoke", "End a key, and the keys made with it, for good", func(ctx context.Context, svc *keys.Service, p keys.Principal, k keys.Key, out *output) error {
-		k, err := svc.RevokeKey(ctx, p, k.ID, keys.Revocation{Reason: reason})
+	var cmd *cobra.Command
+	cmd = c.keyCommand("revoke", "End a key, and the keys made with it, for good", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
+		k, err := ring.Revoke(ctx, k.ID, wire.RevokeKey{Reason: given(cmd.Flags(), "reason", reason)})
+		if errors.Is(err, errOwnKey) {
+			fmt.Fprintln(c.errs, err)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		return out.write(c.out, wire.KeyOf(k), nil, keyRecord(k))
+		return c.writeKey(k, out)
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "`text` to keep with it")
 	return cmd
 }
 
 // writeIssued shows a new secret, on standard output alone.
-func (c *cli) writeIssued(i keys.Issued, out *output) error {
-	rows := append(keyRecord(i.Key), row{"key", i.Secret.Reveal()})
-	if err := out.write(c.out, wire.IssuedOf(i), nil, rows); err != nil {
+func (c *cli) writeIssued(i wire.Issued, out *output) error {
+	rows := append(keyRecord(i.Key), row{"key", i.Plaintext})
+	if err := out.write(c.out, i, nil, rows); err != nil {
 		return err
 	}
 	if out.format == "table" {

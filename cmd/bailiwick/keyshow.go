@@ -5,46 +5,52 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // keyState is one word on whether the key works.
-func keyState(k keys.Key, now time.Time) string {
+func keyState(k wire.Key, now time.Time) string {
 	switch {
 	case k.RevokedAt != nil:
 		return "revoked"
-	case !k.Live(now):
+	case k.ExpiresAt != nil && !now.Before(*k.ExpiresAt):
 		return "expired"
 	case !k.Enabled:
 		return "disabled"
-	case !k.Policy.Active:
+	case !k.MCPActive:
 		return "paused"
 	}
 	return "active"
 }
 
-func keyRecord(k keys.Key) []row {
-	p := k.Policy
-	patterns := string(p.AllowlistMode)
-	if p.AllowlistMode != policy.ModeAll {
-		patterns += " " + strings.Join(p.ToolAllowlist, ", ")
+func keyRecord(k wire.Key) []row {
+	patterns := string(k.MCPAllowlistMode)
+	if k.MCPAllowlistMode != policy.ModeAll {
+		patterns += " " + strings.Join(k.MCPToolAllowlist, ", ")
 	}
 	rows := []row{
 		{"id", k.ID}, {"handle", k.Handle}, {"name", k.Name}, {"prefix", k.Prefix}, {"state", keyState(k, time.Now())},
 		{"scope", string(k.Scope)}, {"permissions", orDash(strings.Join(k.Permissions, ", "))},
-		{"read-only", yesNo(p.ReadOnly)}, {"preset", p.Preset}, {"categories", limitText(p.Permissions)}, {"tools", patterns},
-		{"projects", limitText(p.ProjectIDs)}, {"instances", limitText(p.InstanceIDs)},
+		{"read-only", yesNo(k.MCPReadOnly)}, {"preset", k.MCPPreset}, {"categories", limitText(k.MCPPermissions)}, {"tools", patterns},
+		{"projects", limitText(k.MCPProjectIDs)}, {"instances", limitText(k.MCPInstanceIDs)},
 		{"expires", when(k.ExpiresAt)}, {"last used", when(k.LastUsedAt)},
 		{"created", fmt.Sprintf("%s by %s", when(&k.CreatedAt), k.CreatedBy)}, {"version", fmt.Sprint(k.Version)},
 	}
 	for _, more := range []row{{"description", k.Description}, {"tags", strings.Join(k.Tags, ", ")},
-		{"confined to", k.ProjectID}, {"parent", k.ParentKeyID}, {"device", k.DeviceName}, {"revoked because", k.RevokeReason}} {
+		{"confined to", orEmpty(k.ProjectID)}, {"parent", orEmpty(k.ParentKeyID)}, {"device", orEmpty(k.DeviceName)}, {"revoked because", orEmpty(k.RevokeReason)}} {
 		if more[1] != "" {
 			rows = append(rows, more)
 		}
 	}
 	return rows
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func limitText(l policy.Limit) string {

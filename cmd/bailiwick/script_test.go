@@ -43,6 +43,8 @@ func buildBinary(t *testing.T) string {
 //	await STATUS METHOD PATH       asks until the answer has this status, for 10 s
 //	awaitbody PATH TEXT     asks until the answer has the text, for 10 s
 //	field NAME PATH         sets a variable to a field of the JSON on stdout
+//	alike command...        runs a command on the store d and on $URL, until both
+//	                        say the same and end alike, for 5 s; last on $URL
 //	freeport                sets $PORT to one that nobody listens on
 func TestScripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/script/*.txtar")
@@ -58,7 +60,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails, "serve": startServer, "end": endServer, "ask": ask, "await": await, "awaitbody": awaitBody, "field": field, "freeport": freePort,
+			"fails": fails, "serve": startServer, "end": endServer, "ask": ask, "await": await, "awaitbody": awaitBody, "field": field, "freeport": freePort, "alike": alike,
 		},
 	})
 }
@@ -86,7 +88,7 @@ type process struct {
 func startServer(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := exec.Command(filepath.Join(ts.Getenv("BIN"), "bailiwick"), append([]string{"serve", "--addr", "127.0.0.1:0"}, args[1:]...)...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "BAILIWICK_SECRET", "BAILIWICK_LOG_LEVEL", "UPSTREAM"} {
+	for _, name := range []string{"PATH", "HOME", "BAILIWICK_SECRET", "BAILIWICK_LOG_LEVEL", "UPSTREAM", "BAILIWICK_OIDC_ISSUER", "BAILIWICK_OIDC_AUDIENCE"} {
 		if value := ts.Getenv(name); value != "" {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
@@ -207,6 +209,20 @@ func field(ts *testscript.TestScript, _ bool, args []string) {
 		v = object[name]
 	}
 	ts.Setenv(args[0], fmt.Sprint(v))
+}
+
+func alike(ts *testscript.TestScript, _ bool, args []string) {
+	both := [2]string{}
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for i, where := range [][]string{{"--data", "d"}, {"--url", ts.Getenv("URL")}} {
+			err := ts.Exec("bailiwick", append(args, where...)...)
+			both[i] = fmt.Sprintf("%s%send: %v\n", ts.ReadFile("stdout"), ts.ReadFile("stderr"), err)
+		}
+		if both[0] == both[1] {
+			return
+		}
+	}
+	ts.Fatalf("on the store:\n%son the server:\n%s", both[0], both[1])
 }
 
 func freePort(ts *testscript.TestScript, _ bool, _ []string) {

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) keys.Store) {
 		{"secrets", secretTests},
 		{"answers", answerTests},
 		{"batches", batchTests},
+		{"logins", loginTests},
 		{"audit", auditTests},
 		{"changes", changeTests},
 	} {

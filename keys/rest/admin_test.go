@@ -8,8 +8,8 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
 
-// names are those of a list of keys, with its total.
-func names(body map[string]any) string {
+// namesIn are those of a list of keys, with its total.
+func namesIn(body map[string]any) string {
 	out := ""
 	for _, k := range body["apiKeys"].([]any) {
 		out += k.(map[string]any)["name"].(string) + " "
@@ -47,7 +47,7 @@ func TestPlatformKeys(t *testing.T) {
 		"?search=nothing":                  "0",
 		"?includeRevoked=true&search=GONE": "gone 1",
 	} {
-		if got := names(h.want(200, h.ask("GET", "/api/admin/api-keys"+query, ""))); got != want {
+		if got := namesIn(h.want(200, h.ask("GET", "/api/admin/api-keys"+query, ""))); got != want {
 			t.Errorf("%q lists %s, want %s", query, got, want)
 		}
 	}
@@ -115,7 +115,7 @@ func TestSearchKeys(t *testing.T) {
 		h.mint(keys.NewKey{Name: name})
 	}
 	for query, want := range map[string]string{"": "first key 50% 50x 3", "?search=50%25": "50% 1", "?search=": "first key 50% 50x 3"} {
-		if got := names(h.want(200, h.ask("GET", "/api/api-keys"+query, ""))); got != want {
+		if got := namesIn(h.want(200, h.ask("GET", "/api/api-keys"+query, ""))); got != want {
 			t.Errorf("%q lists %s, want %s", query, got, want)
 		}
 	}

@@ -25,12 +25,12 @@ func capydbShape(o operations) shape {
 		},
 		words: wordsOf(wire.SpellingCapydb, "permissions", "scopes", "projectId", "project_id",
 			"expiresAt", "expires_at", "deviceName", "device_name"),
-		routes: []route{
+		routes: append([]route{
 			{"GET", all, "listOrganizationKeys", 200, viewKeys, "List the organization's keys, revoked ones too", on(o.listKeys, from(everyKey), o.organizationKeys)},
 			{"POST", all, "createOrganizationKey", 201, manageKeys, "Make a key, whose plaintext is answered this once", on(o.svc.CreateKey, fromJSON(newOrganizationKey).once(), o.issuedOrganizationKey)},
 			{"DELETE", one, "revokeOrganizationKey", 200, manageKeys, "Revoke a key and its children, for good", on(o.revokeKey, from(organizationKeyEnd), revoked)},
 			{"GET", "/v1/me", "getMe", 200, anyKey, "Tell who asks, and what it may do", on(o.whoami, from(none), o.me)},
-		},
+		}, loginRoutes(o)...),
 	}
 }
 
@@ -53,6 +53,8 @@ func capydbAbsence(path string) string {
 	switch {
 	case organization && strings.Contains(rest, "/api-keys/"):
 		return "api key not found"
+	case strings.HasPrefix(path, wire.LoginPath):
+		return "login session not found"
 	case organization, path == "/v1/me":
 		return "organization not found"
 	}

@@ -23,16 +23,16 @@ var published = sync.OnceValue(func() []byte {
 
 var document = sync.OnceValues(func() (*resttest.Document, error) { return resttest.Read(published()) })
 
-// conform holds one answer to the document. Every answer that a house gets
-// comes through here.
-func conform(t *testing.T, method, target, body string, w *httptest.ResponseRecorder) {
+// conform holds one answer to the document. Every answer that a house or a site
+// gets comes through here.
+func conform(t testing.TB, method, target, body string, r response) {
 	t.Helper()
 	d, err := document()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Check(resttest.Exchange{Method: method, Target: target, Request: []byte(body),
-		Status: w.Code, Header: w.Header(), Body: w.Body.Bytes()}); err != nil {
+		Status: r.status, Header: r.header, Body: []byte(r.body)}); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,10 +1,11 @@
 // Package rest serves the management API over HTTP.
 //
 // The data flow of a request: the route is found; the credential becomes a
-// principal; the tenant that the request names must be the principal's, and
-// the key's scope must open REST; the route's decode reads path, query, headers
-// and body (whatever it leaves unread is an error); one operation does the work;
-// the route's encode answers. Every error goes through one table.
+// principal (where a route asks for none, the principal is nobody); the tenant
+// that the request names must be the principal's, and the key's scope must open
+// REST; the route's decode reads path, query, headers and body (whatever it
+// leaves unread is an error); one operation does the work; the route's encode
+// answers. Every error goes through one table.
 //
 // An operation (operations.go) is written once. A [shape] is a table of routes
 // around the operations, with its own paths, field names and error bodies; the

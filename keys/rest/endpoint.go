@@ -12,6 +12,7 @@ import (
 type endpoint struct {
 	takes   takes
 	answers reflect.Type // of the body; nil = none
+	tagged  bool         // an ETag comes with the answer, though its body has no version
 	serve   func(*call) (any, error)
 }
 
@@ -73,6 +74,12 @@ func (in input[Req]) versioned() input[Req] {
 func (in input[Req]) once() input[Req] {
 	in.idempotent = true
 	return in
+}
+
+// withETag says that the answer carries one.
+func (e endpoint) withETag() endpoint {
+	e.tagged = true
+	return e
 }
 
 // on puts a shape's decoding and encoding around an operation. What the input

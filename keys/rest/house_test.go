@@ -23,7 +23,7 @@ import (
 
 // house is a server on an empty store, with its first key.
 type house struct {
-	t     *testing.T
+	t     testing.TB
 	ctx   context.Context
 	now   time.Time
 	store *keystest.Memory
@@ -35,9 +35,9 @@ type house struct {
 	logs  *observer.ObservedLogs
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, ctx: t.Context(), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), store: keystest.NewMemory()}
+	h := &house{t: t, ctx: context.Background(), now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), store: keystest.NewMemory()}
 	h.svc = h.service(h.store)
 	first, err := h.svc.Bootstrap(h.ctx)
 	h.must(err)
@@ -70,6 +70,9 @@ func (h *house) serveOver(store keys.Store) {
 	h.cfg.Service, h.cfg.Authenticate = svc, bearer.Authenticator{APIKeys: svc}.Authenticate
 	h.api = rest.New(h.cfg)
 }
+
+// fresh is the same server, started anew.
+func (h *house) fresh() *rest.Handler { return rest.New(h.cfg) }
 
 func (h *house) must(err error) {
 	h.t.Helper()
@@ -116,8 +119,9 @@ func (h *house) do(token, method, path, body string, headers ...string) response
 	}
 	w := httptest.NewRecorder()
 	h.api.ServeHTTP(w, r)
-	conform(h.t, method, path, body, w)
-	return response{w.Code, w.Header(), w.Body.String()}
+	got := response{w.Code, w.Header(), w.Body.String()}
+	conform(h.t, method, path, body, got)
+	return got
 }
 
 // as the first key, which may do everything.

@@ -218,7 +218,7 @@ func (d *document) addResponses(op *apiOperation, s shape, r route) {
 	if r.answers != nil {
 		answer := d.schemas.of(r.answers, answered)
 		good.Content = members[mediaType]{{"application/json", mediaType{answer, d.schemas.example(answer)}}}
-		if versioned(r.answers) {
+		if _, versioned := d.schemas.resolved(answer).Properties.get("version"); versioned || r.tagged {
 			good.Headers.add("ETag", header{"The version of what is answered, for If-Match.", true, &schema{Type: kinds{"string"}}, `"42"`})
 		}
 	}
@@ -226,18 +226,4 @@ func (d *document) addResponses(op *apiOperation, s shape, r route) {
 	for _, status := range failures(s, r) {
 		op.Responses.add(strconv.Itoa(status), d.failure(status, r.path))
 	}
-}
-
-// versioned tells whether an answer is of one version of one thing, which its
-// ETag then names.
-func versioned(t reflect.Type) bool {
-	switch t {
-	case typeOf[wire.KeyDefinition](), typeOf[wire.IssuedKeyDefinition]():
-		return true // of exactly the documented fields, without the version
-	}
-	if t.Kind() != reflect.Struct {
-		return false
-	}
-	_, has := t.FieldByName("Version")
-	return has
 }

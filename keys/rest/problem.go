@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -48,6 +49,7 @@ func problemOf(err error) wire.Problem {
 		conflict *keys.ConflictError
 		invalid  *keys.InvalidError
 		repeated *keys.IdempotencyError
+		busy     *keys.BusyError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -74,10 +76,20 @@ func problemOf(err error) wire.Problem {
 		return wire.NewProblem(http.StatusPreconditionFailed, "version_mismatch", "it was changed since you read it: read it again")
 	case errors.As(err, &invalid):
 		return wire.NewProblem(http.StatusUnprocessableEntity, "invalid", invalid.Error(), invalid.Fields...)
+	case errors.As(err, &busy):
+		return wire.NewProblem(http.StatusTooManyRequests, "rate_limited", "too many requests: try again later")
 	case errors.Is(err, keys.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return unavailable()
 	}
 	return internal()
+}
+
+// retryAfter says when to try again, where an error knows.
+func retryAfter(h http.Header, err error) {
+	var busy *keys.BusyError
+	if errors.As(err, &busy) {
+		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(busy.RetryAfter.Seconds())))))
+	}
 }
 
 func syntaxProblem(e *policy.SyntaxError) wire.Problem {
@@ -120,6 +132,7 @@ func fieldOf(pointer string) string {
 // shorten bounds what is echoed of a client's own words.
 func shorten(s string) string {
 	const most = 100
+	s = keys.WithoutToken(s) // before it is cut: a part of a token would not be known as one
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}

@@ -114,6 +114,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 		if problem.Status >= http.StatusInternalServerError {
 			h.cfg.Log.Error("request failed", zap.String("operation", one.operation), zap.Error(err))
 		}
+		retryAfter(w.Header(), err)
 		refuse(w, r, problem)
 		return
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -43,7 +44,7 @@ func AuditEventOf(e keys.AuditEntry) AuditEvent {
 		KeyID: optional(e.KeyID), Subject: optional(e.Subject), Tool: optional(e.Tool),
 		Decision: optional(e.Decision), Failed: list(e.Failed), Ref: optional(e.Ref),
 		ArgsDigest: optional(e.ArgsDigest), Outcome: optional(e.Outcome), Client: optional(e.Client),
-		Epoch: e.Epoch, Detail: e.Detail,
+		Epoch: e.Epoch, Detail: sorted(e.Detail),
 	}
 	if e.KeyID != "" {
 		out.KeyVersion = &e.KeyVersion
@@ -52,10 +53,21 @@ func AuditEventOf(e keys.AuditEntry) AuditEvent {
 		ms := float64(e.Latency.Microseconds()) / 1000
 		out.LatencyMS = &ms
 	}
-	if len(out.Detail) == 0 {
-		out.Detail = json.RawMessage("null")
-	}
 	return out
+}
+
+// sorted is JSON with the members of its objects by name: stores that keep
+// jsonb have an order of their own.
+func sorted(text json.RawMessage) json.RawMessage {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if len(text) == 0 || decoder.Decode(&value) != nil {
+		return json.RawMessage("null")
+	}
+	var out bytes.Buffer
+	_ = WriteJSON(&out, value) // what was decoded can be encoded
+	return out.Bytes()
 }
 
 // AuditPageOf is the wire form of one page of at most limit entries; one more

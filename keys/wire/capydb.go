@@ -104,9 +104,7 @@ func (c CreateOrganizationKey) NewKey(source string) (keys.NewKey, error) {
 	if !c.Scopes.Set || c.Scopes.Null {
 		faults = append(faults, policy.Problem{Field: "scopes", Problem: "is required: send [] for none"})
 	}
-	if c.ProjectID.Set && !c.ProjectID.Null && c.ProjectID.Value == "" { // which would confine nothing
-		faults = append(faults, policy.Problem{Field: "project_id", Problem: "must not be empty: leave it out for none"})
-	}
+	faults = append(faults, emptyProject(c.ProjectID)...)
 	expires, err := parseTime("expires_at", c.ExpiresAt)
 	if err != nil {
 		return keys.NewKey{}, err
@@ -119,6 +117,15 @@ func (c CreateOrganizationKey) NewKey(source string) (keys.NewKey, error) {
 		DeviceName: c.DeviceName.Value, ExpiresAt: expires, Source: source,
 		PolicyPatch: keys.PolicyPatch{MCPActive: keys.Some(false)},
 	}, nil
+}
+
+// emptyProject finds fault with a project that is named and is none: it would
+// confine nothing.
+func emptyProject(id keys.Opt[string]) []policy.Problem {
+	if !id.Set || id.Null || id.Value != "" {
+		return nil
+	}
+	return []policy.Problem{{Field: "project_id", Problem: "must not be empty: leave it out for none"}}
 }
 
 // Revoked answers a revocation.

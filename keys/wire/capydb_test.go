@@ -74,10 +74,11 @@ func TestFaultsOfALongList(t *testing.T) {
 func TestFieldsAreDocumented(t *testing.T) {
 	for _, v := range []any{wire.KeyDefinition{}, wire.IssuedKeyDefinition{}, wire.CreateKeyDefinition{}, wire.ReplaceKeyDefinition{},
 		wire.OrganizationKey{}, wire.CreateOrganizationKey{}, wire.OrganizationKeyList{}, wire.IssuedOrganizationKey{}, wire.Revoked{},
-		wire.Fault{}, wire.Me{}, wire.MeOrganization{}, wire.MePrincipal{}} {
+		wire.Fault{}, wire.Me{}, wire.MeOrganization{}, wire.MePrincipal{},
+		wire.StartLogin{}, wire.LoginStarted{}, wire.LoginPolled{}, wire.LoginApproval{}, wire.ApproveLogin{}, wire.LoginDecided{}} {
 		for f := range reflect.TypeOf(v).Fields() {
 			inner := f.Type
-			if inner.Kind() == reflect.Slice {
+			if inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer {
 				inner = inner.Elem()
 			}
 			composed := strings.HasSuffix(inner.PkgPath(), "/keys/wire") // whose parts have examples

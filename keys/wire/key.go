@@ -118,14 +118,14 @@ func PlatformKeyListOf(ks []keys.Key, total int) PlatformKeyList {
 // PolicyFields are the MCP fields of a request: absent = unchanged (on create:
 // the default), null = the default, or no limit for the three nullable lists.
 type PolicyFields struct {
-	MCPActive        keys.Opt[bool]         `json:"mcpActive" doc:"False while the key's MCP access is paused; REST goes on working." example:"true" default:"true"`
-	MCPReadOnly      keys.Opt[bool]         `json:"mcpReadOnly" doc:"Only tools of effect read, whatever else is set." example:"true" default:"true"`
-	MCPPreset        keys.Opt[string]       `json:"mcpPreset" doc:"A ceiling, looked up by name at every decision: read_only, standard, full_access, custom, or one of the tenant's own." maxLength:"64" example:"read_only" default:"read_only"`
-	MCPPermissions   keys.Opt[policy.Limit] `json:"mcpPermissions" doc:"The categories of tools, as mcp:<category> or mcp:*; null is no further limit (under the preset custom: nothing), and [] is nothing." pattern:"^mcp:([*]|[a-z0-9-]{1,32})$" example:"[\"mcp:search\"]" default:"null"`
-	MCPAllowlistMode keys.Opt[policy.Mode]  `json:"mcpAllowlistMode" doc:"How mcpToolAllowlist is read: not at all, as what alone is allowed, or as what is denied." example:"allow" default:"all" sample:"true"`
-	MCPToolAllowlist keys.Opt[[]string]     `json:"mcpToolAllowlist" doc:"Patterns of tools; * is the only wildcard. With a / it is held against <instance>/<name>, @name is a category, any other is the tool's name with or without its instance." maxItems:"256" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"[\"notes__read_*\",\"@search\"]" default:"[]" sample:"true"`
-	MCPProjectIDs    keys.Opt[policy.Limit] `json:"mcpProjectIds" doc:"The projects whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
-	MCPInstanceIDs   keys.Opt[policy.Limit] `json:"mcpInstanceIds" doc:"The instances whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
+	MCPActive        keys.Opt[bool]         `json:"mcpActive,omitzero" doc:"False while the key's MCP access is paused; REST goes on working." example:"true" default:"true"`
+	MCPReadOnly      keys.Opt[bool]         `json:"mcpReadOnly,omitzero" doc:"Only tools of effect read, whatever else is set." example:"true" default:"true"`
+	MCPPreset        keys.Opt[string]       `json:"mcpPreset,omitzero" doc:"A ceiling, looked up by name at every decision: read_only, standard, full_access, custom, or one of the tenant's own." maxLength:"64" example:"read_only" default:"read_only"`
+	MCPPermissions   keys.Opt[policy.Limit] `json:"mcpPermissions,omitzero" doc:"The categories of tools, as mcp:<category> or mcp:*; null is no further limit (under the preset custom: nothing), and [] is nothing." pattern:"^mcp:([*]|[a-z0-9-]{1,32})$" example:"[\"mcp:search\"]" default:"null"`
+	MCPAllowlistMode keys.Opt[policy.Mode]  `json:"mcpAllowlistMode,omitzero" doc:"How mcpToolAllowlist is read: not at all, as what alone is allowed, or as what is denied." example:"allow" default:"all" sample:"true"`
+	MCPToolAllowlist keys.Opt[[]string]     `json:"mcpToolAllowlist,omitzero" doc:"Patterns of tools; * is the only wildcard. With a / it is held against <instance>/<name>, @name is a category, any other is the tool's name with or without its instance." maxItems:"256" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"[\"notes__read_*\",\"@search\"]" default:"[]" sample:"true"`
+	MCPProjectIDs    keys.Opt[policy.Limit] `json:"mcpProjectIds,omitzero" doc:"The projects whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
+	MCPInstanceIDs   keys.Opt[policy.Limit] `json:"mcpInstanceIds,omitzero" doc:"The instances whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
 }
 
 // patch says of a null list what it means: no limit.
@@ -148,18 +148,18 @@ func nullAsUnlimited(o keys.Opt[policy.Limit]) keys.Opt[policy.Limit] {
 
 // CreateKey is the body of a create.
 type CreateKey struct {
-	Name        keys.Opt[string]       `json:"name" doc:"What people call it; not unique." minLength:"1" maxLength:"200" example:"Support agent" required:"true"`
-	Handle      keys.Opt[string]       `json:"handle" doc:"A name that is unique among the tenant's live keys, and never changes; absent, it is derived from name." maxLength:"64" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"support-agent"`
-	Description keys.Opt[string]       `json:"description" doc:"What it is for, in your words." maxLength:"2000" example:"Reads the notes of the support team" default:""`
-	Tags        keys.Opt[[]string]     `json:"tags" doc:"Labels of your own." maxItems:"32" minLength:"1" maxLength:"64" example:"[\"team-a\"]" default:"[]"`
-	Scope       keys.Opt[policy.Scope] `json:"scope" doc:"Which doors it opens: REST, MCP, or both. It never changes." default:"full" example:"full"`
-	Permissions keys.Opt[[]string]     `json:"permissions" doc:"What it may do over REST and with the built-in tools: view:<resource>, manage:<resource> (which includes view), or * (everything in the tenant)." pattern:"^([*]|(view|manage):(api-keys|projects|instances|presets|audit|approvals|tenant|tenants))$" default:"[]" example:"[\"view:projects\"]"`
-	Enabled     keys.Opt[bool]         `json:"enabled" doc:"False switches the whole key off." default:"true" example:"true"`
+	Name        keys.Opt[string]       `json:"name,omitzero" doc:"What people call it; not unique." minLength:"1" maxLength:"200" example:"Support agent" required:"true"`
+	Handle      keys.Opt[string]       `json:"handle,omitzero" doc:"A name that is unique among the tenant's live keys, and never changes; absent, it is derived from name." maxLength:"64" pattern:"^[A-Za-z0-9._-]{1,64}$" example:"support-agent"`
+	Description keys.Opt[string]       `json:"description,omitzero" doc:"What it is for, in your words." maxLength:"2000" example:"Reads the notes of the support team" default:""`
+	Tags        keys.Opt[[]string]     `json:"tags,omitzero" doc:"Labels of your own." maxItems:"32" minLength:"1" maxLength:"64" example:"[\"team-a\"]" default:"[]"`
+	Scope       keys.Opt[policy.Scope] `json:"scope,omitzero" doc:"Which doors it opens: REST, MCP, or both. It never changes." default:"full" example:"full"`
+	Permissions keys.Opt[[]string]     `json:"permissions,omitzero" doc:"What it may do over REST and with the built-in tools: view:<resource>, manage:<resource> (which includes view), or * (everything in the tenant)." pattern:"^([*]|(view|manage):(api-keys|projects|instances|presets|audit|approvals|tenant|tenants))$" default:"[]" example:"[\"view:projects\"]"`
+	Enabled     keys.Opt[bool]         `json:"enabled,omitzero" doc:"False switches the whole key off." default:"true" example:"true"`
 	PolicyFields
-	ProjectID   keys.Opt[string] `json:"projectId" doc:"Confines the key to one project, for good; then only permissions on projects and instances can stand beside it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
-	ParentKeyID keys.Opt[string] `json:"parentKeyId" doc:"Makes it a child: it never exceeds its parent, and ends with it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
-	ExpiresAt   keys.Opt[string] `json:"expiresAt" doc:"From when on it no longer counts (RFC 3339, in the future); absent or null is never. It never changes." format:"date-time" example:"2030-01-31T12:00:00Z"`
-	DeviceName  keys.Opt[string] `json:"deviceName" doc:"The device that it is made for." maxLength:"200" example:"build-server"`
+	ProjectID   keys.Opt[string] `json:"projectId,omitzero" doc:"Confines the key to one project, for good; then only permissions on projects and instances can stand beside it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	ParentKeyID keys.Opt[string] `json:"parentKeyId,omitzero" doc:"Makes it a child: it never exceeds its parent, and ends with it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	ExpiresAt   keys.Opt[string] `json:"expiresAt,omitzero" doc:"From when on it no longer counts (RFC 3339, in the future); absent or null is never. It never changes." format:"date-time" example:"2030-01-31T12:00:00Z"`
+	DeviceName  keys.Opt[string] `json:"deviceName,omitzero" doc:"The device that it is made for." maxLength:"200" example:"build-server"`
 }
 
 // NewKey is the domain's request; source is the door it came through (api,
@@ -179,11 +179,11 @@ func (c CreateKey) NewKey(source string) (keys.NewKey, error) {
 
 // UpdateKey is the body of an update: absent = unchanged, null = the default.
 type UpdateKey struct {
-	Name        keys.Opt[string]   `json:"name" doc:"What people call it; not unique." minLength:"1" maxLength:"200" example:"Support agent" nonnull:"true" sample:"true"`
-	Description keys.Opt[string]   `json:"description" doc:"What it is for, in your words." maxLength:"2000" example:"Reads the notes of the support team"`
-	Tags        keys.Opt[[]string] `json:"tags" doc:"Labels of your own." maxItems:"32" minLength:"1" maxLength:"64" example:"[\"team-a\"]"`
-	Permissions keys.Opt[[]string] `json:"permissions" doc:"What it may do over REST and with the built-in tools; null is nothing." pattern:"^([*]|(view|manage):(api-keys|projects|instances|presets|audit|approvals|tenant|tenants))$" example:"[\"view:projects\"]"`
-	Enabled     keys.Opt[bool]     `json:"enabled" doc:"False switches the whole key off." example:"true"`
+	Name        keys.Opt[string]   `json:"name,omitzero" doc:"What people call it; not unique." minLength:"1" maxLength:"200" example:"Support agent" nonnull:"true" sample:"true"`
+	Description keys.Opt[string]   `json:"description,omitzero" doc:"What it is for, in your words." maxLength:"2000" example:"Reads the notes of the support team"`
+	Tags        keys.Opt[[]string] `json:"tags,omitzero" doc:"Labels of your own." maxItems:"32" minLength:"1" maxLength:"64" example:"[\"team-a\"]"`
+	Permissions keys.Opt[[]string] `json:"permissions,omitzero" doc:"What it may do over REST and with the built-in tools; null is nothing." pattern:"^([*]|(view|manage):(api-keys|projects|instances|presets|audit|approvals|tenant|tenants))$" example:"[\"view:projects\"]"`
+	Enabled     keys.Opt[bool]     `json:"enabled,omitzero" doc:"False switches the whole key off." example:"true"`
 	PolicyFields
 }
 
@@ -197,7 +197,7 @@ func (u UpdateKey) Patch(ifVersion int64) keys.KeyPatch {
 
 // RotateKey is the body of a rotation.
 type RotateKey struct {
-	GraceSeconds keys.Opt[int64] `json:"graceSeconds" doc:"How long the old secret goes on working: at most 30 days, and never beyond the key's own expiry." minimum:"0" maximum:"2592000" default:"0" sample:"true" example:"3600"`
+	GraceSeconds keys.Opt[int64] `json:"graceSeconds,omitzero" doc:"How long the old secret goes on working: at most 30 days, and never beyond the key's own expiry." minimum:"0" maximum:"2592000" default:"0" sample:"true" example:"3600"`
 }
 
 const maxGraceSeconds = 30 * 24 * 60 * 60
@@ -210,9 +210,9 @@ func (r RotateKey) Grace() (time.Duration, error) {
 	return time.Duration(r.GraceSeconds.Value) * time.Second, nil
 }
 
-// RevokeKey is the body of a revocation.
+// RevokeKey is the body of a revocation, which may also have none.
 type RevokeKey struct {
-	Reason keys.Opt[string] `json:"reason" doc:"Why, kept with the key." maxLength:"500" example:"The agent is retired"`
+	Reason keys.Opt[string] `json:"reason,omitzero" doc:"Why, kept with the key." maxLength:"500" example:"The agent is retired"`
 }
 
 // Message answers what has nothing else to say.

@@ -202,3 +202,27 @@ func TestAuditPageEndsWithNull(t *testing.T) {
 		t.Errorf("the last page = %+v", page)
 	}
 }
+
+// What a request type is written as is read again as the same: absent, null and
+// empty stay different.
+func TestRequestsAreWrittenAsTheyAreRead(t *testing.T) {
+	body := wire.CreateKey{Name: keys.Some("<x>"), Tags: keys.Some([]string{}), Handle: keys.Null[string](), Enabled: keys.Some(false),
+		PolicyFields: wire.PolicyFields{MCPReadOnly: keys.Some(true), MCPPermissions: keys.Null[policy.Limit](), MCPProjectIDs: keys.Some(policy.Only()),
+			MCPInstanceIDs: keys.Some(policy.Only("i")), MCPAllowlistMode: keys.Some(policy.ModeDeny), MCPToolAllowlist: keys.Some([]string{"a,b"})}}
+	sent, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got wire.CreateKey
+	if err := policy.UnmarshalStrict(sent, &got); err != nil {
+		t.Fatalf("%v: %s", err, sent)
+	}
+	if !reflect.DeepEqual(body, got) {
+		t.Errorf("%+v\nwant\n%+v", got, body)
+	}
+	for _, nothing := range []any{wire.CreateKey{}, wire.UpdateKey{}, wire.RotateKey{}, wire.RevokeKey{}} {
+		if sent, err := json.Marshal(nothing); string(sent) != "{}" {
+			t.Errorf("%T: %s, %v", nothing, sent, err)
+		}
+	}
+}

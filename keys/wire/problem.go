@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -20,10 +21,15 @@ type Problem struct {
 	Errors []policy.Problem `json:"errors" doc:"The single fields that are at fault."`
 }
 
-// NewProblem makes one; detail is for people and says what to do next.
+// NewProblem makes one; detail is for people and says what to do next. What it
+// repeats of a request is without the tokens in it.
 func NewProblem(status int, code, detail string, fields ...policy.Problem) Problem {
 	return Problem{Type: "about:blank", Title: http.StatusText(status), Status: status,
-		Detail: detail, Code: code, Errors: list(fields)}
+		Detail: keys.WithoutToken(detail), Code: code, Errors: each(fields, withoutToken)}
+}
+
+func withoutToken(p policy.Problem) policy.Problem {
+	return policy.Problem{Field: keys.WithoutToken(p.Field), Problem: keys.WithoutToken(p.Problem)}
 }
 
 // Unauthenticated is the one answer to a credential that is missing, malformed,

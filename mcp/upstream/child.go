@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +20,7 @@ import (
 
 const (
 	maxStray   = 1000 // lines in a row that are no messages
+	maxShown   = 120  // runes of such a line in a problem
 	maxLogLine = 4 << 10
 	maxQueue   = 64 << 20 // bytes that wait for a child to read them
 )
@@ -33,6 +35,7 @@ type child struct {
 	exit   error         // why; set before exited is closed
 	read   chan struct{} // closed when its output was read to the end
 	wg     sync.WaitGroup
+	stray  atomic.Pointer[string] // the first line that is no message since the last that is one
 
 	mu     sync.Mutex
 	queue  [][]byte
@@ -60,12 +63,14 @@ func (c *child) readAll(out *os.File) {
 		case <-time.After(lastWords):
 			err = fmt.Errorf("%w: it closed its standard output", ErrDown)
 		}
+		err = c.heard(err)
 	}
 	c.end(err)
 }
 
 // scan hands on the messages. Lines that are no messages are passed over, for
-// many programs greet on standard output, but not without end; and a message
+// many programs greet on standard output, and some are installed first and tell
+// of it there, but not without end; and a message
 // that is cut or mangled may be somebody's answer, so it ends the connection.
 func (c *child) scan(out *os.File) error {
 	r := bufio.NewReaderSize(out, 64<<10)
@@ -83,17 +88,30 @@ func (c *child) scan(out *os.File) error {
 		f, err := parseFrame(line)
 		if err == nil {
 			stray = 0
+			c.stray.Store(nil)
 			c.mux.route(f)
 			continue
 		}
 		if errors.Is(err, rawjson.ErrInvalid) && bytes.Contains(line[:min(len(line), 512)], []byte(`"jsonrpc"`)) {
 			return fmt.Errorf("%w: a message on its standard output is %w", ErrGarbage, err)
 		}
-		if stray++; stray > maxStray {
-			return fmt.Errorf("%w: its standard output is not JSON-RPC", ErrGarbage)
+		if stray++; stray == 1 {
+			first := printable(c.u.redact.Replace(string(line)), maxShown)
+			c.stray.Store(&first)
+		}
+		if stray > maxStray {
+			return c.heard(fmt.Errorf("%w: %d lines in a row", ErrGarbage, stray))
 		}
 		c.logLine("stray line on standard output", line)
 	}
+}
+
+// heard adds to err what came instead of messages.
+func (c *child) heard(err error) error {
+	if line := c.stray.Load(); line != nil {
+		return &strayError{err, *line}
+	}
+	return err
 }
 
 // logErrors logs what the child writes on its error output.
@@ -169,10 +187,12 @@ func (c *child) exchange(ctx context.Context, r *request) (frame, error) {
 	}
 	f, err := box.wait(ctx, r.notes)
 	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
 		if r.method == string(mcpgo.MethodToolsCall) {
 			c.notify(cancelled(r.id))
+		} else {
+			err = c.heard(err)
 		}
-		err = context.Cause(ctx)
 	}
 	return f, err
 }

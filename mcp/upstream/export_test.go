@@ -25,3 +25,6 @@ func Waits(n int, random float64, lived time.Duration) (out []time.Duration) {
 
 // Problem is an error as an upstream's status shows it.
 func Problem(u *Upstream, err error) string { return u.problem(err) }
+
+// Broken is broken.
+func Broken(err error) error { return broken(err) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sort"
 	"strings"
@@ -23,6 +24,9 @@ func redactor(cfg *Config) *strings.Replacer {
 	for _, set := range []map[string]keys.Secret{cfg.Env, cfg.Headers} {
 		for _, s := range set {
 			secrets = append(secrets, s.Reveal())
+			for line := range strings.Lines(s.Reveal()) { // a text of lines holds one at a time
+				secrets = append(secrets, strings.TrimSpace(line))
+			}
 			if _, token, ok := strings.Cut(s.Reveal(), " "); ok { // "Bearer …"
 				secrets = append(secrets, token)
 			}
@@ -66,10 +70,56 @@ func (u *Upstream) problem(err error) string {
 	return printable(u.redact.Replace(text), 300)
 }
 
+// wordedError says its cause in words for a person, who has no use for Go's own.
+type wordedError struct {
+	words string
+	cause error
+}
+
+func (e *wordedError) Error() string { return e.words }
+func (e *wordedError) Unwrap() error { return e.cause }
+
 // step names what was being done when err came, and says a timeout in words.
 func step(what string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer to %s in time: %w", what, err)
+		words := "no answer to " + what + " in time"
+		if stray, ok := errors.AsType[*strayError](err); ok {
+			words += stray.remark()
+		}
+		return &wordedError{words, err}
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// broken says in words how a connection ended or was not made, where the
+// standard library's text does not.
+func broken(err error) error {
+	op, dialed := errors.AsType[*net.OpError](err)
+	late, _ := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &wordedError{"the connection broke off", err}
+	case errors.Is(err, io.EOF):
+		return &wordedError{"the connection was closed", err}
+	case late == nil || !late.Timeout():
+		words := strings.TrimPrefix(err.Error(), "net/http: ")
+		return &wordedError{strings.TrimPrefix(words, "HTTP/1.x transport connection broken: "), err}
+	case dialed && op.Op == "dial" && op.Addr != nil:
+		return &wordedError{"connecting to " + op.Addr.String() + " took too long", err}
+	}
+	return &wordedError{"it took too long to answer", err}
+}
+
+// strayError is an error of a child that wrote lines which are no messages:
+// they often say what is wrong.
+type strayError struct {
+	err  error
+	line string // the first of them, fit to be shown
+}
+
+func (e *strayError) Error() string { return e.err.Error() + e.remark() }
+func (e *strayError) Unwrap() error { return e.err }
+
+func (e *strayError) remark() string {
+	return "; its standard output has lines that are not JSON-RPC, the first: " + e.line
 }

@@ -1,8 +1,10 @@
 package upstream_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +40,25 @@ func TestProblemWithoutAddresses(t *testing.T) {
 		}
 		if got := upstream.Problem(u, broken); got != want {
 			t.Errorf("private allowed: %v: %s, want %s", allowed, got, want)
+		}
+	}
+}
+
+// TestTimeoutsInWords: the time limits of the dialer and of TLS are shorter
+// than that of the attempt.
+func TestTimeoutsInWords(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443}, Err: os.ErrDeadlineExceeded},
+			"connecting to 192.0.2.1:443 took too long"},
+		{os.ErrDeadlineExceeded, "it took too long to answer"},
+		{syscall.ECONNREFUSED, "connection refused"},
+	} {
+		got := upstream.Broken(tt.err)
+		if got.Error() != tt.want || !errors.Is(got, tt.err) {
+			t.Errorf("%s: %s, want %s", tt.err, got, tt.want)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
@@ -35,6 +37,9 @@ func startChild(u *Upstream, changed func()) (*child, error) {
 	}
 	if err != nil {
 		closeAll(ours)
+		if start, ok := errors.AsType[*fs.PathError](err); ok {
+			err = start.Err // without the system call's name
+		}
 		return nil, fmt.Errorf("%w: command %s cannot be started: %w", ErrDown, printable(u.cfg.Command, 100), err)
 	}
 	c.stdin = ours[0]

@@ -36,7 +36,9 @@ func openSSE(ctx, attempt context.Context, r *remote, changed func()) (*sse, err
 	l.mux.answer = l.later
 	stop := context.AfterFunc(attempt, cancel)
 	resp, at, err := r.do(ctx, http.MethodGet, r.url, r.with("Accept", acceptSSE, "Cache-Control", "no-cache"), nil)
-	if err == nil && resp.StatusCode != http.StatusOK {
+	if err != nil {
+		err = broken(err)
+	} else if resp.StatusCode != http.StatusOK {
 		_ = resp.Body.Close()
 		err = refusedStream(resp.StatusCode)
 	}
@@ -77,7 +79,7 @@ func endpoint(ev *events, base *url.URL) (*url.URL, error) {
 	for {
 		kind, data, err := ev.next()
 		if err != nil {
-			return nil, fmt.Errorf("%w: the stream ended before its endpoint event: %w", ErrGarbage, err)
+			return nil, fmt.Errorf("%w: the stream ended before its endpoint event: %w", ErrGarbage, broken(err))
 		}
 		if kind != "endpoint" {
 			continue
@@ -98,7 +100,7 @@ func (l *sse) read(ev *events, body io.ReadCloser) {
 	for {
 		kind, data, err := ev.next()
 		if err != nil {
-			l.end(fmt.Errorf("%w: its stream ended: %w", ErrDown, err))
+			l.end(fmt.Errorf("%w: its stream ended: %w", ErrDown, broken(err)))
 			return
 		}
 		if kind != "" && kind != "message" {
@@ -174,7 +176,7 @@ func (l *sse) exchange(ctx context.Context, r *request) (frame, error) {
 	case errors.Is(err, errSessionEnded):
 		l.end(err)
 	case !errors.Is(err, ErrDown) && !errors.Is(err, ErrGarbage):
-		err = fmt.Errorf("%w: %w", ErrDown, err)
+		err = fmt.Errorf("%w: %w", ErrDown, broken(err))
 	}
 	return frame{}, err
 }

@@ -220,7 +220,7 @@ func TestDown(t *testing.T) {
 		}, "cannot be run: permission denied"},
 		{"hangs", func() upstream.Config { return stdio(t, "mute") }, "no answer to initialize in time"},
 		{"exits", func() upstream.Config { return stdio(t, "exit") }, "its process ended: exit status 3"},
-		{"babbles", func() upstream.Config { return stdio(t, "babble") }, "its standard output is not JSON-RPC"},
+		{"babbles", func() upstream.Config { return stdio(t, "babble") }, "its standard output has lines that are not JSON-RPC"},
 		{"version", func() upstream.Config { return stdio(t, "unknown") }, `protocol version "1999-01-01" is not known`},
 	}
 	for _, tt := range tests {

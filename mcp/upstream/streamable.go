@@ -141,7 +141,7 @@ func (l *streamable) failed(err error) error {
 		return err
 	case errors.Is(err, ErrDown):
 	default:
-		err = fmt.Errorf("%w: %w", ErrDown, err)
+		err = fmt.Errorf("%w: %w", ErrDown, broken(err))
 	}
 	l.check()
 	return err

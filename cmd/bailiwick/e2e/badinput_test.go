@@ -9,19 +9,25 @@ import (
 	"testing"
 )
 
-// snapshot is everything that a request could have changed, as the first key
-// sees it.
-func snapshot(t *testing.T, m *mounted) string {
+// snapshot is everything that a request could have changed, as the first keys
+// of the tenants see it.
+func snapshot(t *testing.T, tenants ...rest) string {
 	t.Helper()
 	var all strings.Builder
-	for _, path := range []string{"/api/api-keys", "/api/projects", "/api/instances", "/api/presets", "/api/tenant"} {
-		_, body := m.rest().do(t, http.MethodGet, path, nil)
-		all.Write(lastUsed.ReplaceAll(body, nil))
+	for _, tenant := range tenants {
+		for _, path := range []string{"/api/api-keys", "/api/projects", "/api/instances", "/api/presets", "/api/tenant"} {
+			status, body := tenant.do(t, http.MethodGet, path, nil)
+			if status != 200 {
+				t.Fatalf("GET %s: %d %s", path, status, body)
+			}
+			all.Write(passing.ReplaceAll(body, nil))
+		}
 	}
 	return all.String()
 }
 
-var lastUsed = regexp.MustCompile(`"lastUsedAt":("[^"]*"|null)`)
+// passing is what changes without a request that asks for it.
+var passing = regexp.MustCompile(`"(lastUsedAt|status|problem)":("[^"]*"|null)`)
 
 func manyPatterns(n int) []string {
 	patterns := make([]string, n)
@@ -38,6 +44,7 @@ func TestBadKeyRequests(t *testing.T) {
 	m := notesServer(t)
 	foreign := otherTenant(t, m.server)
 	project := m.projects["alpha"]
+	tenants := []rest{m.rest(), {m.url, foreign.token}}
 	cases := []struct {
 		name   string
 		method string
@@ -62,11 +69,20 @@ func TestBadKeyRequests(t *testing.T) {
 		{"pattern with ?", "POST", "/api/api-keys", object{"name": "a", "mcpToolAllowlist": []string{"read_?"}}, 422, "mcpToolAllowlist"},
 		{"pattern with []", "POST", "/api/api-keys", object{"name": "a", "mcpToolAllowlist": []string{"read_[ab]"}}, 422, "mcpToolAllowlist"},
 		{"pattern with {}", "POST", "/api/api-keys", object{"name": "a", "mcpToolAllowlist": []string{"{a,b}"}}, 422, "mcpToolAllowlist"},
+		{"pattern with a backslash", "POST", "/api/api-keys", object{"name": "a", "mcpToolAllowlist": []string{`a\*`}}, 422, "mcpToolAllowlist"},
+		{"pattern with a control character", "POST", "/api/api-keys", object{"name": "a", "mcpToolAllowlist": []string{"a\tb"}}, 422, "mcpToolAllowlist"},
 		{"pattern that is empty", "POST", "/api/api-keys", object{"name": "a", "mcpToolAllowlist": []string{""}}, 422, "mcpToolAllowlist"},
 		{"another tenant's instance", "POST", "/api/api-keys", object{"name": "a", "mcpInstanceIds": []string{foreign.instance}}, 422, "mcpInstanceIds"},
 		{"another tenant's project", "POST", "/api/api-keys", object{"name": "a", "mcpProjectIds": []string{foreign.project}}, 422, "mcpProjectIds"},
 		{"another tenant's key", "GET", "/api/api-keys/" + foreign.key, nil, 404, ""},
 		{"revoke another tenant's key", "DELETE", "/api/api-keys/" + foreign.key, nil, 404, ""},
+		{"change another tenant's key", "PUT", "/api/api-keys/" + foreign.key, object{"name": "mine"}, 404, ""},
+		{"pause another tenant's key", "PATCH", "/api/api-keys/" + foreign.key + "/toggle", nil, 404, ""},
+		{"child of another tenant's key", "POST", "/api/api-keys", object{"name": "a", "parentKeyId": foreign.key}, 422, "parentKeyId"},
+		{"delete another tenant's project", "DELETE", "/api/projects/" + foreign.project, nil, 404, ""},
+		{"get another tenant's instance", "GET", "/api/instances/" + foreign.instance, nil, 404, ""},
+		{"change another tenant's instance", "PUT", "/api/instances/" + foreign.instance, object{"enabled": false}, 404, ""},
+		{"delete another tenant's instance", "DELETE", "/api/instances/" + foreign.instance, nil, 404, ""},
 		{"another tenant's instance's tools", "GET", "/api/instances/" + foreign.instance + "/tools", nil, 404, ""},
 		{"instance in another tenant's project", "POST", "/api/instances", object{"projectId": foreign.project, "slug": "a", "transport": "stdio", "command": "true"}, 422, "projectId"},
 		{"malformed id", "GET", "/api/api-keys/nonsense", nil, 404, ""},
@@ -77,10 +93,12 @@ func TestBadKeyRequests(t *testing.T) {
 		{"unknown transport", "POST", "/api/instances", object{"projectId": project, "slug": "a", "transport": "carrier-pigeon"}, 422, "transport"},
 		{"stdio without a command", "POST", "/api/instances", object{"projectId": project, "slug": "a", "transport": "stdio"}, 422, "command"},
 		{"reserved preset name", "POST", "/api/presets", object{"name": "standard", "permissions": []string{"mcp:*"}, "maxEffect": "read"}, 422, "name"},
+		{"preset of an unknown permission", "POST", "/api/presets", object{"name": "a", "permissions": []string{"tools"}, "maxEffect": "read"}, 422, "permissions"},
+		{"preset of an unknown effect", "POST", "/api/presets", object{"name": "a", "permissions": []string{"mcp:*"}, "maxEffect": "huge"}, 422, "maxEffect"},
 	}
-	before := snapshot(t, m)
-	if !strings.Contains(before, `"notes"`) {
-		t.Fatalf("the snapshot misses the instance: %s", before)
+	before := snapshot(t, tenants...)
+	if !strings.Contains(before, `"notes"`) || !strings.Contains(before, foreign.instance) {
+		t.Fatalf("the snapshot misses an instance: %s", before)
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -97,7 +115,7 @@ func TestBadKeyRequests(t *testing.T) {
 			}
 		})
 	}
-	if after := snapshot(t, m); after != before {
+	if after := snapshot(t, tenants...); after != before {
 		t.Errorf("something changed: before\n%s\nafter\n%s", before, after)
 	}
 }
@@ -155,6 +173,8 @@ func TestBadMessages(t *testing.T) {
 		{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"tools/destroy"}`, -32601},
 		{"duplicate member", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","name":"notes__delete_note","arguments":{"title":"standup"}}}`, -32600},
 		{"case variant", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","NAME":"notes__delete_note","arguments":{"title":"standup"}}}`, -32600},
+		{"a batch", `[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]`, -32600},
+		{"arguments in a list", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":[]}}`, -32602},
 		{"no tool name", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}`, -32602},
 	}
 	for _, c := range cases {

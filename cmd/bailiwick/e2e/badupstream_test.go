@@ -24,7 +24,9 @@ func TestFaultyUpstreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.stdio(t, "alpha", "absent", "/nonexistent/mcp-server")
-	for _, fault := range []string{"hang", "garbage", "name", "schema", "stuck", "mangle"} {
+	m.mount(t, "alpha", "garbage", object{"transport": "stdio", "command": self, "args": []string{"faulty-upstream", "garbage"},
+		"env": object{"FAULTY_TOKEN": "hidden-token"}})
+	for _, fault := range []string{"hang", "name", "schema", "stuck", "mangle"} {
 		m.stdio(t, "alpha", fault, self, "faulty-upstream", fault)
 	}
 	_, token := m.rest().key(t, fullAccess())
@@ -46,10 +48,11 @@ func TestFaultyUpstreams(t *testing.T) {
 			t.Errorf("%s__good: %s", instance, said)
 		}
 	}
-	for instance, says := range map[string]string{"absent": "/nonexistent/mcp-server", "hang": "no answer to initialize", "garbage": "no answer to initialize"} {
+	for instance, says := range map[string]string{"absent": "command not found: /nonexistent/mcp-server", "hang": "no answer to initialize in time",
+		"garbage": "no answer to initialize in time; its standard output has lines that are not JSON-RPC, the first: <html>no JSON-RPC for [redacted]</html>"} {
 		eventually(t, instance+" says what is wrong", func() string {
 			got := m.rest().must(t, http.MethodGet, "/api/instances/"+m.instances[instance], nil)
-			if problem, _ := got["problem"].(string); problem == "" || !strings.Contains(problem, says) {
+			if problem, _ := got["problem"].(string); problem != says {
 				return fmt.Sprint(got)
 			}
 			return ""

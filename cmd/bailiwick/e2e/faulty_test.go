@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 )
 
 // faultyUpstream is a stdio upstream with one fault:
 //
 //	hang     reads and never answers
-//	garbage  answers lines that are no JSON
+//	garbage  answers lines that are no JSON, with its token
 //	name     lists a good tool and one whose name the protocol does not allow
 //	schema   lists a good tool and one whose schema is no object schema
 //	stuck    lists a good tool and never answers a call
@@ -33,7 +34,7 @@ func faultyUpstream(fault string, in io.Reader, out io.Writer) {
 			continue
 		}
 		if fault == "garbage" {
-			fmt.Fprintln(out, "<html>this is no JSON-RPC</html>")
+			fmt.Fprintf(out, "<html>no JSON-RPC for %s</html>\n", os.Getenv("FAULTY_TOKEN"))
 			continue
 		}
 		fmt.Fprintf(out, `{"jsonrpc":"2.0","id":%s,%s}`+"\n", request.ID, faultyAnswer(fault, request.Method))

@@ -195,8 +195,8 @@ func responseEvent(stream io.Reader) ([]byte, error) {
 }
 
 // must fails the test on a transport error.
-func must(a answer, err error) func(testing.TB) answer {
-	return func(t testing.TB) answer {
+func must[T any](a T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)

@@ -7,15 +7,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// TestKilledUpstream kills an upstream's process while a call runs in it and
-// while another upstream is called all the time. Its command starts only while
-// a flag file is there, so that "down" lasts until the test has seen it.
+// TestKilledUpstream kills an upstream's process while a call runs in it, and
+// calls another upstream at every stage. Its command starts only while a flag
+// file is there, so that each stage lasts until the test has seen it.
 func TestKilledUpstream(t *testing.T) {
 	t.Parallel()
 	m := notesServer(t)
@@ -32,14 +32,12 @@ func TestKilledUpstream(t *testing.T) {
 	client := modern{m.url + "/mcp", token}
 
 	stopOthers := keepCalling(t, client)
-	running := make(chan answer, 1)
-	go func() {
-		got, _ := client.ask("tools/call", object{"name": "fragile__trigger-long-running-operation",
-			"arguments": object{"duration": 300, "steps": 1}})
-		running <- got
-	}()
+	running := callWithoutEnd(t, client)
+	callOthers(t, client)
+	if running.over() {
+		t.Fatalf("the long call was answered: %q", running.log.String())
+	}
 	first := childOf(t, m.cmd.Process.Pid, "server-everything")
-	time.Sleep(200 * time.Millisecond) // let the long call reach it
 	if err := os.Remove(flag); err != nil {
 		t.Fatal(err)
 	}
@@ -47,15 +45,22 @@ func TestKilledUpstream(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case got := <-running:
-		checkNamesInstance(t, "the call that ran", got)
+	case <-running.ended:
+		body, err := responseEvent(strings.NewReader(running.log.String()))
+		checkNamesInstance(t, "the call that ran", must(answer{body: body}, err)(t))
 	case <-time.After(patience):
 		t.Error("the call that ran in the killed process was never answered")
 	}
-	checkNamesInstance(t, "a call while it is down", callTool(t, client, "fragile__echo", object{"message": "x"}))
+	isDown := func(when string) {
+		t.Helper()
+		checkNamesInstance(t, when, callTool(t, client, "fragile__echo", object{"message": "x"}))
+	}
+	isDown("a call while it is down")
 	if tools := listTools(t, client); tools["fragile__echo"] == nil {
 		t.Error("the tools of an upstream that is down are no longer listed")
 	}
+	callOthers(t, client)
+	isDown("a call after those to another upstream")
 
 	setFlag()
 	eventually(t, "the upstream is back by itself", func() string {
@@ -70,6 +75,22 @@ func TestKilledUpstream(t *testing.T) {
 	stopOthers()
 }
 
+// callWithoutEnd begins a call that outlasts the test, and waits until the
+// upstream works on it.
+func callWithoutEnd(t *testing.T, client modern) *stream {
+	t.Helper()
+	message, header := client.request("tools/call", object{"name": "fragile__trigger-long-running-operation",
+		"arguments": object{"duration": 3000, "steps": 30_000}})
+	message["params"].(object)["_meta"].(object)["progressToken"] = "running"
+	response, err := begin(client.url, client.token, message, header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := follow(t, "the call", response)
+	s.await(t, "notifications/progress")
+	return s
+}
+
 func checkNamesInstance(t *testing.T, what string, got answer) {
 	t.Helper()
 	if message, failed := text(t, got); !failed || !strings.Contains(message, "fragile") {
@@ -77,36 +98,46 @@ func checkNamesInstance(t *testing.T, what string, got answer) {
 	}
 }
 
-// keepCalling calls another upstream until the answered function is called,
-// which reports any call that failed or had to wait.
-func keepCalling(t *testing.T, client mcpClient) (stop func()) {
-	var ending atomic.Bool
-	done := make(chan struct{})
-	var calls int
-	var slowest time.Duration
-	go func() {
-		defer close(done)
-		for !ending.Load() {
-			began := time.Now()
-			got, err := client.ask("tools/call", object{"name": "notes__list_notes", "arguments": object{}})
-			if err != nil || !bytes.Contains(got.body, []byte("groceries")) {
-				t.Errorf("a call to another upstream failed: %v %d %s", err, got.status, got.body)
-				return
-			}
-			calls++
-			slowest = max(slowest, time.Since(began))
-			time.Sleep(5 * time.Millisecond)
-		}
-	}()
-	return func() {
-		ending.Store(true)
-		<-done
-		t.Logf("%d calls to another upstream meanwhile, slowest %s", calls, slowest)
-		// Far above a busy machine's noise, far below any timeout or back-off.
-		if calls < 10 || slowest > 5*time.Second {
-			t.Errorf("calls to another upstream had to wait")
+// callOthers calls another upstream, one call after the other.
+func callOthers(t *testing.T, client mcpClient) {
+	t.Helper()
+	for range 10 {
+		if err := callOther(client); err != nil {
+			t.Fatal(err)
 		}
 	}
+}
+
+func callOther(client mcpClient) error {
+	got, err := client.ask("tools/call", object{"name": "notes__list_notes", "arguments": object{}})
+	if err != nil || !bytes.Contains(got.body, []byte("groceries")) {
+		return fmt.Errorf("a call to another upstream failed: %v %d %s", err, got.status, got.body)
+	}
+	return nil
+}
+
+// keepCalling calls another upstream until the answered function is called,
+// also at the moments between the stages.
+func keepCalling(t *testing.T, client mcpClient) (stop func()) {
+	ending, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for calls := 0; ; calls++ {
+			select {
+			case <-ending:
+				t.Logf("%d calls to another upstream", calls)
+				return
+			case <-time.After(5 * time.Millisecond): // leave the machine to others
+			}
+			if err := callOther(client); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	stop = sync.OnceFunc(func() { close(ending); <-done })
+	t.Cleanup(stop)
+	return stop
 }
 
 // childOf finds the process below pid whose command line holds the text.

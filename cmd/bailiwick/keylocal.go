@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// localKeys is the keyring of the local store, for its operator.
+type localKeys struct {
+	svc *keys.Service
+	p   keys.Principal
+}
+
+var _ keyring = localKeys{}
+
+func (l localKeys) Keys(ctx context.Context, q keyQuery) (wire.KeyList, error) {
+	all, total, err := l.svc.Keys(ctx, l.p, keys.KeyQuery{Search: q.search, IncludeRevoked: q.revoked})
+	return wire.KeyListOf(all, total), err
+}
+
+func (l localKeys) Find(ctx context.Context, idOrHandle string) (wire.Key, error) {
+	k, err := l.svc.FindKey(ctx, l.p, idOrHandle)
+	return wire.KeyOf(k), err
+}
+
+func (l localKeys) Create(ctx context.Context, body wire.CreateKey) (wire.Issued, error) {
+	n, err := body.NewKey("cli")
+	if err != nil {
+		return wire.Issued{}, err
+	}
+	issued, err := l.svc.CreateKey(ctx, l.p, n)
+	return wire.IssuedOf(issued), err
+}
+
+func (l localKeys) Update(ctx context.Context, id string, body wire.UpdateKey) (wire.Key, error) {
+	k, err := l.svc.UpdateKey(ctx, l.p, id, body.Patch(0))
+	return wire.KeyOf(k), err
+}
+
+func (l localKeys) Rotate(ctx context.Context, id string, body wire.RotateKey) (wire.Issued, error) {
+	grace, err := body.Grace()
+	if err != nil {
+		return wire.Issued{}, err
+	}
+	issued, err := l.svc.RotateKey(ctx, l.p, id, keys.Rotation{Grace: grace})
+	return wire.IssuedOf(issued), err
+}
+
+func (l localKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) (wire.Key, error) {
+	k, err := l.svc.RevokeKey(ctx, l.p, id, keys.Revocation{Reason: body.Reason.Value})
+	return wire.KeyOf(k), err
+}
+
+func (l localKeys) Import(ctx context.Context, lines []byte) (wire.ImportAnswer, error) {
+	return wire.ParseImport(lines, "cli").Into(func(list []keys.ImportedKey) ([]keys.ImportResult, error) {
+		return l.svc.ImportKeys(ctx, l.p, list)
+	})
+}
+
+func (l localKeys) ProjectID(ctx context.Context, idOrSlug string) (string, error) {
+	project, err := l.svc.Project(ctx, l.p, idOrSlug)
+	return project.ID, err
+}
+
+func (l localKeys) InstanceID(ctx context.Context, idOrSlug string) (string, error) {
+	instance, err := l.svc.Instance(ctx, l.p, idOrSlug)
+	return instance.ID, err
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"testing"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// A connection that breaks after the server has done what was asked costs
+// nothing: it is asked again, does it no second time, and answers the same.
+func TestRemoteEditsAreDoneOnce(t *testing.T) {
+	h := startHouse(t, serveFlags{})
+	target, err := url.Parse(h.url)
+	h.must(err)
+	var asked, answered int
+	through := httputil.NewSingleHostReverseProxy(target)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			through.ServeHTTP(w, r)
+			return
+		}
+		got := httptest.NewRecorder()
+		through.ServeHTTP(got, r)
+		if asked++; asked%2 == 1 {
+			panic(http.ErrAbortHandler)
+		}
+		if answered = got.Code; answered >= 400 {
+			t.Errorf("status %d: %s", answered, got.Body)
+		}
+		w.Header().Set("Content-Type", got.Header().Get("Content-Type"))
+		w.WriteHeader(got.Code)
+		_, _ = w.Write(got.Body.Bytes())
+	}))
+	defer proxy.Close()
+	r := remoteKeys{newRemote(proxy.URL, keys.Secret(h.token))}
+
+	made, err := r.Create(t.Context(), wire.CreateKey{Name: keys.Some("reader")})
+	h.must(err)
+	rotated, err := r.Rotate(t.Context(), made.ID, wire.RotateKey{})
+	h.must(err)
+	list, err := r.Keys(t.Context(), keyQuery{search: "reader"})
+	h.must(err)
+	if asked != 4 || list.Total != 1 || list.Keys[0].Version != rotated.Version || rotated.Version != made.Version+1 {
+		t.Errorf("asked %d times, %d keys, versions %d and %d", asked, list.Total, made.Version, rotated.Version)
+	}
+	if s := (&house{t: t, url: h.url, token: rotated.Plaintext}).status("GET", "/api/tenant", ""); s != 403 {
+		t.Errorf("the rotated key is answered %d, which is not one without permissions", s)
+	}
+}

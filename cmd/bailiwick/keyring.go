@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// keyring is what the keys commands work on: the local store, as its operator,
+// or a server, as the key that is given. Its errors are those of keys.Service.
+type keyring interface {
+	// Keys lists keys, oldest first.
+	Keys(ctx context.Context, q keyQuery) (wire.KeyList, error)
+	// Find finds by id, or else by handle, which revoked keys have no more.
+	Find(ctx context.Context, idOrHandle string) (wire.Key, error)
+	Create(ctx context.Context, body wire.CreateKey) (wire.Issued, error)
+	Update(ctx context.Context, id string, body wire.UpdateKey) (wire.Key, error)
+	Rotate(ctx context.Context, id string, body wire.RotateKey) (wire.Issued, error)
+	// Revoke answers errOwnKey where it has ended the key that asked.
+	Revoke(ctx context.Context, id string, body wire.RevokeKey) (wire.Key, error)
+	// Import imports the lines of wire.ParseImport, all or none; faulty ones are
+	// in the answer.
+	Import(ctx context.Context, lines []byte) (wire.ImportAnswer, error)
+	ProjectID(ctx context.Context, idOrSlug string) (string, error)
+	InstanceID(ctx context.Context, idOrSlug string) (string, error)
+}
+
+// keyQuery selects keys: by a part of name, handle or prefix, and whether
+// revoked ones are among them.
+type keyQuery struct {
+	search  string
+	revoked bool
+}
+
+// place says where the keys are, and who asks for them.
+type place struct {
+	local
+	url, key, keyFile string
+}
+
+func (w *place) flags(cmd *cobra.Command) {
+	w.local.flags(cmd)
+	flags := cmd.Flags()
+	flags.Lookup("tenant").Usage += "; with --url only where the credential itself names none"
+	flags.StringVar(&w.url, "url", "", "base `URL` of a running server to ask, in place of the local store")
+	flags.StringVar(&w.key, "key", "", "with --url, the `key` to ask as, - to read it from standard input; lists of processes show flags, so rather use --key-file or $BAILIWICK_KEY")
+	flags.StringVar(&w.keyFile, "key-file", "", "with --url, the `file` with the key to ask as, in place of $BAILIWICK_KEY")
+	// A BAILIWICK_URL is there for stdio: it must not take these commands from
+	// the local store to a server.
+	variables(flags, "url", "BAILIWICK_KEYS_URL")
+	variables(flags, "key")
+	shared(flags, "key-file")
+	for _, name := range []string{"url", "key", "tenant"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	}
+}
+
+// check refuses flags that would be ignored.
+func (w *place) check(flags *pflag.FlagSet) error {
+	conflicts, hint := []string{"key", "key-file"}, "give --url too, or leave it out: the local store is its operator's, who needs no key"
+	if w.url != "" {
+		conflicts, hint = []string{"data", "database-url", "secret-file"}, "--url (or BAILIWICK_KEYS_URL) is a server, the others are a store on this machine: keep one"
+	}
+	for _, name := range conflicts {
+		switch {
+		case !typed(flags, name):
+		case w.url != "":
+			return &usageError{"--url and --" + name + " do not go together", hint}
+		default:
+			return &usageError{"--" + name + " means nothing without --url", hint}
+		}
+	}
+	if typed(flags, "key") && typed(flags, "key-file") {
+		return &usageError{"--key and --key-file do not go together", "keep one of them"}
+	}
+	return nil
+}
+
+// do runs fn on the keys that are meant.
+func (w *place) do(ctx context.Context, c *cli, flags *pflag.FlagSet, fn func(keyring) error) error {
+	if err := w.check(flags); err != nil {
+		return err
+	}
+	if w.url == "" {
+		return w.local.do(ctx, c, func(svc *keys.Service, p keys.Principal) error { return fn(localKeys{svc, p}) })
+	}
+	base, err := serverURL(w.url)
+	if err != nil {
+		return err
+	}
+	token, err := c.actingKey(flags, w.key, w.keyFile)
+	if err != nil {
+		return err
+	}
+	server := newRemote(base, token)
+	if flags.Changed("tenant") {
+		server.tenant = w.tenant
+	}
+	return fn(remoteKeys{server})
+}
+
+// keyAct is what a command on keys does with its arguments.
+type keyAct func(ctx context.Context, ring keyring, args []string) error
+
+// onKeys makes a command that works on the keys of the local store or of a server.
+func (c *cli) onKeys(use, short string, args cobra.PositionalArgs, fn func(cmd *cobra.Command, out *output) keyAct) *cobra.Command {
+	var w place
+	return command(use, short, args, w.flags, func(cmd *cobra.Command, out *output) action {
+		do := fn(cmd, out)
+		return func(ctx context.Context, args []string) error {
+			return w.do(ctx, c, cmd.Flags(), func(ring keyring) error { return do(ctx, ring, args) })
+		}
+	})
+}

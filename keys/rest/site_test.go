@@ -1,0 +1,188 @@
+package rest_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/db"
+	"github.com/bailiwick-mcp/bailiwick/db/dbtest"
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/bearer"
+	"github.com/bailiwick-mcp/bailiwick/keys/rest"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+)
+
+// site is a server on a socket and a real database, with its first key, and a
+// second tenant that has a key of its own.
+type site struct {
+	t       testing.TB
+	ctx     context.Context
+	clock   *clock
+	store   *db.DB
+	svc     *keys.Service
+	op      keys.Principal
+	first   keys.Issued
+	foreign keys.Issued // of the tenant "other"
+	url     string
+	began   int64         // the epoch after all this was made
+	made    *atomic.Int64 // sets of targets
+}
+
+// clock stands still between requests.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+func newSite(t testing.TB, cfg db.Config) *site {
+	t.Helper()
+	s := &site{t: t, ctx: context.Background(), made: new(atomic.Int64), clock: &clock{at: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	cfg.Now = s.clock.now
+	s.store = dbtest.Open(t, cfg)
+	root := keys.RootSecret{Version: 1, Value: "test-root-secret-0123456789-abcdefghij"}
+	svc, err := keys.New(s.ctx, keys.Config{Store: s.store, Root: root, Now: s.clock.now})
+	s.must(err)
+	s.svc = svc
+	// What has run writes every audit entry at once, and no last use.
+	ended, cancel := context.WithCancel(s.ctx)
+	cancel()
+	s.must(svc.Run(ended))
+	s.first.Secret, err = svc.Bootstrap(s.ctx)
+	s.must(err)
+	s.op, err = svc.Operator(s.ctx, "default")
+	s.must(err)
+	s.first.Key, err = svc.FindKey(s.ctx, s.op, "first-key")
+	s.must(err)
+	other, err := svc.CreateTenant(s.ctx, s.op, keys.NewTenant{Name: "Other"})
+	s.must(err)
+	foreigner, err := svc.Operator(s.ctx, other.ID)
+	s.must(err)
+	s.foreign, err = svc.CreateKey(s.ctx, foreigner, keys.NewKey{Name: "theirs", Permissions: keys.Some([]string{"*"})})
+	s.must(err)
+	s.began, err = s.store.Epoch(s.ctx)
+	s.must(err)
+	server := httptest.NewServer(rest.New(rest.Config{
+		Service: svc, Authenticate: bearer.Authenticator{APIKeys: svc}.Authenticate,
+		InstanceStatus: func(string) (string, string) { return "down", "no answer" },
+		InstanceTools: func(context.Context, keys.Instance) ([]wire.Tool, error) {
+			return []wire.Tool{{Name: "get", Exposed: "x__get", Category: "tools", Effect: "read", Digest: "0a", Definition: json.RawMessage(`{}`)}}, nil
+		},
+	}))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	return s
+}
+
+// in is the site as a subtest sees it.
+func (s *site) in(t testing.TB) *site {
+	inner := *s
+	inner.t = t
+	return &inner
+}
+
+func (s *site) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// mint makes a key as the operator.
+func (s *site) mint(n keys.NewKey) keys.Issued {
+	s.t.Helper()
+	if n.Name == "" {
+		n.Name = "a key"
+	}
+	issued, err := s.svc.CreateKey(s.ctx, s.op, n)
+	s.must(err)
+	return issued
+}
+
+func (s *site) epoch() int64 {
+	s.t.Helper()
+	epoch, err := s.store.Epoch(s.ctx)
+	s.must(err)
+	return epoch
+}
+
+// send sends a request as it is: no header is added.
+func (s *site) send(method, path string, header http.Header, body string) (response, error) {
+	r, err := http.NewRequestWithContext(s.ctx, method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return response{}, err
+	}
+	r.Header = header
+	answer, err := client.Do(r)
+	if err != nil {
+		return response{}, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	got := response{answer.StatusCode, answer.Header, string(text)}
+	if err == nil {
+		conform(s.t, method, path, body, got)
+	}
+	return got, err
+}
+
+// client keeps as many connections as the races use, and follows nothing.
+var client = &http.Client{
+	Timeout:       time.Minute,
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// as is the header of a request with a token, and a body where there is one.
+func as(token, body string, more ...string) http.Header {
+	h := http.Header{}
+	if token != "" {
+		h.Set("Authorization", "Bearer "+token)
+	}
+	if body != "" {
+		h.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(more); i += 2 {
+		h.Add(more[i], more[i+1])
+	}
+	return h
+}
+
+// ask sends a request with the first key.
+func (s *site) ask(method, path, body string, more ...string) response {
+	s.t.Helper()
+	r, err := s.send(method, path, as(s.first.Secret.Reveal(), body, more...), body)
+	s.must(err)
+	return r
+}
+
+// object is ask for what must be answered with the status and a JSON object.
+func (s *site) object(status int, method, path, body string, more ...string) map[string]any {
+	s.t.Helper()
+	r := s.ask(method, path, body, more...)
+	if r.status != status {
+		s.t.Fatalf("%s %s answers %d, want %d: %s", method, path, r.status, status, r.body)
+	}
+	var out map[string]any
+	s.must(json.Unmarshal([]byte(r.body), &out))
+	return out
+}
