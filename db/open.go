@@ -28,7 +28,7 @@ type Config struct {
 
 // DB is a keys.Store in a database. It is safe for concurrent use.
 type DB struct {
-	write, read *bun.DB // one and the same on Postgres
+	write, read *bun.DB
 	sqlite      bool
 	notify      bool // the database has pg_notify
 	now         func() time.Time
@@ -77,9 +77,5 @@ func newBun(pool *sql.DB, dialect schema.Dialect) *bun.DB {
 
 // Close closes the connections. Transactions under way fail.
 func (d *DB) Close() error {
-	err := d.write.Close()
-	if d.read != d.write {
-		err = errors.Join(d.read.Close(), err)
-	}
-	return err
+	return errors.Join(d.read.Close(), d.write.Close())
 }

@@ -12,11 +12,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 )
 
 const (
-	postgresConns    = 20
+	// Edits wait for one another at the epoch's row. They have connections of
+	// their own, few, so that a queue of edits never keeps reads waiting.
+	postgresWriters  = 4
+	postgresReaders  = 16
 	postgresIdle     = 10
 	postgresLifetime = 30 * time.Minute
 	connectTimeout   = 10 * time.Second // where the URL says none
@@ -27,21 +31,22 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := stdlib.OpenDB(*conn)
-	pool.SetMaxOpenConns(postgresConns)
-	pool.SetMaxIdleConns(postgresIdle)
-	pool.SetConnMaxLifetime(postgresLifetime)
-
-	if err := pool.PingContext(ctx); err != nil {
-		return nil, errors.Join(unreachable(ctx, conn, err), pool.Close())
+	pool := func(most int) *bun.DB {
+		p := stdlib.OpenDB(*conn)
+		p.SetMaxOpenConns(most)
+		p.SetMaxIdleConns(min(most, postgresIdle))
+		p.SetConnMaxLifetime(postgresLifetime)
+		return newBun(p, pgdialect.New())
 	}
-	base := newBun(pool, pgdialect.New())
-	d := &DB{write: base, read: base, now: cfg.Now}
+	d := &DB{write: pool(postgresWriters), read: pool(postgresReaders), now: cfg.Now}
+	if err := d.read.PingContext(ctx); err != nil {
+		return nil, errors.Join(unreachable(ctx, conn, err), d.Close())
+	}
 	// CockroachDB has no notifications; there the poll alone does the work.
-	err = base.NewSelect().TableExpr("pg_proc").ColumnExpr("count(*) > 0").
+	err = d.read.NewSelect().TableExpr("pg_proc").ColumnExpr("count(*) > 0").
 		Where("proname = 'pg_notify'").Scan(ctx, &d.notify)
 	if err != nil {
-		return nil, errors.Join(fault(ctx, err), pool.Close())
+		return nil, errors.Join(fault(ctx, err), d.Close())
 	}
 	return d, nil
 }
