@@ -79,7 +79,7 @@ func (c *cli) writeImport(a wire.ImportAnswer, out *output) error {
 		case l.Error != nil:
 			problem = l.Error.Detail
 		}
-		rows[i] = row{fmt.Sprint(l.Line), l.Status, orDash(l.Handle), orDash(l.ID), orDash(problem)}
+		rows[i] = row{fmt.Sprint(l.Line), l.Status, orDash(orNone(l.Handle)), orDash(orNone(l.ID)), orDash(problem)}
 	}
 	if err := out.write(c.out, a, row{"LINE", "STATUS", "HANDLE", "ID", "PROBLEM"}, rows); err != nil {
 		return err

@@ -14,7 +14,8 @@ import (
 
 // A server's answer to an import reads as the local one, faulty lines included.
 func TestRemoteImport(t *testing.T) {
-	fine := wire.ImportAnswer{Imported: 1, Results: []wire.ImportLine{{Line: 1, Status: wire.ImportDone, ID: "x", Handle: "h"}}}
+	id, handle := "x", "h"
+	fine := wire.ImportAnswer{Imported: 1, Results: []wire.ImportLine{{Line: 1, Status: wire.ImportDone, ID: &id, Handle: &handle}}}
 	faulty := wire.ImportAnswer{Results: []wire.ImportLine{{Line: 1, Status: wire.ImportNotImported},
 		{Line: 2, Status: wire.ImportFaulty, Error: &wire.ImportFault{Code: "invalid", Detail: "what is " + actingToken + "?"}}}}
 	shown := wire.ImportAnswer{Results: []wire.ImportLine{{Line: 1, Status: wire.ImportNotImported},
@@ -65,7 +66,7 @@ func TestRemoteImport(t *testing.T) {
 					t.Errorf("answer (-want +got):\n%s", diff)
 				}
 			}
-			if asked != "POST /api/api-keys/import application/x-ndjson {}\n" {
+			if asked != "POST /api/api-keys/import/bulk application/x-ndjson {}\n" {
 				t.Errorf("asked %q", asked)
 			}
 		})

@@ -110,7 +110,7 @@ func (r remoteKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) 
 
 // Import finds the answer in a 422 too, where lines are faulty.
 func (r remoteKeys) Import(ctx context.Context, lines []byte) (answer wire.ImportAnswer, err error) {
-	got, err := r.server.ask(ctx, apiRequest{method: http.MethodPost, path: keysPath + "/import", kind: "application/x-ndjson", body: lines})
+	got, err := r.server.ask(ctx, apiRequest{method: http.MethodPost, path: keysPath + "/import/bulk", kind: "application/x-ndjson", body: lines})
 	if err != nil {
 		return answer, err
 	}

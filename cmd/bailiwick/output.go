@@ -83,3 +83,11 @@ func orDash(s string) string {
 	}
 	return s
 }
+
+// orNone is a text that may be null.
+func orNone(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

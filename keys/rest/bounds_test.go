@@ -51,6 +51,9 @@ func routes(t testing.TB) []rest.Route {
 
 const unknownID = "01900000-0000-7000-8000-000000000000"
 
+// oneImport is a line of an import.
+const oneImport = `{"name":"made","hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}`
+
 // each asks every route, with an id, and a body where it may have one.
 func (h *house) each(token, id string, check func(route rest.Route, r response), headers ...string) {
 	h.t.Helper()
@@ -61,8 +64,13 @@ func (h *house) each(token, id string, check func(route rest.Route, r response),
 			"updateKey":      `{}`, "updateProject": `{}`, "updateInstance": `{}`, "updateTenant": `{}`, "updateAnyTenant": `{}`,
 			"updatePreset":        `{"permissions":[],"maxEffect":"read"}`,
 			"createKeyDefinition": `{"name":"made"}`, "replaceKeyDefinition": `{"enabled":true}`,
-			"createOrganizationKey": `{"name":"made","scopes":[]}`, "startLogin": `{}`}[route.Operation]
-		check(route, h.do(token, route.Method, route.Concrete(id), body, headers...))
+			"createOrganizationKey": `{"name":"made","scopes":[]}`, "startLogin": `{}`,
+			"importKey": oneImport, "importKeys": oneImport}[route.Operation]
+		sent := headers
+		if body != "" {
+			sent = append([]string{"Content-Type", route.Kind()}, headers...)
+		}
+		check(route, h.do(token, route.Method, route.Concrete(id), body, sent...))
 	}
 }
 

@@ -236,6 +236,10 @@ func (c *call) isJSON() error {
 	if err != nil || kind != "application/json" {
 		return &fault{wire.NewProblem(http.StatusUnsupportedMediaType, "not_json", "the body must be JSON: send Content-Type: application/json")}
 	}
+	return c.notEncoded()
+}
+
+func (c *call) notEncoded() error {
 	if encoding := c.r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return &fault{wire.NewProblem(http.StatusUnsupportedMediaType, "encoded_body", "the body must not be compressed")}
 	}
@@ -244,12 +248,13 @@ func (c *call) isJSON() error {
 
 // body reads all of it. The time that it may take is the server's to limit.
 func (c *call) body() ([]byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, c.maxBody))
+	limit := max(c.maxBody, c.takes.maxBody)
+	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, &fault{wire.NewProblem(http.StatusRequestEntityTooLarge, "too_large",
-			"the body is larger than "+strconv.FormatInt(c.maxBody, 10)+" bytes")}
+			"the body is larger than "+strconv.FormatInt(limit, 10)+" bytes")}
 	case err != nil:
 		return nil, malformed("malformed_body", "the body could not be read to its end")
 	}

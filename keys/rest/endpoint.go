@@ -12,6 +12,7 @@ import (
 type endpoint struct {
 	takes   takes
 	answers reflect.Type // of the body; nil = none
+	refuses reflect.Type // of the body of a 422, where it is not just a problem
 	tagged  bool         // an ETag comes with the answer, though its body has no version
 	serve   func(*call) (any, error)
 }
@@ -21,6 +22,7 @@ type takes struct {
 	body       reflect.Type // nil = none
 	optional   bool         // the body may be left out
 	mediaType  string       // of the body; "" = application/json
+	maxBody    int64        // bytes, where more than usual
 	query      []param
 	ifMatch    bool // a version, in If-Match
 	idempotent bool // an Idempotency-Key
@@ -74,6 +76,12 @@ func (in input[Req]) versioned() input[Req] {
 func (in input[Req]) once() input[Req] {
 	in.idempotent = true
 	return in
+}
+
+// refusing says that a 422 has a body of its own.
+func (e endpoint) refusing(body reflect.Type) endpoint {
+	e.refuses = body
+	return e
 }
 
 // withETag says that the answer carries one.

@@ -19,6 +19,14 @@ type Route struct {
 	IfMatch, Idempotent            bool
 }
 
+// Kind is the media type of the body.
+func (r Route) Kind() string {
+	if r.MediaType == "" {
+		return "application/json"
+	}
+	return r.MediaType
+}
+
 // AsksForKeys tells a route that needs a permission, or any credential at all.
 func (r Route) AsksForKeys() (permission, credential bool) {
 	return r.Needs != anyone && r.Needs != anyKey, r.Needs != anyone

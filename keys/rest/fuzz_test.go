@@ -59,7 +59,7 @@ func (x *target) throw(t *testing.T, route rest.Route, change func(*http.Request
 	r := httptest.NewRequest(route.Method, x.path(route), strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+x.first)
 	if body != "" {
-		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", route.Kind())
 	}
 	change(r)
 	w := httptest.NewRecorder()

@@ -33,6 +33,9 @@ func platform(r rest.Route) bool { return strings.HasSuffix(r.Needs, ":tenants")
 func open(r rest.Route) bool     { return r.Needs == rest.Anyone }
 func wild(r rest.Route) bool     { return strings.Contains(r.Path, "{") }
 
+// login tells a route about a sign-in, which is no tenant's until it is decided.
+func login(r rest.Route) bool { return strings.Contains(r.Path, "/login/") }
+
 // thing tells a route about one thing, and not only about a tenant.
 func thing(r rest.Route) bool {
 	return strings.Contains(strings.NewReplacer("{tenantId}", "", "{orgID}", "").Replace(r.Path), "{")
@@ -59,6 +62,8 @@ func (s *site) callers() []caller {
 	}
 	theirs := func(r rest.Route) int {
 		switch {
+		case login(r):
+			return r.Status
 		case platform(r):
 			return http.StatusForbidden
 		case wild(r) && !open(r):
@@ -68,7 +73,7 @@ func (s *site) callers() []caller {
 	}
 	absent := func(about func(rest.Route) bool) func(rest.Route) int {
 		return func(r rest.Route) int {
-			if platform(r) || !about(r) || open(r) {
+			if platform(r) || !about(r) || open(r) || login(r) && !about(rest.Route{}) {
 				return 0
 			}
 			return http.StatusNotFound
@@ -157,8 +162,8 @@ func (s *site) cell(route rest.Route, c caller, status int, unauthenticated map[
 			continue
 		}
 		x := c.about
-		if status == route.Status && !open(route) {
-			x = s.targets(c.who, route) // a success uses them up
+		if status == route.Status && (!open(route) || wild(route)) {
+			x = s.targets(c.who, route) // a success uses them up, and sign-ins end
 		}
 		before := s.epoch()
 		got := s.knock(route, x, c.token, how, c.org)
@@ -196,6 +201,12 @@ func (s *site) knock(route rest.Route, x targets, token, how, org string) respon
 	s.t.Helper()
 	body := x.body(s, route)
 	header := as("", body)
+	if body != "" {
+		header.Set("Content-Type", route.Kind())
+	}
+	if route.Operation == "startLogin" {
+		s.clock.advance(time.Minute) // one host may not start many at once
+	}
 	if org != "" {
 		header.Set("X-Org-Slug", org)
 	}

@@ -115,6 +115,9 @@ func describe(shapes []shape, own []ownPage) *document {
 			if r.answers != nil {
 				d.schemas.of(r.answers, answered)
 			}
+			if r.refuses != nil {
+				d.schemas.of(r.refuses, answered)
+			}
 		}
 	}
 	for _, s := range shapes {
@@ -224,6 +227,12 @@ func (d *document) addResponses(op *apiOperation, s shape, r route) {
 	}
 	op.Responses.add(strconv.Itoa(r.status), good)
 	for _, status := range failures(s, r) {
-		op.Responses.add(strconv.Itoa(status), d.failure(status, r.path))
+		answer := d.failure(status, r.path)
+		if status == http.StatusUnprocessableEntity && r.refuses != nil {
+			s := d.schemas.of(r.refuses, answered)
+			answer = &response{Description: errorDocs[status].about, Content: members[mediaType]{
+				{"application/problem+json", mediaType{s, d.schemas.example(s)}}}}
+		}
+		op.Responses.add(strconv.Itoa(status), answer)
 	}
 }

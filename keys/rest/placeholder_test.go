@@ -30,8 +30,8 @@ var kinds = []struct {
 	kind string
 	form *regexp.Regexp
 }{
-	{"token", regexp.MustCompile(`bwk_live_[0-9A-Za-z]{49}()`)},
-	{"prefix", regexp.MustCompile(`bwk_live_[0-9A-Za-z]{4}()`)},
+	{"token", regexp.MustCompile(`bwk_(?:live|poll)_[0-9A-Za-z]{49}()`)},
+	{"prefix", regexp.MustCompile(`bwk_(?:live|poll)_[0-9A-Za-z]{4}()`)},
 	{"id", regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}()`)},
 	{"time", regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z()`)},
 	{"version", regexp.MustCompile(`("(?:version|epoch|keyVersion)": ?|ETag: "|Version: )\d+`)},

@@ -148,3 +148,9 @@ func asInvalid(err error) (*keys.InvalidError, bool) {
 	ok := errors.As(err, &invalid)
 	return invalid, ok
 }
+
+func asImport(err error) (*keys.ImportError, bool) {
+	var faulty *keys.ImportError
+	ok := errors.As(err, &faulty)
+	return faulty, ok
+}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -108,6 +109,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 	if err == nil {
 		c := &call{r: r, w: w, principal: p, words: s.words, maxBody: h.cfg.MaxBody, needs: one.needs}
 		body, err = one.serve(c)
+	}
+	var refused *refusedImport
+	if errors.As(err, &refused) {
+		refused.answerTo(w)
+		return
 	}
 	if err != nil {
 		problem := problemOf(err)

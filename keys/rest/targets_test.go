@@ -17,6 +17,8 @@ type targets struct {
 	key                       keys.Issued
 	project, instance, preset string
 	ref                       string // of a denial
+	login                     string // id of a pending sign-in
+	poll                      keys.Secret
 }
 
 // targets makes a set of them in the tenant of who: all that requests to the
@@ -55,6 +57,11 @@ func (s *site) targets(who keys.Principal, routes ...rest.Route) targets {
 	if about("{ref}") {
 		out.ref = s.deny(out.key.Key, n)
 	}
+	if about("/login/") {
+		signIn, poll, err := s.svc.StartLogin(s.ctx, keys.NewLogin{Name: name})
+		s.must(err)
+		out.login, out.poll = signIn.ID, poll
+	}
 	return out
 }
 
@@ -73,7 +80,7 @@ func (s *site) deny(k keys.Key, n int64) string {
 
 // unknown are targets that are nowhere.
 func (s *site) unknown(tenant string) targets {
-	out := targets{n: s.made.Add(1), tenant: tenant, project: unknownID, instance: unknownID, preset: "nowhere", ref: "zzzzzzzzzzzzzzzz"}
+	out := targets{n: s.made.Add(1), tenant: tenant, project: unknownID, instance: unknownID, preset: "nowhere", ref: "zzzzzzzzzzzzzzzz", login: unknownID, poll: "x"}
 	out.key.Key = keys.Key{ID: unknownID, Handle: "nowhere"}
 	return out
 }
@@ -86,12 +93,17 @@ func (x targets) path(r rest.Route) string {
 		id = x.project
 	case strings.Contains(r.Path, "/instances"):
 		id = x.instance
+	case login(r):
+		id = x.login
 	case strings.Contains(r.Path, "/admin/tenants"):
 		id = x.tenant
 	}
 	query := ""
-	if r.Operation == "explainKey" {
+	switch r.Operation {
+	case "explainKey":
 		query = "?tool=whoami"
+	case "pollLogin":
+		query = "?poll_token=" + x.poll.Reveal()
 	}
 	return strings.NewReplacer("{id}", id, "{name}", x.preset, "{keyID}", id, "{keyName}", x.key.Key.Handle,
 		"{tenantId}", x.tenant, "{orgID}", x.tenant, "{ref}", x.ref).Replace(r.Path) + query
@@ -111,6 +123,9 @@ var bodies = map[string]string{
 	"ocore updateTenant":   `{"name":"Changed %d"}`,
 	"ocore revokeKey":      `{"reason":"done %d"}`,
 
+	"ocore importKey":  `{"name":"made-%d","hash":"HASH"}`,
+	"ocore importKeys": `{"name":"made-%d","hash":"HASH"}`,
+
 	"ocore revokeAnyKey":    `{"reason":"done %d"}`,
 	"ocore createTenant":    `{"name":"made-%d"}`,
 	"ocore updateAnyTenant": `{"name":"Changed %d"}`,
@@ -119,6 +134,8 @@ var bodies = map[string]string{
 	"walletcrew replaceKeyDefinition": `{"enabled":false}`,
 
 	"capydb createOrganizationKey": `{"name":"made %d","scopes":[]}`,
+	"capydb startLogin":            `{"name":"made %d"}`,
+	"capydb approveLogin":          `{"scopes":[]}`,
 }
 
 // body is a good one for the route.
@@ -134,5 +151,5 @@ func (x targets) body(s *site, r rest.Route) string {
 	if strings.Contains(body, "%d") {
 		body = fmt.Sprintf(body, x.n)
 	}
-	return strings.ReplaceAll(body, "PROJECT", x.project)
+	return strings.NewReplacer("PROJECT", x.project, "HASH", fmt.Sprintf("%064x", x.n)).Replace(body)
 }

@@ -18,8 +18,8 @@ const MaxImport = 16 << 20
 // given out, and only knows by its hash.
 type ImportKey struct {
 	CreateKey
-	Hash   keys.Opt[string] `json:"hash,omitzero"`   // SHA-256 of the token: 64 hexadecimal digits, or base64
-	Prefix keys.Opt[string] `json:"prefix,omitzero"` // shown in place of the token's start
+	Hash   keys.Opt[string] `json:"hash,omitzero" doc:"SHA-256 of the token: 64 hexadecimal digits, or base64." minLength:"43" maxLength:"64" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" required:"true"`
+	Prefix keys.Opt[string] `json:"prefix,omitzero" doc:"Shown in place of the token's start." maxLength:"24" example:"old_live_aB3x"`
 }
 
 // ImportedKey is the domain's request; source is the door it came through. The
@@ -77,6 +77,11 @@ func ParseImport(data []byte, source string) (in Import) {
 // no error; lines that could be read are not asked of where others could not.
 func (in Import) Into(importKeys func([]keys.ImportedKey) ([]keys.ImportResult, error)) (ImportAnswer, error) {
 	if len(in.faulty) > 0 {
+		// Who may not import at all is told just that.
+		var invalid *keys.InvalidError
+		if _, err := importKeys(nil); err != nil && !errors.As(err, &invalid) {
+			return ImportAnswer{}, err
+		}
 		all := in.faulty
 		for _, line := range in.lines {
 			all = append(all, ImportLine{Line: line, Status: ImportNotImported})
@@ -93,7 +98,7 @@ func (in Import) Into(importKeys func([]keys.ImportedKey) ([]keys.ImportResult, 
 	}
 	all := make([]ImportLine, len(results))
 	for i, r := range results {
-		all[i] = ImportLine{Line: in.lines[r.Index], Status: ImportDone, ID: r.Key.ID, Handle: r.Key.Handle}
+		all[i] = ImportLine{Line: in.lines[r.Index], Status: ImportDone, ID: optional(r.Key.ID), Handle: optional(r.Key.Handle)}
 		switch {
 		case errors.Is(r.Err, keys.ErrNotImported):
 			all[i].Status = ImportNotImported
@@ -113,8 +118,8 @@ const (
 
 // ImportAnswer is what became of an import: all lines imported, or none.
 type ImportAnswer struct {
-	Results  []ImportLine `json:"results"` // in order
-	Imported int          `json:"imported"`
+	Results  []ImportLine `json:"results" doc:"What became of each line, in order."`
+	Imported int          `json:"imported" doc:"How many were imported: all, or none." minimum:"0" example:"1"`
 }
 
 // Faulty counts the lines that are.
@@ -129,18 +134,24 @@ func (a ImportAnswer) Faulty() (n int) {
 
 // ImportLine is what became of a line, which are counted from 1.
 type ImportLine struct {
-	Line   int          `json:"line"`
-	Status string       `json:"status"`
-	ID     string       `json:"id,omitempty"`
-	Handle string       `json:"handle,omitempty"`
-	Error  *ImportFault `json:"error,omitempty"`
+	Line   int          `json:"line" doc:"Its number, from 1." minimum:"1" example:"1"`
+	Status string       `json:"status" doc:"What became of it; not_imported is in order, and stands beside faulty ones." enum:"imported,faulty,not_imported" example:"imported"`
+	ID     *string      `json:"id" doc:"The new key's id." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	Handle *string      `json:"handle" doc:"The new key's handle." example:"support-agent"`
+	Error  *ImportFault `json:"error" doc:"What is wrong with it."`
+}
+
+// ImportProblem answers an import of which nothing was written.
+type ImportProblem struct {
+	Problem
+	ImportAnswer
 }
 
 // ImportFault is what is wrong with a line, as a Problem says it.
 type ImportFault struct {
-	Code   string           `json:"code"`
-	Detail string           `json:"detail"`
-	Errors []policy.Problem `json:"errors"`
+	Code   string           `json:"code" doc:"What a program looks at." enum:"malformed,invalid,conflict,exceeds_rights" example:"invalid"`
+	Detail string           `json:"detail" doc:"What is wrong, in words." example:"name: must not be empty"`
+	Errors []policy.Problem `json:"errors" doc:"What is wrong with single fields."`
 }
 
 func importAnswer(lines []ImportLine) ImportAnswer {

@@ -34,7 +34,7 @@ func TestImportLines(t *testing.T) {
 		got[1].ExpiresAt == nil || got[1].MCPReadOnly != keys.Some(false) {
 		t.Errorf("%+v", got)
 	}
-	want := wire.ImportAnswer{Imported: 2, Results: []wire.ImportLine{{Line: 2, Status: "imported", ID: "1", Handle: "a"}, {Line: 4, Status: "imported", ID: "2", Handle: "b"}}}
+	want := wire.ImportAnswer{Imported: 2, Results: []wire.ImportLine{{Line: 2, Status: "imported", ID: some("1"), Handle: some("a")}, {Line: 4, Status: "imported", ID: some("2"), Handle: some("b")}}}
 	if diff := cmp.Diff(want, answer); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
 	}
@@ -50,7 +50,12 @@ func TestImportFaults(t *testing.T) {
 			return nil, e
 		}
 	}
-	never := func([]keys.ImportedKey) ([]keys.ImportResult, error) { panic("lines that can't be read were imported") }
+	never := func(list []keys.ImportedKey) ([]keys.ImportResult, error) {
+		if len(list) > 0 {
+			panic("lines that can't be read were imported")
+		}
+		return nil, &keys.InvalidError{}
+	}
 	field := []policy.Problem{{Field: "f", Problem: "p"}}
 	tests := []struct {
 		name string
@@ -100,3 +105,16 @@ func TestImportThatFailsAsAWhole(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Who may not import is told just that, whatever is wrong with the lines.
+func TestImportDenied(t *testing.T) {
+	denied := &keys.PermissionError{Needed: "manage:api-keys"}
+	for _, data := range []string{"{", line("a", ""), ""} {
+		_, err := wire.ParseImport([]byte(data), "api").Into(func([]keys.ImportedKey) ([]keys.ImportResult, error) { return nil, denied })
+		if !errors.Is(err, denied) {
+			t.Errorf("%q: %v", data, err)
+		}
+	}
+}
+
+func some(s string) *string { return &s }

@@ -75,15 +75,15 @@ func TestBadKeyRequests(t *testing.T) {
 		{"another tenant's instance", "POST", "/api/api-keys", object{"name": "a", "mcpInstanceIds": []string{foreign.instance}}, 422, "mcpInstanceIds"},
 		{"another tenant's project", "POST", "/api/api-keys", object{"name": "a", "mcpProjectIds": []string{foreign.project}}, 422, "mcpProjectIds"},
 		{"another tenant's key", "GET", "/api/api-keys/" + foreign.key, nil, 404, ""},
-		{"revoke another tenant's key", "DELETE", "/api/api-keys/" + foreign.key, nil, 404, ""},
 		{"change another tenant's key", "PUT", "/api/api-keys/" + foreign.key, object{"name": "mine"}, 404, ""},
 		{"pause another tenant's key", "PATCH", "/api/api-keys/" + foreign.key + "/toggle", nil, 404, ""},
 		{"child of another tenant's key", "POST", "/api/api-keys", object{"name": "a", "parentKeyId": foreign.key}, 422, "parentKeyId"},
+		{"revoke another tenant's key", "DELETE", "/api/api-keys/" + foreign.key, nil, 404, ""},
 		{"delete another tenant's project", "DELETE", "/api/projects/" + foreign.project, nil, 404, ""},
+		{"another tenant's instance's tools", "GET", "/api/instances/" + foreign.instance + "/tools", nil, 404, ""},
 		{"get another tenant's instance", "GET", "/api/instances/" + foreign.instance, nil, 404, ""},
 		{"change another tenant's instance", "PUT", "/api/instances/" + foreign.instance, object{"enabled": false}, 404, ""},
 		{"delete another tenant's instance", "DELETE", "/api/instances/" + foreign.instance, nil, 404, ""},
-		{"another tenant's instance's tools", "GET", "/api/instances/" + foreign.instance + "/tools", nil, 404, ""},
 		{"instance in another tenant's project", "POST", "/api/instances", object{"projectId": foreign.project, "slug": "a", "transport": "stdio", "command": "true"}, 422, "projectId"},
 		{"malformed id", "GET", "/api/api-keys/nonsense", nil, 404, ""},
 		{"duplicate project slug", "POST", "/api/projects", object{"slug": "alpha", "name": "again"}, 409, "slug"},
@@ -163,19 +163,20 @@ func TestBadMessages(t *testing.T) {
 	cases := []struct {
 		name, body string
 		code       int
+		says       string
 	}{
-		{"not JSON", `{"jsonrpc":`, -32700},
-		{"nothing", ``, -32700},
-		{"deep nesting", deep, -32700},
-		{"no JSON-RPC", `{"hello":"world"}`, -32600},
-		{"a string", `"tools/list"`, -32600},
-		{"version 1", `{"jsonrpc":"1.0","id":1,"method":"tools/list"}`, -32600},
-		{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"tools/destroy"}`, -32601},
-		{"duplicate member", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","name":"notes__delete_note","arguments":{"title":"standup"}}}`, -32600},
-		{"case variant", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","NAME":"notes__delete_note","arguments":{"title":"standup"}}}`, -32600},
-		{"a batch", `[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]`, -32600},
-		{"arguments in a list", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":[]}}`, -32602},
-		{"no tool name", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}`, -32602},
+		{"not JSON", `{"jsonrpc":`, -32700, "valid JSON"},
+		{"nothing", ``, -32700, "valid JSON"},
+		{"deep nesting", deep, -32700, "valid JSON"},
+		{"no JSON-RPC", `{"hello":"world"}`, -32600, "jsonrpc"},
+		{"a string", `"tools/list"`, -32600, "one JSON-RPC message"},
+		{"version 1", `{"jsonrpc":"1.0","id":1,"method":"tools/list"}`, -32600, "jsonrpc"},
+		{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"tools/destroy"}`, -32601, "Method not found"},
+		{"duplicate member", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","name":"notes__delete_note","arguments":{"title":"standup"}}}`, -32600, "twice"},
+		{"case variant", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","NAME":"notes__delete_note","arguments":{"title":"standup"}}}`, -32600, "case"},
+		{"a batch", `[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]`, -32600, "batches"},
+		{"arguments in a list", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":[]}}`, -32602, "params.arguments"},
+		{"no tool name", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}`, -32602, "params.name"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -186,8 +187,8 @@ func TestBadMessages(t *testing.T) {
 					Message string
 				}
 			}
-			if err := json.Unmarshal(got.body, &reply); err != nil || reply.Error.Code != c.code || reply.Error.Message == "" {
-				t.Errorf("%d %s, want a JSON-RPC error %d", got.status, got.body, c.code)
+			if err := json.Unmarshal(got.body, &reply); err != nil || reply.Error.Code != c.code || !strings.Contains(reply.Error.Message, c.says) {
+				t.Errorf("%d %s, want a JSON-RPC error %d with %q", got.status, got.body, c.code, c.says)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package resttest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"mime"
@@ -81,13 +82,33 @@ func (d *Document) check(x Exchange) error {
 	if err := d.content(x, at, response); err != nil {
 		return err
 	}
-	if x.Status < 300 && len(x.Request) > 0 && operation["requestBody"] != nil {
-		if err := d.validate(pointer("paths", template, method, "requestBody", "content", "application/json", "schema"), x.Request); err != nil {
+	if x.Status < 300 && len(x.Request) > 0 {
+		if err := d.request([]string{"paths", template, method, "requestBody", "content"}, x.Request); err != nil {
 			return fmt.Errorf("the request was accepted: %w", err)
 		}
 	}
 	id, _ := operation["operationId"].(string)
 	d.saw(id, x.Status)
+	return nil
+}
+
+// request holds a body to the media type that the operation takes; of JSON
+// Lines, each line.
+func (d *Document) request(at []string, body []byte) error {
+	content, _ := d.find(at...).(map[string]any)
+	if content["application/json"] != nil {
+		return d.validate(pointer(append(at, "application/json", "schema")...), body)
+	}
+	if content["application/x-ndjson"] != nil {
+		for line := range bytes.Lines(body) {
+			if len(bytes.TrimSpace(line)) == 0 {
+				continue
+			}
+			if err := d.validate(pointer(append(at, "application/x-ndjson", "schema")...), line); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
