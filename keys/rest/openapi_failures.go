@@ -29,7 +29,7 @@ func failures(s shape, r route) []int {
 	if r.takes.body != nil {
 		out = append(out, 415)
 	}
-	if r.takes.body != nil || hasText(r.takes.query) {
+	if r.takes.body != nil || r.takes.idempotent || hasText(r.takes.query) {
 		out = append(out, 422)
 	}
 	if r.needs == anyone {
@@ -71,11 +71,6 @@ var errorDocs = map[int]struct {
 	503: {"The server can't answer now; see Retry-After.", unavailable()},
 }
 
-// shortError is how errors are answered where faults says so.
-type shortError struct {
-	Error string `json:"error" doc:"What is wrong, in words." example:"api key not found"`
-}
-
 // failure is a reference to the response of a status, as the path answers it.
 func (d *document) failure(status int, path string) *response {
 	name, short := strings.ReplaceAll(http.StatusText(status), " ", ""), false
@@ -107,7 +102,7 @@ func (d *document) failureResponse(status int, short bool) *response {
 	}
 	kind, body, example := "application/problem+json", typeOf[wire.Problem](), any(doc.example)
 	if short {
-		kind, body, example = "application/json", typeOf[shortError](), shortError{doc.example.Detail}
+		kind, body, example = "application/json", typeOf[wire.Fault](), wire.Fault{Error: doc.example.Detail}
 	}
 	raw, err := plainJSON(example)
 	if err != nil { // of texts it never fails

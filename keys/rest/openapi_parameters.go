@@ -47,10 +47,10 @@ func (d *document) parameters(s shape, r route) []parameter {
 			"^[a-z0-9-]{1,63}$", "default")
 	}
 	if r.takes.ifMatch {
-		inHeader("If-Match", "The ETag that was read; where the version is another by now, nothing is changed (412). `*` is any.", "", `"42"`)
+		inHeader("If-Match", "The ETag that was read; where the version is another by now, nothing is changed (412). `*` is any.", `^([*]|(W/)?"[^"]*")$`, `"42"`)
 	}
 	if r.takes.idempotent {
-		inHeader("Idempotency-Key", "A text of your choice: the same request with the same text is done once.", "", "b5f1c1f0-5a0b-4f0e-9a53-6a3c8f4d2e10")
+		inHeader(idempotencyHeader, "A text of your choice, in visible ASCII: the same request with the same text is done once.", "^[!-~]{1,255}$", "b5f1c1f0-5a0b-4f0e-9a53-6a3c8f4d2e10")
 	}
 	return out
 }

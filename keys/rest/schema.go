@@ -69,7 +69,6 @@ type schemas struct {
 // renamed are types whose own names would say too little.
 var renamed = map[reflect.Type]string{
 	reflect.TypeFor[policy.Problem](): "FieldProblem",
-	reflect.TypeFor[shortError]():     "Fault",
 }
 
 // componentOf is the name of a struct's schema. A body Write... is two: what it
