@@ -121,6 +121,12 @@ func TestHostAndOriginOfEveryPath(t *testing.T) {
 		h.refused(ask(path, "localhost", "https://evil.example"), 403, "origin_denied", path+" from another origin")
 		h.refused(ask(path, "localhost", "null"), 403, "origin_denied", path+" from no origin")
 	}
+	answer := ask("/v1/me", "evil.example", "") // in the way of its shape
+	text, err := io.ReadAll(answer.Body)
+	var fault map[string]string
+	if err != nil || answer.StatusCode != 403 || json.Unmarshal(text, &fault) != nil || len(fault) != 1 || fault["error"] == "" {
+		t.Errorf("/v1/me of another host: %d %s %v", answer.StatusCode, text, err)
+	}
 	for _, host := range []string{"localhost", "127.0.0.1:1", "mcp.example.com", "MCP.example.com:443"} {
 		for _, origin := range []string{"", "https://app.example.com", "https://mcp.example.com", "http://localhost:3000"} {
 			if answer := ask("/api/tenant", host, origin); answer.StatusCode != 200 {
