@@ -28,6 +28,7 @@ type call struct {
 	principal keys.Principal
 	words     *strings.Replacer // of the shape; nil = the domain's own
 	maxBody   int64
+	now       func() time.Time
 	needs     string // the route's permission
 	takes     takes
 
@@ -39,7 +40,7 @@ type call struct {
 // absent is the answer where the path names nothing that could be: what an
 // unknown id would answer.
 func (c *call) absent() error {
-	if c.needs != anyKey && c.needs != anyone && !c.principal.Can(c.needs, time.Now()) {
+	if c.needs != anyKey && c.needs != anyone && !c.principal.Can(c.needs, c.now()) {
 		return &keys.PermissionError{Needed: c.needs}
 	}
 	return keys.ErrNotFound
