@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -216,15 +217,22 @@ func TestRemoteRepeats(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			var mu sync.Mutex
 			var asked []string
-			r, _ := serverOf(t, func(w http.ResponseWriter, r *http.Request) {
+			r, server := serverOf(t, func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
 				asked = append(asked, r.Header.Get("Idempotency-Key"))
+				answer := tt.answers[len(asked)-1]
+				mu.Unlock()
 				_, _ = io.ReadAll(r.Body)
-				tt.answers[len(asked)-1](w, r)
+				answer(w, r)
 			})
 			if err := tt.do(r); (err != nil) != tt.fails {
 				t.Errorf("error %v", err)
 			}
+			server.Close() // a request that was cut off may still be with its handler
+			mu.Lock()
+			defer mu.Unlock()
 			if len(asked) != tt.requests {
 				t.Fatalf("%d requests, want %d", len(asked), tt.requests)
 			}
