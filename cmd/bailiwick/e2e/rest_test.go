@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"sync"
 	"testing"
+
+	"github.com/bailiwick-mcp/bailiwick/keys/rest/resttest"
 )
 
 // object is a JSON object as tests write it.
@@ -22,27 +25,65 @@ func (s *server) rest() rest { return rest{url: s.url, token: s.firstKey} }
 // do answers the status and the body, whatever they are.
 func (r rest) do(t testing.TB, method, path string, body any) (int, []byte) {
 	t.Helper()
-	status, answer, err := r.try(method, path, body)
+	x, err := r.exchange(method, path, body)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return status, answer
+	document, err := published(r.url)
+	if err == nil {
+		err = document.Check(x)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return x.Status, x.Body
 }
 
 func (r rest) try(method, path string, body any) (int, []byte, error) {
+	x, err := r.exchange(method, path, body)
+	return x.Status, x.Body, err
+}
+
+var document struct {
+	sync.Mutex
+	*resttest.Document
+}
+
+// published is the API's document, of whichever server is asked first: all are
+// of the same build.
+func published(url string) (*resttest.Document, error) {
+	document.Lock()
+	defer document.Unlock()
+	if document.Document != nil {
+		return document.Document, nil
+	}
+	response, err := (&http.Client{Timeout: patience}).Get(url + "/openapi.json")
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil {
+		document.Document, err = resttest.Read(text)
+	}
+	return document.Document, err
+}
+
+func (r rest) exchange(method, path string, body any) (x resttest.Exchange, err error) {
+	x.Method, x.Target = method, path
 	var content io.Reader
 	if raw, ok := body.(string); ok {
 		content = bytes.NewReader([]byte(raw))
 	} else if body != nil {
 		encoded, err := json.Marshal(body)
 		if err != nil {
-			return 0, nil, err
+			return x, err
 		}
 		content = bytes.NewReader(encoded)
 	}
 	request, err := http.NewRequest(method, r.url+path, content)
 	if err != nil {
-		return 0, nil, err
+		return x, err
 	}
 	if r.token != "" {
 		request.Header.Set("Authorization", "Bearer "+r.token)
@@ -52,11 +93,12 @@ func (r rest) try(method, path string, body any) (int, []byte, error) {
 	}
 	response, err := (&http.Client{Timeout: patience}).Do(request)
 	if err != nil {
-		return 0, nil, err
+		return x, err
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	return response.StatusCode, answer, err
+	x.Status, x.Header = response.StatusCode, response.Header
+	x.Body, err = io.ReadAll(response.Body)
+	return x, err
 }
 
 // must is do for a request that has to succeed; it answers the decoded body.
