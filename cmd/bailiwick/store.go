@@ -237,7 +237,11 @@ func (f *storeFlags) with(ctx context.Context, c *cli, fn func(svc *keys.Service
 // absent names what was not found.
 func absent(err error, noun, name string) error {
 	if errors.Is(err, keys.ErrNotFound) {
-		return withHint(fmt.Errorf("%s %q: %w", noun, name, err), "bailiwick "+noun+"s list shows them")
+		hint := "bailiwick " + noun + "s list shows them"
+		if noun == "key" {
+			hint += "; revoked ones, which go by their ids alone, with --revoked"
+		}
+		return withHint(fmt.Errorf("%s %q: %w", noun, name, err), hint)
 	}
 	return err
 }
