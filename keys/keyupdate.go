@@ -129,7 +129,7 @@ func (e *edit) standing(ctx context.Context, id string, ifVersion int64) (Key, e
 func (s *Service) RotateKey(ctx context.Context, p Principal, id string, r Rotation) (Issued, error) {
 	if r.Grace < 0 || r.Grace > maxGrace {
 		return Issued{}, &InvalidError{Fields: []policy.Problem{{
-			Field: "graceSeconds", Problem: fmt.Sprintf("must be 0 to %d", int(maxGrace.Seconds()))}}}
+			Field: "graceSeconds", Problem: fmt.Sprintf("must be from 0 to %d seconds", int(maxGrace.Seconds()))}}}
 	}
 	return s.issue(ctx, p, operation{"key.rotate", manageKeys}, id, r.Idempotency, func(e *edit, token Secret) (Key, error) {
 		was, err := e.standing(ctx, id, r.IfVersion)

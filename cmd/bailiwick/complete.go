@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -20,6 +22,10 @@ var choices = map[string][]string{
 func complete(cmd *cobra.Command) {
 	for name, values := range choices {
 		if cmd.Flags().Lookup(name) != nil {
+			// run does not take it.
+			if name == "preset" && cmd.Name() != "run" {
+				values = append(slices.Clone(values), policy.PresetCustom)
+			}
 			_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}

@@ -33,13 +33,13 @@ func (f *keyFlags) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&f.preset, "preset", policy.PresetReadOnly, "read_only, standard, full_access, custom, or one of the tenant's")
 	patternFlag(flags, &f.allow, "allow", "only tools that match a `pattern`; repeatable, empty = none")
 	patternFlag(flags, &f.deny, "deny", "no tools that match a `pattern`; repeatable, not with --allow")
-	flags.BoolVar(&f.allTools, "all-tools", false, "no list of patterns (the default)")
+	flags.BoolVar(&f.allTools, "all-tools", false, "no list of patterns (a new key's default)")
 	flags.StringSliceVar(&f.projects, "projects", nil, "only these `projects`, by id or slug; empty = none")
-	flags.BoolVar(&f.allProjects, "all-projects", false, "every project of the tenant (the default)")
+	flags.BoolVar(&f.allProjects, "all-projects", false, "every project of the tenant (a new key's default)")
 	flags.StringSliceVar(&f.instances, "instances", nil, "only these `instances`, by id or slug; empty = none")
-	flags.BoolVar(&f.allInstances, "all-instances", false, "every instance of the tenant (the default)")
+	flags.BoolVar(&f.allInstances, "all-instances", false, "every instance of the tenant (a new key's default)")
 	flags.StringSliceVar(&f.categories, "categories", nil, "only tools of these `categories`; empty = none")
-	flags.BoolVar(&f.allCategories, "all-categories", false, "no limit to categories beside the preset's (the default)")
+	flags.BoolVar(&f.allCategories, "all-categories", false, "no limit to categories beside the preset's (a new key's default)")
 }
 
 // exclusive are flags of which one at most may be given.

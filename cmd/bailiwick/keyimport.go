@@ -20,7 +20,9 @@ func (c *cli) keysImport() *cobra.Command {
 			"Lines, one key on each, at most 10,000: name, hash (the SHA-256 of the token, in\n" +
 			"hexadecimal or base64), prefix (shown in place of the token's start), and any other\n" +
 			"field that the REST API takes for a new key. All of them are imported, or none."
-		cmd.Example = `  echo '{"name": "old agent", "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "prefix": "sk-a1"}' | bailiwick keys import -`
+		// A finished hash here would be that of a token which every reader knows.
+		cmd.Example = `  HASH=$(printf %s "$OLD_TOKEN" | sha256sum | cut -d ' ' -f 1)
+  echo '{"name": "old agent", "hash": "'$HASH'", "prefix": "sk-a1"}' | bailiwick keys import -`
 		return func(ctx context.Context, ring keyring, args []string) error {
 			data, err := c.readImport(args[0])
 			if err != nil {
@@ -63,7 +65,10 @@ func (c *cli) readImport(name string) ([]byte, error) {
 	case len(data) > wire.MaxImport:
 		return nil, withHint(fmt.Errorf("%s is larger than %d bytes", name, wire.MaxImport), "import it in parts")
 	case len(bytes.TrimSpace(data)) == 0:
-		return nil, fmt.Errorf("%s has no keys", name)
+		if name == "-" {
+			name = "standard input"
+		}
+		return nil, withHint(fmt.Errorf("%s has no keys", name), "give one JSON object on each line; see bailiwick keys import --help")
 	}
 	return data, nil
 }

@@ -237,7 +237,12 @@ func (f *storeFlags) with(ctx context.Context, c *cli, fn func(svc *keys.Service
 // absent names what was not found.
 func absent(err error, noun, name string) error {
 	if errors.Is(err, keys.ErrNotFound) {
-		return withHint(fmt.Errorf("%s %q: %w", noun, name, err), "bailiwick "+noun+"s list shows them")
+		// Of these commands, only those on keys can ask a server.
+		hint := "bailiwick " + noun + "s list shows them, and GET /api/" + noun + "s"
+		if noun == "key" {
+			hint = "bailiwick keys list shows them; revoked ones, which go by their ids alone, with --revoked"
+		}
+		return withHint(fmt.Errorf("%s %q: %w", noun, name, err), hint)
 	}
 	return err
 }

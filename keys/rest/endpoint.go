@@ -21,6 +21,7 @@ type endpoint struct {
 type takes struct {
 	body       reflect.Type // nil = none
 	optional   bool         // the body may be left out
+	replaces   bool         // a field that the body of a change leaves out takes its default
 	mediaType  string       // of the body; "" = application/json
 	maxBody    int64        // bytes, where more than usual
 	query      []param
@@ -63,6 +64,13 @@ func fromJSON[Body, Req any](read func(*call, Body) (Req, error), query ...param
 // maybe lets the body be left out.
 func (in input[Req]) maybe() input[Req] {
 	in.optional = true
+	return in
+}
+
+// replacing says that the body of a change replaces what was there: a field that
+// it leaves out does not stay as it is.
+func (in input[Req]) replacing() input[Req] {
+	in.replaces = true
 	return in
 }
 

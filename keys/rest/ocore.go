@@ -24,7 +24,7 @@ func ocoreShape(o operations) shape {
 			{"POST", "/api/api-keys/{id}/rotate", "rotateKey", 200, manageKeys, "Give a key a new secret, answered this once", on(o.rotateKey, fromJSON(rotation).maybe().versioned().once(), issued)},
 
 			{"POST", "/api/api-keys/import", "importKey", 201, manageKeys, "Take over a token of another system by its SHA-256", on(o.importKey, fromJSON(importedKey), oneKey)},
-			{"POST", "/api/api-keys/import/bulk", "importKeys", 201, manageKeys, "Take over up to 10,000 tokens of another system, one key on each line: all of them, or (422) none, with what is wrong with each in results", on(o.importKeys, lines(), importAnswer).refusing(typeOf[wire.ImportProblem]())},
+			{"POST", "/api/api-keys/import/bulk", "importKeys", 201, manageKeys, "Take over up to 10,000 tokens at once, one on each line: all of them or none", on(o.importKeys, lines(), importAnswer).refusing(typeOf[wire.ImportProblem]())},
 
 			{"GET", "/api/admin/api-keys", "listAllKeys", 200, viewTenants, "List the keys of all tenants", on(o.allKeys, from(keyPage, pageParam, limitParam, searchParam, revokedParam), platformKeys)},
 			{"DELETE", "/api/admin/api-keys/{id}", "revokeAnyKey", 200, manageTenants, "Revoke a key of any tenant", on(o.revokeAnyKey, fromJSON(revocation).maybe().versioned(), said[keys.Key]("API key revoked"))},

@@ -210,7 +210,7 @@ func (d *document) requestBody(r route) *requestBody {
 	switch {
 	case r.takes.optional:
 		text = "May be left out."
-	case u == changing:
+	case u == changing && !r.takes.replaces:
 		text = "Absent fields stay as they are; null is the default."
 	}
 	return &requestBody{text, !r.takes.optional, members[mediaType]{{kind, mediaType{s, d.schemas.body(s)}}}}

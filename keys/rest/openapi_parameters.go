@@ -42,7 +42,7 @@ func (d *document) parameters(s shape, r route) []parameter {
 	inHeader := func(name, doc, pattern, example string) {
 		out = append(out, parameter{name, "header", doc, false, &schema{Type: kinds{"string"}, Pattern: pattern}, example})
 	}
-	if readsOrganization(s) {
+	if r.needs != anyone && readsOrganization(s) {
 		inHeader("X-Org-Slug", "The tenant's id or slug; needed where the credential names no tenant. Another one than the credential's is a 404.",
 			"^[a-z0-9-]{1,63}$", "default")
 	}
@@ -50,7 +50,7 @@ func (d *document) parameters(s shape, r route) []parameter {
 		inHeader("If-Match", "The ETag that was read; where the version is another by now, nothing is changed (412). `*` is any.", `^([*]|(W/)?"[^"]*")$`, `"42"`)
 	}
 	if r.takes.idempotent {
-		inHeader(idempotencyHeader, "A text of your choice, in visible ASCII: the same request with the same text is done once.", "^[!-~]{1,255}$", "b5f1c1f0-5a0b-4f0e-9a53-6a3c8f4d2e10")
+		inHeader(idempotencyHeader, "A text of your choice, in visible ASCII: for 10 minutes, the same request with the same text is done once and answered alike; another request with it is refused (422).", "^[!-~]{1,255}$", "b5f1c1f0-5a0b-4f0e-9a53-6a3c8f4d2e10")
 	}
 	return out
 }

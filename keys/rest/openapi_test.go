@@ -47,7 +47,8 @@ type operation struct {
 		Schema                jsonSchema
 	}
 	RequestBody *struct {
-		Content map[string]struct {
+		Description string
+		Content     map[string]struct {
 			Schema  jsonSchema
 			Example json.RawMessage
 		}
@@ -213,6 +214,41 @@ func TestBodiesAreDocumented(t *testing.T) {
 	for field, want := range map[string]string{"name": "string", "handle": "[string null]", "mcpProjectIds": "[array null]", "mcpActive": "[boolean null]"} {
 		if got := strings.Trim(strings.ReplaceAll(jsonText(t, schemas["CreateKey"].Properties[field].Type), `"`, ""), " "); got != strings.ReplaceAll(want, " ", ",") {
 			t.Errorf("%s is %s, want %s", field, got, want)
+		}
+	}
+}
+
+// What a field that is left out means is the route's to say, not the method's:
+// in the walletcrew shape a change replaces.
+func TestAbsentFieldsAreDocumented(t *testing.T) {
+	d := readDocument(t)
+	for at, want := range map[string]string{
+		"post /api/api-keys":                          "Absent fields take their defaults.",
+		"put /api/api-keys/{id}":                      "Absent fields stay as they are; null is the default.",
+		"put /api/{tenantId}/admin/apiKeys/{keyName}": "Absent fields take their defaults.",
+		"delete /api/api-keys/{id}":                   "May be left out.",
+	} {
+		method, path, _ := strings.Cut(at, " ")
+		if body := d.Paths[path][method].RequestBody; body == nil || body.Description != want {
+			t.Errorf("%s: %+v, want %q", at, body, want)
+		}
+	}
+}
+
+// A tenant is named to what acts in one.
+func TestOrganizationHeaderIsDocumented(t *testing.T) {
+	d := readDocument(t)
+	for at, want := range map[string]bool{
+		"get /api/api-keys": true, "get /v1/me": true, "post /v1/cli/login/sessions/{id}/approve": true,
+		"post /v1/cli/login/sessions": false, "get /v1/cli/login/sessions/{id}": false,
+	} {
+		method, path, _ := strings.Cut(at, " ")
+		got := false
+		for _, p := range d.Paths[path][method].Parameters {
+			got = got || p.Name == "X-Org-Slug"
+		}
+		if got != want {
+			t.Errorf("%s takes X-Org-Slug: %t", at, got)
 		}
 	}
 }

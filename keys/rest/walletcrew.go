@@ -20,7 +20,7 @@ func walletcrewShape(o operations) shape {
 			{"GET", all, "listKeyDefinitions", 200, viewKeys, "List the tenant's keys, by name", on(o.listKeys, from(liveKeys), keyDefinitions)},
 			{"POST", all, "createKeyDefinition", 201, manageKeys, "Make a key with a name of your own; its token is answered this once", on(o.svc.CreateKey, fromJSON(newKeyDefinition).once(), issuedKeyDefinition).withETag()},
 			{"GET", one, "getKeyDefinition", 200, viewKeys, "Get a key by its name", on(o.keyNamed, byKeyName(), keyDefinition).withETag()},
-			{"PUT", one, "replaceKeyDefinition", 200, manageKeys, "Replace what a key may do and whether it is enabled", on(o.updateKeyNamed, fromJSON(keyReplacement).versioned(), keyDefinition).withETag()},
+			{"PUT", one, "replaceKeyDefinition", 200, manageKeys, "Replace what a key may do and whether it is enabled", on(o.updateKeyNamed, fromJSON(keyReplacement).replacing().versioned(), keyDefinition).withETag()},
 			{"DELETE", one, "deleteKeyDefinition", 204, manageKeys, "Revoke a key by its name, which is free again", on(o.revokeKeyNamed, from(keyRemoval).versioned(), empty)},
 		},
 	}

@@ -18,7 +18,7 @@ const MaxImport = 16 << 20
 // given out, and only knows by its hash.
 type ImportKey struct {
 	CreateKey
-	Hash   keys.Opt[string] `json:"hash,omitzero" doc:"SHA-256 of the token: 64 hexadecimal digits, or base64." minLength:"43" maxLength:"64" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" required:"true"`
+	Hash   keys.Opt[string] `json:"hash,omitzero" doc:"SHA-256 of the token: 64 hexadecimal digits, or base64." minLength:"43" maxLength:"64" example:"15076594e5f396d0d847e98fbc7b49ae3908673ea22e1257fbc92293ddae8209" required:"true"`
 	Prefix keys.Opt[string] `json:"prefix,omitzero" doc:"Shown in place of the token's start." maxLength:"24" example:"old_live_aB3x"`
 }
 

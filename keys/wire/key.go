@@ -205,7 +205,7 @@ const maxGraceSeconds = 30 * 24 * 60 * 60
 // Grace is how long the old secret goes on working.
 func (r RotateKey) Grace() (time.Duration, error) {
 	if s := r.GraceSeconds.Value; s < 0 || s > maxGraceSeconds {
-		return 0, invalid("graceSeconds", "must be from 0 to 2592000 (30 days)")
+		return 0, invalid("graceSeconds", "must be from 0 to 2592000 seconds (30 days)")
 	}
 	return time.Duration(r.GraceSeconds.Value) * time.Second, nil
 }
