@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
@@ -201,6 +200,6 @@ func (o operations) explain(ctx context.Context, p keys.Principal, r explainTool
 	if err != nil {
 		return wire.Explanation{}, err
 	}
-	decision, rules := grant.Explain(nil, nil, time.Now())
+	decision, rules := grant.Explain(nil, nil, o.svc.Now())
 	return wire.ExplanationOf(decision, rules, key, p.Epoch()), nil
 }
