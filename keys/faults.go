@@ -24,6 +24,8 @@ func (f faults) err() error {
 	return &InvalidError{Fields: f}
 }
 
+const hasToken = "has an API key in it: leave it out, and rotate the key if others may have seen it"
+
 // text checks the length in characters, the encoding and the characters.
 func (f *faults) text(field, value string, least, most int) {
 	switch n := utf8.RuneCountInString(value); {
@@ -34,7 +36,7 @@ func (f *faults) text(field, value string, least, most int) {
 	case strings.ContainsFunc(value, unicode.IsControl):
 		f.add(field, "must have no control characters")
 	case holdsToken(value):
-		f.add(field, "has an API key in it: leave it out, and rotate the key if others may have seen it")
+		f.add(field, hasToken)
 	case n < least && least == 1, least > 0 && strings.TrimSpace(value) == "":
 		f.add(field, "must not be empty")
 	case n < least:

@@ -236,6 +236,8 @@ func ruleFaults(f *faults, rules []ToolRule) {
 			f.add("tools", "%smatch: %v", at, err)
 		case strings.ContainsAny(r.Match, "/@"):
 			f.add("tools", "%smatch: name the tool as the upstream does, without / and @", at)
+		case holdsToken(r.Match):
+			f.add("tools", "%smatch: "+hasToken, at)
 		}
 		if r.Category != "" && !policy.ValidCategory(r.Category) {
 			f.add("tools", "%scategory must be 1 to 32 of a-z, 0-9 and -", at)

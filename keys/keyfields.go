@@ -76,6 +76,12 @@ func (e *edit) checkPolicy(ctx context.Context, f *faults, tenantID string, p, w
 	for _, preset := range presets {
 		known[preset.Name] = preset.Preset
 	}
+	for _, pattern := range p.ToolAllowlist {
+		if len(pattern) <= policy.MaxPatternLength && holdsToken(pattern) && !slices.Contains(was.ToolAllowlist, pattern) {
+			f.add("mcpToolAllowlist", hasToken)
+			break
+		}
+	}
 	*f = append(*f, p.Validate(known)...)
 	err = e.checkIDs(f, "mcpProjectIds", "project", p.ProjectIDs, was.ProjectIDs, func(id string) error {
 		_, err := e.Project(ctx, tenantID, id)
@@ -138,7 +144,7 @@ func checkPermissions(f *faults, k *Key) {
 func checkHandle(f *faults, handle string) {
 	bad := func(r rune) bool { return r > '~' || !isAlphanumeric(byte(r)) && !strings.ContainsRune("._-", r) }
 	if holdsToken(handle) {
-		f.add("handle", "has an API key in it: leave it out, and rotate the key if others may have seen it")
+		f.add("handle", hasToken)
 	}
 	if handle == "" || len(handle) > maxHandle || handle == "." || handle == ".." || strings.ContainsFunc(handle, bad) {
 		f.add("handle", "must be 1 to %d of letters, digits, '.', '_' and '-', and not . or ..", maxHandle)
