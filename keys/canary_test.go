@@ -184,6 +184,10 @@ func TestTokenIsNoText(t *testing.T) {
 	if err := errOf(h.svc.CreateProject(h.ctx, h.op, keys.NewProject{Slug: "p", Name: pasted})); !isInvalid(err) {
 		t.Errorf("project: %v", err)
 	}
+	slug := strings.ToLower(strings.ReplaceAll(h.token.Reveal(), "_", "-"))
+	if err := errOf(h.svc.CreateProject(h.ctx, h.op, keys.NewProject{Slug: slug, Name: "p"})); !isInvalid(err) {
+		t.Errorf("slug: %v", err)
+	}
 	rule := remote("rules")
 	rule.Tools = keys.Some([]keys.ToolRule{{Match: h.token.Reveal(), Effect: policy.EffectRead}})
 	if err := errOf(h.svc.CreateInstance(h.ctx, h.op, rule)); !isInvalid(err) || fieldsOf(err)[0] != "tools" {

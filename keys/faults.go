@@ -52,10 +52,14 @@ func (f *faults) time(field string, value time.Time) {
 	}
 }
 
-// slug checks [a-z0-9-]{1,most}.
+// slug checks [a-z0-9-]{1,most}. A token that somebody has made a slug of tells
+// most of itself.
 func (f *faults) slug(field, value string, most int) {
-	if value == "" || len(value) > most || strings.ContainsFunc(value, notSlug) {
+	switch {
+	case value == "" || len(value) > most || strings.ContainsFunc(value, notSlug):
 		f.add(field, "must be 1 to %d of a-z, 0-9 and -", most)
+	case holdsToken(value):
+		f.add(field, hasToken)
 	}
 }
 

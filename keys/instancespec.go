@@ -228,6 +228,7 @@ func bareURL(text string) string {
 func ruleFaults(f *faults, rules []ToolRule) {
 	if len(rules) > maxToolRules {
 		f.add("tools", "has more than %d entries", maxToolRules)
+		return
 	}
 	for n, r := range rules {
 		at := fmt.Sprintf("entry %d: ", n+1)

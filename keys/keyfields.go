@@ -18,6 +18,7 @@ const (
 	maxTag         = 64
 	maxHandle      = 64
 	maxReason      = 500
+	maxPermissions = 100  // distinct ones, of which there are fewer
 	maxIDs         = 1000 // in mcpProjectIds and in mcpInstanceIds
 )
 
@@ -120,6 +121,7 @@ func (e *edit) checkIDs(f *faults, field, noun string, ids, had policy.Limit, fi
 func checkTags(f *faults, tags []string) {
 	if len(tags) > maxTags {
 		f.add("tags", "has more than %d entries", maxTags)
+		return
 	}
 	for _, tag := range tags {
 		f.text("tags", tag, 1, maxTag)
@@ -129,6 +131,10 @@ func checkTags(f *faults, tags []string) {
 // checkPermissions also holds a key that is confined to a project to
 // permissions that mean something within one.
 func checkPermissions(f *faults, k *Key) {
+	if len(k.Permissions) > maxPermissions {
+		f.add("permissions", "has more than %d entries", maxPermissions)
+		return
+	}
 	for _, permission := range k.Permissions {
 		if _, err := policy.ParsePermission(permission); err != nil {
 			f.add("permissions", "unknown permission %q: use * or view: or manage: with a resource", clip(permission))
