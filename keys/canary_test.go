@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // dump is everything that the store holds, and every error and answer so far.
@@ -164,21 +165,35 @@ func TestTokenIsNoText(t *testing.T) {
 			return errOf(h.svc.UpdateKey(h.ctx, h.op, k.ID, keys.KeyPatch{Tags: keys.Some([]string{h.token.Reveal()})}))
 		},
 		"deviceName": func() error { return errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "c", DeviceName: pasted})) },
-		"reason":     func() error { return errOf(h.svc.RevokeKey(h.ctx, h.op, k.ID, keys.Revocation{Reason: pasted})) },
+		"mcpToolAllowlist": func() error {
+			return errOf(h.svc.UpdateKey(h.ctx, h.op, k.ID, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPToolAllowlist: keys.Some([]string{"read_*", h.token.Reveal()})}}))
+		},
+		"mcpPreset": func() error { // longer than what is repeated of it
+			return errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "e", PolicyPatch: keys.PolicyPatch{MCPPreset: keys.Some("twelve more " + h.token.Reveal())}}))
+		},
+		"reason": func() error { return errOf(h.svc.RevokeKey(h.ctx, h.op, k.ID, keys.Revocation{Reason: pasted})) },
 	} {
 		err := write()
 		if got := fieldsOf(err); !isInvalid(err) || len(got) != 1 || got[0] != field {
 			t.Errorf("%s: %v %v", field, err, details(err))
 		}
-		if err != nil && strings.Contains(err.Error(), h.token.Reveal()[13:25]) {
+		if err != nil && strings.Contains(err.Error(), h.token.Reveal()[9:21]) {
 			t.Errorf("%s: the error repeats the token", field)
 		}
 	}
 	if err := errOf(h.svc.CreateProject(h.ctx, h.op, keys.NewProject{Slug: "p", Name: pasted})); !isInvalid(err) {
 		t.Errorf("project: %v", err)
 	}
-	// A pattern is no text for people, and may be anything; the trail is not its place.
-	_ = errOf(h.svc.UpdateKey(h.ctx, h.op, k.ID, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPToolAllowlist: keys.Some([]string{h.token.Reveal()})}}))
+	slug := strings.ToLower(strings.ReplaceAll(h.token.Reveal(), "_", "-"))
+	if err := errOf(h.svc.CreateProject(h.ctx, h.op, keys.NewProject{Slug: slug, Name: "p"})); !isInvalid(err) {
+		t.Errorf("slug: %v", err)
+	}
+	rule := remote("rules")
+	rule.Tools = keys.Some([]keys.ToolRule{{Match: h.token.Reveal(), Effect: policy.EffectRead}})
+	if err := errOf(h.svc.CreateInstance(h.ctx, h.op, rule)); !isInvalid(err) || fieldsOf(err)[0] != "tools" {
+		t.Errorf("rule: %v", err)
+	}
+	// The trail is not the place of what was refused either.
 	limited := h.manager(keys.PolicyPatch{})
 	_ = errOf(h.svc.CreateKey(h.ctx, limited, keys.NewKey{Name: "d", PolicyPatch: keys.PolicyPatch{MCPReadOnly: keys.Some(false), MCPToolAllowlist: keys.Some([]string{h.token.Reveal()})}}))
 	entries, err := h.svc.AuditEvents(h.ctx, h.op, keys.AuditQuery{Limit: 100})

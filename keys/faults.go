@@ -24,18 +24,22 @@ func (f faults) err() error {
 	return &InvalidError{Fields: f}
 }
 
+const hasToken = "has an API key in it: leave it out, and rotate the key if others may have seen it"
+
 // text checks the length in characters, the encoding and the characters.
 func (f *faults) text(field, value string, least, most int) {
 	switch n := utf8.RuneCountInString(value); {
+	case n > most: // first, for what follows takes its time on a long text
+		f.add(field, "must have %d to %d characters, has %d", least, most, n)
 	case !utf8.ValidString(value):
 		f.add(field, "must be valid UTF-8")
 	case strings.ContainsFunc(value, unicode.IsControl):
 		f.add(field, "must have no control characters")
 	case holdsToken(value):
-		f.add(field, "has an API key in it: leave it out, and rotate the key if others may have seen it")
+		f.add(field, hasToken)
 	case n < least && least == 1, least > 0 && strings.TrimSpace(value) == "":
 		f.add(field, "must not be empty")
-	case n < least || n > most:
+	case n < least:
 		f.add(field, "must have %d to %d characters, has %d", least, most, n)
 	}
 }
@@ -48,10 +52,14 @@ func (f *faults) time(field string, value time.Time) {
 	}
 }
 
-// slug checks [a-z0-9-]{1,most}.
+// slug checks [a-z0-9-]{1,most}. A token that somebody has made a slug of tells
+// most of itself.
 func (f *faults) slug(field, value string, most int) {
-	if value == "" || len(value) > most || strings.ContainsFunc(value, notSlug) {
+	switch {
+	case value == "" || len(value) > most || strings.ContainsFunc(value, notSlug):
 		f.add(field, "must be 1 to %d of a-z, 0-9 and -", most)
+	case holdsToken(value):
+		f.add(field, hasToken)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // Idempotency lets an operation that answers a secret be asked again: within 10
 // minutes the same principal with the same Key and Digest gets the same answer,
 // without a second edit (draft-ietf-httpapi-idempotency-key-header-07). The
-// permission is needed each time.
+// permission, and the key's rights, are needed each time.
 type Idempotency struct {
 	Key    string   // 1 to 255 visible ASCII characters; "" = none
 	Digest [32]byte // of the request: operation, path, body
@@ -143,7 +143,20 @@ func (e *edit) answered(ctx context.Context, a *Answer) (_ Issued, found bool, e
 	if err := e.svc.unseal(a.row(), kept.Sealed, &before); err != nil {
 		return Issued{}, false, fmt.Errorf("opening an answer that was kept: %w", err)
 	}
+	if err := e.mayHave(ctx, before.Key.ID); err != nil {
+		return Issued{}, false, err
+	}
 	return Issued{Key: before.Key, Secret: Secret(before.Token)}, true, nil
+}
+
+// mayHave holds who asks again to the rights of now: those of the key, or its
+// own, may be others than when the key got its secret.
+func (e *edit) mayHave(ctx context.Context, id string) error {
+	key, err := visibleKey(ctx, e, e.who, id)
+	if err != nil {
+		return err
+	}
+	return e.holds(ctx, &key)
 }
 
 // keepAnswer writes the answer, and deletes those that have expired.

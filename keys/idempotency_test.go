@@ -155,6 +155,28 @@ func TestAskedAgainWithoutTheRight(t *testing.T) {
 	}
 }
 
+// What was answered to wider rights is not answered to narrower ones.
+func TestAskedAgainWithNarrowerRights(t *testing.T) {
+	h := newHouse(t)
+	maker := h.as(keys.NewKey{Name: "maker", Permissions: keys.Some([]string{"manage:api-keys", "view:audit"})})
+	n := keys.NewKey{Name: "wide", Permissions: keys.Some([]string{"view:audit"}), Idempotency: once("one", "create")}
+	wide := h.mint(maker, n).Key
+	r := keys.Rotation{Idempotency: once("two", "rotate")}
+	if _, err := h.svc.RotateKey(h.ctx, maker, wide.ID, r); err != nil {
+		t.Fatal(err)
+	}
+	narrower := keys.KeyPatch{Permissions: keys.Some([]string{"manage:api-keys"})}
+	if _, err := h.svc.UpdateKey(h.ctx, h.op, maker.KeyID(), narrower); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.svc.CreateKey(h.ctx, maker, n); !isDenied(err) {
+		t.Errorf("create: %v", err)
+	}
+	if _, err := h.svc.RotateKey(h.ctx, maker, wide.ID, r); !isDenied(err) {
+		t.Errorf("rotate: %v", err)
+	}
+}
+
 func TestAskedWhileBeingAnswered(t *testing.T) {
 	h := newHouse(t)
 	n := keys.NewKey{Name: "k", Idempotency: once("one", "body")}

@@ -47,8 +47,10 @@ func (e *ImportError) faulty() (n int) {
 	return n
 }
 
+// MaxImport is how many keys one import can have.
+const MaxImport = 10_000
+
 const (
-	maxImport      = 10_000
 	maxShownPrefix = 24
 	importsMeta    = "keys.imported" // there once a key was imported, in any tenant
 )
@@ -85,11 +87,11 @@ func ParseDigest(text string) (digest [32]byte, err error) {
 // needs manage:api-keys.
 func (s *Service) ImportKeys(ctx context.Context, p Principal, list []ImportedKey) ([]ImportResult, error) {
 	op := operation{"key.import", manageKeys}
-	if n := len(list); n == 0 || n > maxImport {
+	if n := len(list); n == 0 || n > MaxImport {
 		if err := s.allow(p, op.needs); err != nil {
 			return nil, s.refuse(ctx, p, op, err)
 		}
-		return nil, &InvalidError{Fields: []policy.Problem{{Field: "keys", Problem: fmt.Sprintf("must have 1 to %d entries", maxImport)}}}
+		return nil, &InvalidError{Fields: []policy.Problem{{Field: "keys", Problem: fmt.Sprintf("must have 1 to %d entries", MaxImport)}}}
 	}
 	var results []ImportResult
 	err := s.edit(ctx, p, op, func(e *edit) (err error) {

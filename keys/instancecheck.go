@@ -59,6 +59,7 @@ func checkCommand(f *faults, i *Instance) {
 	f.text("command", i.Command, 1, maxCommand)
 	if len(i.Args) > maxArgs {
 		f.add("args", "has more than %d entries", maxArgs)
+		return
 	}
 	for n, arg := range i.Args {
 		if len(arg) > maxArg || strings.ContainsRune(arg, 0) || !utf8.ValidString(arg) {

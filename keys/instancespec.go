@@ -228,6 +228,7 @@ func bareURL(text string) string {
 func ruleFaults(f *faults, rules []ToolRule) {
 	if len(rules) > maxToolRules {
 		f.add("tools", "has more than %d entries", maxToolRules)
+		return
 	}
 	for n, r := range rules {
 		at := fmt.Sprintf("entry %d: ", n+1)
@@ -236,6 +237,8 @@ func ruleFaults(f *faults, rules []ToolRule) {
 			f.add("tools", "%smatch: %v", at, err)
 		case strings.ContainsAny(r.Match, "/@"):
 			f.add("tools", "%smatch: name the tool as the upstream does, without / and @", at)
+		case holdsToken(r.Match):
+			f.add("tools", "%smatch: "+hasToken, at)
 		}
 		if r.Category != "" && !policy.ValidCategory(r.Category) {
 			f.add("tools", "%scategory must be 1 to 32 of a-z, 0-9 and -", at)

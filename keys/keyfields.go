@@ -18,6 +18,7 @@ const (
 	maxTag         = 64
 	maxHandle      = 64
 	maxReason      = 500
+	maxPermissions = 100  // distinct ones, of which there are fewer
 	maxIDs         = 1000 // in mcpProjectIds and in mcpInstanceIds
 )
 
@@ -76,6 +77,12 @@ func (e *edit) checkPolicy(ctx context.Context, f *faults, tenantID string, p, w
 	for _, preset := range presets {
 		known[preset.Name] = preset.Preset
 	}
+	for _, pattern := range p.ToolAllowlist {
+		if len(pattern) <= policy.MaxPatternLength && holdsToken(pattern) && !slices.Contains(was.ToolAllowlist, pattern) {
+			f.add("mcpToolAllowlist", hasToken)
+			break
+		}
+	}
 	*f = append(*f, p.Validate(known)...)
 	err = e.checkIDs(f, "mcpProjectIds", "project", p.ProjectIDs, was.ProjectIDs, func(id string) error {
 		_, err := e.Project(ctx, tenantID, id)
@@ -114,6 +121,7 @@ func (e *edit) checkIDs(f *faults, field, noun string, ids, had policy.Limit, fi
 func checkTags(f *faults, tags []string) {
 	if len(tags) > maxTags {
 		f.add("tags", "has more than %d entries", maxTags)
+		return
 	}
 	for _, tag := range tags {
 		f.text("tags", tag, 1, maxTag)
@@ -123,6 +131,10 @@ func checkTags(f *faults, tags []string) {
 // checkPermissions also holds a key that is confined to a project to
 // permissions that mean something within one.
 func checkPermissions(f *faults, k *Key) {
+	if len(k.Permissions) > maxPermissions {
+		f.add("permissions", "has more than %d entries", maxPermissions)
+		return
+	}
 	for _, permission := range k.Permissions {
 		if _, err := policy.ParsePermission(permission); err != nil {
 			f.add("permissions", "unknown permission %q: use * or view: or manage: with a resource", clip(permission))
@@ -138,7 +150,7 @@ func checkPermissions(f *faults, k *Key) {
 func checkHandle(f *faults, handle string) {
 	bad := func(r rune) bool { return r > '~' || !isAlphanumeric(byte(r)) && !strings.ContainsRune("._-", r) }
 	if holdsToken(handle) {
-		f.add("handle", "has an API key in it: leave it out, and rotate the key if others may have seen it")
+		f.add("handle", hasToken)
 	}
 	if handle == "" || len(handle) > maxHandle || handle == "." || handle == ".." || strings.ContainsFunc(handle, bad) {
 		f.add("handle", "must be 1 to %d of letters, digits, '.', '_' and '-', and not . or ..", maxHandle)

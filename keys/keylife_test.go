@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -288,5 +289,25 @@ func TestUpdateKey(t *testing.T) {
 	other := h.otherTenant("elsewhere")
 	if _, err := h.svc.UpdateKey(h.ctx, other, k.ID, keys.KeyPatch{}); !errors.Is(err, keys.ErrNotFound) {
 		t.Errorf("another tenant's key: %v", err)
+	}
+}
+
+// A fault of each entry of a long list would be an answer many times as long.
+func TestTooManyEntriesAreOneFault(t *testing.T) {
+	h := newHouse(t)
+	var many []string
+	for i := range 1001 {
+		many = append(many, fmt.Sprintf("\x01%d", i))
+	}
+	stdio := keys.InstanceSpec{Slug: keys.Some("s"), Transport: keys.Some(keys.TransportStdio), Command: keys.Some("server"), Args: keys.Some(append(many, "\x00", "\x00"))}
+	for field, err := range map[string]error{
+		"permissions": errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "k", Permissions: keys.Some(many)})),
+		"tags":        errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "k", Tags: many})),
+		"args":        errOf(h.svc.CreateInstance(h.ctx, h.op, stdio)),
+	} {
+		var invalid *keys.InvalidError
+		if !errors.As(err, &invalid) || len(invalid.Fields) != 1 || invalid.Fields[0].Field != field {
+			t.Errorf("%s: %v", field, err)
+		}
 	}
 }

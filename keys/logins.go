@@ -52,17 +52,11 @@ func loginsFree(ctx context.Context, r Reader, now time.Time) error {
 // to exactly one poll. An unknown id, a wrong poll token and an expired sign-in
 // are all ErrNotFound.
 func (s *Service) PollLogin(ctx context.Context, id string, poll Secret) (Login, *Issued, error) {
+	seen, err := s.PeekLogin(ctx, id, poll)
+	if err != nil || seen.State != LoginApproved {
+		return seen, nil, err
+	}
 	var l LoginRecord
-	err := s.cfg.Store.Read(ctx, func(r Reader) (err error) {
-		l, err = s.polled(ctx, r, id, poll)
-		return err
-	})
-	if err != nil {
-		return Login{}, nil, err
-	}
-	if l.State != LoginApproved {
-		return l.Login, nil, nil
-	}
 	var issued *Issued
 	_, err = s.cfg.Store.Edit(ctx, func(w Writer) (err error) {
 		issued = nil
@@ -80,6 +74,20 @@ func (s *Service) PollLogin(ctx context.Context, id string, poll Secret) (Login,
 	}
 	s.settle(ctx)
 	return l.Login, issued, nil
+}
+
+// PeekLogin is PollLogin for who only wants to know how far a sign-in has come:
+// the key is not handed out.
+func (s *Service) PeekLogin(ctx context.Context, id string, poll Secret) (Login, error) {
+	var l LoginRecord
+	err := s.cfg.Store.Read(ctx, func(r Reader) (err error) {
+		l, err = s.polled(ctx, r, id, poll)
+		return err
+	})
+	if err != nil {
+		return Login{}, err
+	}
+	return l.Login, nil
 }
 
 // polled is the sign-in that the poll token belongs to.

@@ -42,22 +42,35 @@ func mistyped(s string, from, to int) bool {
 }
 
 // startsBefore tells whether s ends in a token whose body is at the given
-// place, under any prefix that a token can have.
+// place, under any prefix that a token can have. It takes the bytes out of the
+// checksum again, from the last to the first, so that one pass tries all prefixes:
+// where a token starts, what is left is where every CRC-32 starts.
 func startsBefore(s string, body int) bool {
 	sum, ok := checksumOf(s[body+tokenBody:])
 	if !ok {
 		return false
 	}
-	for start := body - 1; start >= max(0, body-maxTokenPrefix); start-- {
-		if c := s[start]; !isAlphanumeric(c) && c != '_' && c != '-' {
+	register := ^sum
+	for i := body + tokenBody - 1; i >= max(0, body-maxTokenPrefix); i-- {
+		if c := s[i]; !isAlphanumeric(c) && c != '_' && c != '-' {
 			return false
 		}
-		if crc32.ChecksumIEEE([]byte(s[start:body+tokenBody])) == sum {
+		n := crcByTop[register>>24]
+		register = (register^crc32.IEEETable[n])<<8 | uint32(n^s[i])
+		if i < body && register == ^uint32(0) {
 			return true
 		}
 	}
 	return false
 }
+
+// crcByTop finds an entry of the CRC's table by its highest byte, which no two share.
+var crcByTop = func() (at [256]byte) {
+	for i, entry := range crc32.IEEETable {
+		at[entry>>24] = byte(i)
+	}
+	return at
+}()
 
 // checksumOf reads what TokenChecksum writes; most texts are none.
 func checksumOf(s string) (uint32, bool) {

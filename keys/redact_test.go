@@ -3,6 +3,7 @@ package keys_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
@@ -29,5 +30,34 @@ func TestWithoutToken(t *testing.T) {
 		if got := keys.WithoutToken(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
+	}
+}
+
+func TestWithoutTokenUnderEveryPrefix(t *testing.T) {
+	body := strings.Repeat("Zq7", 15)[:43]
+	for n := 1; n <= 33; n++ {
+		prefix := strings.Repeat("aB-_9", 7)[:n-1] + "x"
+		token := prefix + body + keys.TokenChecksum(prefix+body)
+		want := prefix + "Zq7Z…"
+		if n > 32 { // which no token has
+			want = token
+		}
+		for _, around := range []string{"", ".", `"`} {
+			if got := keys.WithoutToken(around + token + around); got != around+want+around {
+				t.Errorf("a prefix of %d between %q: %q, want %q", n, around, got, around+want+around)
+			}
+		}
+	}
+}
+
+// What a stranger sends may be as long as a body: all of it can look like a token.
+func TestWithoutTokenOfALongText(t *testing.T) {
+	text := strings.Repeat("0", 1<<20)
+	began := time.Now()
+	if got := keys.WithoutToken(text); got != text {
+		t.Errorf("zeros become %.80q", got)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("1 MiB took %v", took)
 	}
 }

@@ -287,3 +287,16 @@ func TestFaultsOfTheServer(t *testing.T) {
 		t.Errorf("logged: %v", h.logs.All())
 	}
 }
+
+// 16 MiB are not read from who may not import.
+func TestImportAsksForThePermissionFirst(t *testing.T) {
+	h := newHouse(t)
+	_, weak := h.mint(keys.NewKey{})
+	tooLong := strings.Repeat("x\n", wire.MaxImport/2+1)
+	r := h.do(weak, "POST", "/api/api-keys/import/bulk", tooLong, "Content-Type", "application/x-ndjson")
+	h.refused(403, "permission_denied", r)
+	r = h.ask("POST", "/api/api-keys/import/bulk", tooLong[2:], "Content-Type", "application/x-ndjson")
+	if fields := h.refused(422, "invalid", r); len(fields) != 1 || fields[0] != "keys" || len(r.body) > 1000 {
+		t.Errorf("%.1000s", r.body)
+	}
+}

@@ -28,8 +28,8 @@ type call struct {
 	principal keys.Principal
 	words     *strings.Replacer // of the shape; nil = the domain's own
 	maxBody   int64
-	now       func() time.Time
 	needs     string // the route's permission
+	now       func() time.Time
 	takes     takes
 
 	values  url.Values
@@ -40,10 +40,15 @@ type call struct {
 // absent is the answer where the path names nothing that could be: what an
 // unknown id would answer.
 func (c *call) absent() error {
-	if c.needs != anyKey && c.needs != anyone && !c.principal.Can(c.needs, c.now()) {
+	if !c.allowed() {
 		return &keys.PermissionError{Needed: c.needs}
 	}
 	return keys.ErrNotFound
+}
+
+// allowed tells whether the principal has the permission that the route needs.
+func (c *call) allowed() bool {
+	return c.needs == anyKey || c.needs == anyone || c.principal.Can(c.needs, c.now())
 }
 
 // id is the path's id of a thing that has a UUID.

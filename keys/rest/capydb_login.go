@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"net/http"
+
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 )
@@ -31,7 +33,8 @@ func loginPoll(c *call) (pollLogin, error) {
 	if err == nil && token == "" {
 		err = badQuery(pollTokenParam.name, "is required: it came when the sign-in started")
 	}
-	return pollLogin{c.id(), keys.Secret(token)}, err
+	// The answer to HEAD has no body, so the key would be lost in it.
+	return pollLogin{c.id(), keys.Secret(token), c.r.Method == http.MethodHead}, err
 }
 
 func loginDecision(c *call, body wire.ApproveLogin) (approveLogin, error) {

@@ -43,6 +43,9 @@ func TestLogin(t *testing.T) {
 	written := strings.Replace(h.capyKey(true, prefix, keyID, "My laptop", "", "laptop", "2030-06-01T00:00:00Z", "", `"projects:read"`), `"source":"api"`, `"source":"agent"`, 1)
 	h.says(200, `{"status":"approved","api_key":`+written+`}`, approved)
 
+	if r := h.do("", "HEAD", poll, ""); r.status != 200 { // which has no body to hand a key out in
+		t.Errorf("HEAD: %d", r.status)
+	}
 	r = h.do("", "GET", poll, "")
 	plaintext, _ := h.want(200, r)["plaintext_api_key"].(string)
 	h.says(200, `{"status":"approved","api_key":`+written+`,"plaintext_api_key":"`+plaintext+`"}`, r)

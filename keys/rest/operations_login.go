@@ -19,6 +19,7 @@ type startedLogin struct {
 type pollLogin struct {
 	id   string
 	poll keys.Secret
+	peek bool
 }
 
 type polledLogin struct {
@@ -43,6 +44,10 @@ func (o operations) startLogin(ctx context.Context, _ keys.Principal, r startLog
 
 // pollLogin needs nobody but who holds the poll token.
 func (o operations) pollLogin(ctx context.Context, _ keys.Principal, r pollLogin) (polledLogin, error) {
+	if r.peek {
+		login, err := o.svc.PeekLogin(ctx, r.id, r.poll)
+		return polledLogin{login, nil}, err
+	}
 	login, issued, err := o.svc.PollLogin(ctx, r.id, r.poll)
 	return polledLogin{login, issued}, err
 }

@@ -107,7 +107,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 		p, err = h.admit(r, s)
 	}
 	if err == nil {
-		c := &call{r: r, w: w, principal: p, words: s.words, maxBody: h.cfg.MaxBody, now: h.cfg.Service.Now, needs: one.needs}
+		c := &call{r: r, w: w, principal: p, words: s.words, maxBody: h.cfg.MaxBody, needs: one.needs, now: h.cfg.Service.Now}
 		body, err = one.serve(c)
 	}
 	var refused *refusedImport

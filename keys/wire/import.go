@@ -50,13 +50,17 @@ type Import struct {
 	faulty []ImportLine // could not be read
 }
 
-// ParseImport reads all lines, whatever is wrong with some.
+// ParseImport reads all lines, whatever is wrong with some; of more than
+// keys.MaxImport it keeps none, so that Into refuses them as a whole.
 func ParseImport(data []byte, source string) (in Import) {
 	line := 0
 	for text := range bytes.Lines(data) {
 		line++
 		if text = bytes.TrimSpace(text); len(text) == 0 {
 			continue
+		}
+		if len(in.Keys)+len(in.faulty) == keys.MaxImport {
+			return Import{}
 		}
 		var body ImportKey
 		err := policy.UnmarshalStrict(text, &body)
@@ -206,5 +210,5 @@ func fieldOf(pointer string) string {
 		}
 		b.WriteString(part)
 	}
-	return b.String()
+	return keys.WithoutToken(b.String())
 }

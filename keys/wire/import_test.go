@@ -1,8 +1,10 @@
 package wire_test
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -118,3 +120,34 @@ func TestImportDenied(t *testing.T) {
 }
 
 func some(s string) *string { return &s }
+
+// An import may be 16 MiB, and a line one character: that many faults, each with
+// its own answer, would be gigabytes.
+func TestImportOfTooManyLines(t *testing.T) {
+	asked := 0
+	tooMany := &keys.InvalidError{Fields: []policy.Problem{{Field: "keys", Problem: "must have 1 to 10000 entries"}}}
+	_, err := wire.ParseImport([]byte(strings.Repeat("x\n", keys.MaxImport+1)), "api").Into(func(list []keys.ImportedKey) ([]keys.ImportResult, error) {
+		asked += 1 + len(list)
+		return nil, tooMany
+	})
+	if !errors.Is(err, tooMany) || asked != 1 {
+		t.Errorf("%v, asked %d times", err, asked)
+	}
+	answer, err := wire.ParseImport([]byte(strings.Repeat("x\n", keys.MaxImport)), "api").Into(func([]keys.ImportedKey) ([]keys.ImportResult, error) { return nil, tooMany })
+	if err != nil || answer.Faulty() != keys.MaxImport {
+		t.Errorf("%d faulty lines, %v", answer.Faulty(), err)
+	}
+}
+
+func TestImportRepeatsNoToken(t *testing.T) {
+	token, err := keys.NewToken(rand.Reader, keys.DefaultTokenPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := fmt.Sprintf("{%q: 1}", token.Reveal())
+	answer, err := wire.ParseImport([]byte(data), "api").Into(func([]keys.ImportedKey) ([]keys.ImportResult, error) { return nil, nil })
+	text, _ := json.Marshal(answer)
+	if err != nil || answer.Faulty() != 1 || strings.Contains(string(text), token.Reveal()[13:25]) {
+		t.Errorf("%s %v", text, err)
+	}
+}

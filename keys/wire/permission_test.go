@@ -1,8 +1,12 @@
 package wire_test
 
 import (
+	"crypto/rand"
+	"errors"
+	"strings"
 	"testing"
 
+	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
@@ -34,5 +38,17 @@ func TestPermissionSpellings(t *testing.T) {
 		if got, ok := wire.Permission(text); ok {
 			t.Errorf("%q reads as %s, and is none", text, got)
 		}
+	}
+}
+
+func TestLongPermissionRepeatsNoToken(t *testing.T) {
+	token, err := keys.NewToken(rand.Reader, keys.DefaultTokenPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := wire.CreateOrganizationKey{Name: keys.Some("a"), Scopes: keys.Some([]string{"twelve more " + token.Reveal()})}
+	var invalid *keys.InvalidError
+	if _, err := body.NewKey("api"); !errors.As(err, &invalid) || strings.Contains(err.Error(), token.Reveal()[13:25]) {
+		t.Errorf("%v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -38,6 +39,7 @@ func (s Spelling) resources() []string {
 func (s Spelling) write(permissions []string) []string { return each(permissions, s.Spell) }
 
 func quote(s string) string {
+	s = keys.WithoutToken(s) // before it is cut: a part of a token would not be known as one
 	if r := []rune(s); len(r) > 64 {
 		s = string(r[:64]) + "…"
 	}
