@@ -52,17 +52,18 @@ func parseOrigin(o string) (string, error) {
 
 func originOf(u *url.URL) string { return strings.ToLower(u.Scheme + "://" + u.Host) }
 
-// admit answers 403 and false for a Host or Origin that is not ours.
-func (f *front) admit(w http.ResponseWriter, r *http.Request) bool {
+// admit is the 403 for a Host or Origin that is not ours; nil for others.
+func (f *front) admit(r *http.Request) *wire.Problem {
+	var problem wire.Problem
 	switch {
 	case !f.hostAllowed(r):
-		wire.NewProblem(http.StatusForbidden, "host_denied", "the Host header names another server: reach it under its public URL (--public-url)").Answer(w)
-		return false
+		problem = wire.NewProblem(http.StatusForbidden, "host_denied", "the Host header names another server: reach it under its public URL (--public-url)")
 	case !f.originAllowed(r):
-		wire.NewProblem(http.StatusForbidden, "origin_denied", "requests from this web origin are not allowed (--allowed-origin)").Answer(w)
-		return false
+		problem = wire.NewProblem(http.StatusForbidden, "origin_denied", "requests from this web origin are not allowed (--allowed-origin)")
+	default:
+		return nil
 	}
-	return true
+	return &problem
 }
 
 func (f *front) hostAllowed(r *http.Request) bool {

@@ -24,9 +24,9 @@ func (g *Gateway) Handler() http.Handler {
 	return mux
 }
 
-// Admit answers 403 and false for a Host or Origin that may not reach the
-// server. Handler asks it by itself; what is served beside it can ask as well.
-func (g *Gateway) Admit(w http.ResponseWriter, r *http.Request) bool { return g.front.admit(w, r) }
+// Admit is the 403 for a Host or Origin that may not reach the server; nil for
+// others. Handler asks it by itself; what is served beside it can ask as well.
+func (g *Gateway) Admit(r *http.Request) *wire.Problem { return g.front.admit(r) }
 
 // visit is an HTTP request whose credential counts and whose key may speak MCP.
 type visit struct {
@@ -43,7 +43,8 @@ type visit struct {
 // key may know of. The body is not looked at before that.
 func (g *Gateway) guard(serve func(*visit), methods string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !g.front.admit(w, r) {
+		if problem := g.front.admit(r); problem != nil {
+			problem.Answer(w)
 			return
 		}
 		corsHeaders(w, r)

@@ -32,9 +32,13 @@ func (f *serveFlags) routes(gateway *mcp.Gateway, api http.Handler) http.Handler
 // whether the server lives reaches it by any name, and learns nothing else.
 func admitted(gateway *mcp.Gateway, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.Path; p == "/livez" || p == "/readyz" || gateway.Admit(w, r) {
-			next.ServeHTTP(w, r)
+		if p := r.URL.Path; p != "/livez" && p != "/readyz" {
+			if problem := gateway.Admit(r); problem != nil {
+				rest.Refuse(w, r, *problem)
+				return
+			}
 		}
+		next.ServeHTTP(w, r)
 	})
 }
 

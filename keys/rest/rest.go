@@ -69,7 +69,7 @@ func New(cfg Config) *Handler {
 			}
 		})
 	}
-	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { refuse(w, r, notFound()) })
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { Refuse(w, r, notFound()) })
 	return h
 }
 
@@ -89,7 +89,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(cause)
 		}
 		h.cfg.Log.Error("panic while serving", zap.String("route", r.Pattern), zap.ByteString("stack", debug.Stack()))
-		refuse(w, r, internal())
+		Refuse(w, r, internal())
 	}()
 	Exact(h.mux).ServeHTTP(w, r)
 }
@@ -99,7 +99,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func Exact(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path || !strings.HasPrefix(r.URL.Path, "/") {
-			refuse(w, r, notFound())
+			Refuse(w, r, notFound())
 			return
 		}
 		next.ServeHTTP(w, r)

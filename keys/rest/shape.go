@@ -30,8 +30,8 @@ var faults = map[string]func(http.ResponseWriter, *http.Request, wire.Problem){
 	capydbPrefix: capydbFault,
 }
 
-// refuse answers with an error in the way of the shape that the path is of.
-func refuse(w http.ResponseWriter, r *http.Request, p wire.Problem) {
+// Refuse answers with an error in the way of the shape that the path is of.
+func Refuse(w http.ResponseWriter, r *http.Request, p wire.Problem) {
 	for prefix, fault := range faults {
 		if strings.HasPrefix(r.URL.Path, prefix) {
 			fault(w, r, p)
@@ -121,13 +121,13 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 			h.cfg.Log.Error("request failed", zap.String("operation", one.operation), zap.Error(err))
 		}
 		retryAfter(w.Header(), err)
-		refuse(w, r, problem)
+		Refuse(w, r, problem)
 		return
 	}
 	if err := answer(w, one.status, body); err != nil {
 		h.cfg.Log.Error("request failed", zap.String("operation", one.operation), zap.Error(err))
 		w.Header().Del("ETag")
-		refuse(w, r, internal())
+		Refuse(w, r, internal())
 	}
 }
 
@@ -160,7 +160,7 @@ func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	}
 	allow := strings.Join(methods, ", ")
 	w.Header().Set("Allow", allow)
-	refuse(w, r, wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers to "+allow))
+	Refuse(w, r, wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers to "+allow))
 	return false
 }
 
