@@ -57,6 +57,16 @@ func (s *Service) read(ctx context.Context, p Principal, op operation, fn func(R
 	return s.cfg.Store.Read(ctx, fn)
 }
 
+// Need holds a principal to a permission where there is nothing to do: a
+// request that could find nothing. A denial is recorded as everywhere.
+func (s *Service) Need(ctx context.Context, p Principal, action, permission string) error {
+	op := operation{action, permission}
+	if err := s.allow(p, op.needs); err != nil {
+		return s.refuse(ctx, p, op, err)
+	}
+	return nil
+}
+
 func (s *Service) allow(p Principal, permission string) error {
 	switch {
 	case !p.Valid():

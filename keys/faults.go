@@ -33,7 +33,7 @@ func (f *faults) text(field, value string, least, most int) {
 		f.add(field, "must have %d to %d characters, has %d", least, most, n)
 	case !utf8.ValidString(value):
 		f.add(field, "must be valid UTF-8")
-	case strings.ContainsFunc(value, unicode.IsControl):
+	case strings.ContainsFunc(value, misleads):
 		f.add(field, "must have no control characters")
 	case holdsToken(value):
 		f.add(field, hasToken)
@@ -42,6 +42,12 @@ func (f *faults) text(field, value string, least, most int) {
 	case n < least:
 		f.add(field, "must have %d to %d characters, has %d", least, most, n)
 	}
+}
+
+// misleads tells the characters that let a text end a line or show itself in
+// another order than it is read: a stranger's sign-in is approved by its name.
+func misleads(r rune) bool {
+	return unicode.IsControl(r) || '\u2028' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
 }
 
 // time checks that the year, in UTC, is one that RFC 3339 (section 1) can write:

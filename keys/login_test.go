@@ -152,6 +152,7 @@ func TestLoginRequests(t *testing.T) {
 		{keys.NewLogin{Name: "a\x00"}, []string{"name"}},
 		{keys.NewLogin{Name: h.token.Reveal()}, []string{"name"}},
 		{keys.NewLogin{Name: "a", DeviceName: strings.Repeat("x", 201)}, []string{"deviceName"}},
+		{keys.NewLogin{Name: "a \u202eb", DeviceName: "a\u2028b"}, []string{"name", "deviceName"}},
 		{keys.NewLogin{Name: "a", Scopes: []string{"projects:read"}, Source: "moon", KeyExpiresAt: &past}, []string{"source", "scopes", "expiresAt"}},
 	} {
 		if _, _, err := h.svc.StartLogin(h.ctx, c.n); !slices.Equal(fieldsOf(err), c.fields) {

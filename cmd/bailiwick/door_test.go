@@ -160,3 +160,19 @@ func TestSubscriptionDoesNotHoldTheEnd(t *testing.T) {
 		}
 	}
 }
+
+// Errors below /v1/ have one form, whoever finds them.
+func TestForeignOriginIsRefusedInTheShape(t *testing.T) {
+	h := startHouse(t, serveFlags{})
+	for path, kind := range map[string]string{"/v1/me": "application/json", "/api/tenant": "application/problem+json", "/mcp": "application/problem+json"} {
+		r := must(http.NewRequest(http.MethodGet, h.url+path, nil))
+		r.Header.Set("Origin", "https://elsewhere.example")
+		answer := must(http.DefaultClient.Do(r))
+		body := string(must(io.ReadAll(answer.Body)))
+		_ = answer.Body.Close()
+		short := strings.HasPrefix(body, `{"error":"`) && strings.Count(body, `":`) == 1
+		if answer.StatusCode != http.StatusForbidden || answer.Header.Get("Content-Type") != kind || short != (path == "/v1/me") {
+			t.Errorf("%s: %d %s %s", path, answer.StatusCode, answer.Header.Get("Content-Type"), body)
+		}
+	}
+}

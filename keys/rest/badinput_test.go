@@ -81,6 +81,7 @@ func TestBadInput(t *testing.T) {
 		{"broken query", "GET", "/api/instances?limit=%zz", "", 400, "malformed_query", ""},
 		{"query on a create", "POST", "/api/projects?dry=1", `{"name":"a"}`, 400, "malformed_query", "dry"},
 		{"cursor", "GET", "/api/audit?cursor=x", "", 400, "malformed_query", "cursor"},
+		{"cursor in braces", "GET", "/api/audit?cursor=%7B" + unknownID + "%7D", "", 400, "malformed_query", "cursor"},
 		{"decision", "GET", "/api/audit?decision=maybe", "", 400, "malformed_query", "decision"},
 		{"since", "GET", "/api/audit?since=yesterday", "", 400, "malformed_query", "since"},
 	}

@@ -130,6 +130,21 @@ func TestEveryRouteNeedsAPermission(t *testing.T) {
 	}
 }
 
+// A denial is recorded for a path that could name nothing, too.
+func TestDenialOfAMalformedID(t *testing.T) {
+	h := newHouse(t)
+	k, token := h.mint(keys.NewKey{})
+	h.refused(403, "permission_denied", h.do(token, "GET", "/api/api-keys/xx", ""))
+	ended, cancel := context.WithCancel(h.ctx)
+	cancel()
+	h.must(h.svc.Run(ended)) // writes what waits
+	entries, err := h.svc.AuditEvents(h.ctx, h.op, keys.AuditQuery{KeyID: k.ID, Decision: "deny"})
+	h.must(err)
+	if len(entries) != 1 || entries[0].Action != "getKey" {
+		t.Errorf("recorded: %+v", entries)
+	}
+}
+
 func TestScopeAndPause(t *testing.T) {
 	h := newHouse(t)
 	all := keys.Some([]string{"*"})

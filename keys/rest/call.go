@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -28,8 +27,9 @@ type call struct {
 	principal keys.Principal
 	words     *strings.Replacer // of the shape; nil = the domain's own
 	maxBody   int64
+	svc       *keys.Service
+	operation string
 	needs     string // the route's permission
-	now       func() time.Time
 	takes     takes
 
 	values  url.Values
@@ -40,15 +40,17 @@ type call struct {
 // absent is the answer where the path names nothing that could be: what an
 // unknown id would answer.
 func (c *call) absent() error {
-	if !c.allowed() {
-		return &keys.PermissionError{Needed: c.needs}
+	if c.needs != anyKey && c.needs != anyone {
+		if err := c.svc.Need(c.r.Context(), c.principal, c.operation, c.needs); err != nil {
+			return err
+		}
 	}
 	return keys.ErrNotFound
 }
 
 // allowed tells whether the principal has the permission that the route needs.
 func (c *call) allowed() bool {
-	return c.needs == anyKey || c.needs == anyone || c.principal.Can(c.needs, c.now())
+	return c.needs == anyKey || c.needs == anyone || c.principal.Can(c.needs, c.svc.Now())
 }
 
 // id is the path's id of a thing that has a UUID.

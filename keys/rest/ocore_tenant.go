@@ -95,7 +95,7 @@ func auditQuery(c *call) (q keys.AuditQuery, err error) {
 			return q, err
 		}
 	}
-	if q.Before != "" && uuid.Validate(q.Before) != nil {
+	if id, err := uuid.Parse(q.Before); q.Before != "" && (err != nil || id.String() != q.Before) {
 		return q, badQuery("cursor", "must be the value of next from the page before")
 	}
 	if q.Decision != "" && q.Decision != "allow" && q.Decision != "deny" {

@@ -107,7 +107,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 		p, err = h.admit(r, s)
 	}
 	if err == nil {
-		c := &call{r: r, w: w, principal: p, words: s.words, maxBody: h.cfg.MaxBody, needs: one.needs, now: h.cfg.Service.Now}
+		c := &call{r: r, w: w, principal: p, words: s.words, maxBody: h.cfg.MaxBody, svc: h.cfg.Service,
+			operation: one.operation, needs: one.needs}
 		body, err = one.serve(c)
 	}
 	var refused *refusedImport
