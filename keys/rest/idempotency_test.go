@@ -1,12 +1,15 @@
 package rest_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/bearer"
+	"github.com/bailiwick-mcp/bailiwick/keys/rest"
 )
 
 // The same request under the same Idempotency-Key gets the same answer, with
@@ -55,6 +58,46 @@ func TestIdempotency(t *testing.T) {
 	// A refused request leaves nothing under the key.
 	h.refused(422, "invalid", h.ask("POST", "/api/api-keys", `{"name":""}`, "Idempotency-Key", "late"))
 	h.want(201, h.ask("POST", "/api/api-keys", `{"name":"c"}`, "Idempotency-Key", "late"))
+}
+
+// heldStore holds every edit back until it is released.
+type heldStore struct {
+	keys.Store
+	reached, release chan struct{}
+}
+
+func (s *heldStore) Edit(ctx context.Context, fn func(keys.Writer) error) (int64, error) {
+	s.reached <- struct{}{}
+	<-s.release
+	return s.Store.Edit(ctx, fn)
+}
+
+// While a request is being answered, the same one is told to wait, and another
+// one under its key that the key is taken.
+func TestIdempotencyInFlight(t *testing.T) {
+	h := newHouse(t)
+	held := &heldStore{h.store, make(chan struct{}), make(chan struct{})}
+	svc, err := keys.New(h.ctx, keys.Config{Store: held, Root: keys.RootSecret{Version: 1, Value: "test-root-secret-0123456789-abcdefghij"},
+		Now: func() time.Time { return h.now }})
+	h.must(err)
+	h.cfg.Service, h.cfg.Authenticate = svc, bearer.Authenticator{APIKeys: svc}.Authenticate
+	h.api = rest.New(h.cfg)
+	ask := func(body string) response {
+		return h.ask("POST", "/api/api-keys", body, "Idempotency-Key", "once")
+	}
+	first := make(chan response)
+	go func() { first <- ask(`{"name":"a"}`) }()
+	<-held.reached
+	again := ask(`{"name":"a"}`)
+	h.refused(409, "idempotency_in_flight", again)
+	if got := again.header.Get("Retry-After"); got != "1" {
+		t.Errorf("Retry-After is %q", got)
+	}
+	h.refused(422, "idempotency_mismatch", ask(`{"name":"b"}`))
+	close(held.release)
+	if made := <-first; made.status != 201 {
+		t.Errorf("the first one: %d %s", made.status, made.body)
+	}
 }
 
 func TestBadIdempotencyKey(t *testing.T) {

@@ -97,6 +97,9 @@ func (d *document) failureResponse(status int, short bool) *response {
 		text("WWW-Authenticate", "How to authenticate.", "Bearer")
 	case http.StatusMethodNotAllowed:
 		text("Allow", "The methods that the path answers to.", "GET, HEAD")
+	case http.StatusConflict:
+		r.Headers.add("Retry-After", header{"After how many seconds to try again, where the same request with the same Idempotency-Key is being answered now.",
+			false, &schema{Type: kinds{"string"}}, "1"})
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		text("Retry-After", "After how many seconds to try again.", "1")
 	}

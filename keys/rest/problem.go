@@ -6,7 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"strings"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
@@ -86,14 +86,24 @@ func problemOf(err error) wire.Problem {
 
 // retryAfter says when to try again, where an error knows.
 func retryAfter(h http.Header, err error) {
-	var busy *keys.BusyError
-	if errors.As(err, &busy) {
-		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(busy.RetryAfter.Seconds())))))
+	var (
+		busy     *keys.BusyError
+		repeated *keys.IdempotencyError
+		wait     time.Duration
+	)
+	switch {
+	case errors.As(err, &busy):
+		wait = max(time.Second, busy.RetryAfter)
+	case errors.As(err, &repeated):
+		wait = repeated.RetryAfter
+	}
+	if wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}
 }
 
 func syntaxProblem(e *policy.SyntaxError) wire.Problem {
-	field := fieldOf(e.Pointer)
+	field := shorten(wire.FieldOf(e.Pointer))
 	if field == "" {
 		return wire.NewProblem(http.StatusBadRequest, "malformed", "the body "+e.Problem)
 	}
@@ -109,24 +119,6 @@ func deniedProblem(e *keys.PermissionError) wire.Problem {
 		detail += ": " + e.Hint
 	}
 	return wire.NewProblem(http.StatusForbidden, code, detail, e.Fields...)
-}
-
-// fieldOf writes a JSON pointer the way the other errors name fields:
-// /tools/1/effect is tools[1].effect.
-func fieldOf(pointer string) string {
-	var b strings.Builder
-	for _, part := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
-		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
-		if _, err := strconv.Atoi(part); err == nil && b.Len() > 0 {
-			b.WriteString("[" + part + "]")
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteByte('.')
-		}
-		b.WriteString(part)
-	}
-	return shorten(b.String())
 }
 
 // shorten bounds what is echoed of a client's own words.

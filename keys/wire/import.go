@@ -179,7 +179,7 @@ func importFault(err error) *ImportFault {
 	f := &ImportFault{Code: "invalid", Detail: err.Error(), Errors: []policy.Problem{}}
 	switch {
 	case errors.As(err, &syntax):
-		field := fieldOf(syntax.Pointer)
+		field := FieldOf(syntax.Pointer)
 		f.Code, f.Detail = "malformed", strings.TrimSpace(field+" "+syntax.Problem)
 		if field != "" {
 			f.Errors = []policy.Problem{{Field: field, Problem: syntax.Problem}}
@@ -197,8 +197,8 @@ func importFault(err error) *ImportFault {
 	return f
 }
 
-// fieldOf writes a JSON pointer as the other errors name fields: /tags/1 is tags[1].
-func fieldOf(pointer string) string {
+// FieldOf writes a JSON pointer as the other errors name fields: /tags/1 is tags[1].
+func FieldOf(pointer string) string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
