@@ -24,6 +24,32 @@ func (s *Service) RevokeAnyKey(ctx context.Context, p Principal, id string, r Re
 	return key, err
 }
 
+// CreateKeyIn is CreateKey in any tenant (id, or else slug), as its first key
+// needs somebody from outside; n has no Idempotency. It needs manage:tenants,
+// and makes nothing beyond the principal's own rights.
+func (s *Service) CreateKeyIn(ctx context.Context, p Principal, idOrSlug string, n NewKey) (Issued, error) {
+	token, err := NewToken(s.cfg.Rand, s.cfg.TokenPrefix)
+	if err != nil {
+		return Issued{}, err
+	}
+	var key Key
+	err = s.edit(ctx, p, operation{"key.create", manageTenants}, func(e *edit) error {
+		tenant, err := e.Tenant(ctx, idOrSlug)
+		if err != nil {
+			return err
+		}
+		within := e.in(tenant)
+		if key, err = within.newKey(ctx, &n); err != nil {
+			return err
+		}
+		return within.insertKey(ctx, &key, token)
+	})
+	if err != nil {
+		return Issued{}, err
+	}
+	return Issued{Key: key, Secret: token}, nil
+}
+
 // TenantByID finds any tenant by id, or else by slug. It needs view:tenants.
 func (s *Service) TenantByID(ctx context.Context, p Principal, idOrSlug string) (tenant Tenant, err error) {
 	err = s.read(ctx, p, operation{"tenant.get", viewTenants}, func(r Reader) error {

@@ -58,7 +58,7 @@ const oneImport = `{"name":"made","hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f
 func (h *house) each(token, id string, check func(route rest.Route, r response), headers ...string) {
 	h.t.Helper()
 	for _, route := range routes(h.t) {
-		body := map[string]string{"createKey": `{"name":"made"}`, "createProject": `{"name":"made"}`, "createTenant": `{"name":"made"}`,
+		body := map[string]string{"createKey": `{"name":"made"}`, "createProject": `{"name":"made"}`, "createTenant": `{"name":"made"}`, "createTenantKey": `{"name":"made"}`,
 			"createInstance": `{"slug":"made","transport":"http","url":"https://example.com/"}`,
 			"createPreset":   `{"name":"made","permissions":[],"maxEffect":"read"}`,
 			"updateKey":      `{}`, "updateProject": `{}`, "updateInstance": `{}`, "updateTenant": `{}`, "updateAnyTenant": `{}`,

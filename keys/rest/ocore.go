@@ -33,6 +33,8 @@ func ocoreShape(o operations) shape {
 			{"GET", "/api/admin/tenants/{id}", "getAnyTenant", 200, viewTenants, "Get a tenant", on(s.TenantByID, byIDOrSlug(), oneTenant)},
 			{"PUT", "/api/admin/tenants/{id}", "updateAnyTenant", 200, manageTenants, "Change a tenant", on(o.updateTenant, fromJSON(anyTenantPatch).versioned(), oneTenant)},
 
+			{"POST", "/api/admin/tenants/{id}/api-keys", "createTenantKey", 201, manageTenants, "Make a key in a tenant, as its first one", on(o.createTenantKey, fromJSON(newKeyOfTenant), issued)},
+
 			{"GET", "/api/projects", "listProjects", 200, viewProjects, "List projects", on(o.listProjects, pages(), projectList)},
 			{"POST", "/api/projects", "createProject", 201, manageProjects, "Make a project", on(s.CreateProject, fromJSON(newProject), oneProject)},
 			{"GET", "/api/projects/{id}", "getProject", 200, viewProjects, "Get a project", on(s.Project, byIDOrSlug(), oneProject)},

@@ -38,6 +38,11 @@ func newKey(c *call, body wire.CreateKey) (keys.NewKey, error) {
 	return c.onceOnly(n, err)
 }
 
+func newKeyOfTenant(c *call, body wire.CreateKey) (newTenantKey, error) {
+	n, err := body.NewKey(source)
+	return newTenantKey{c.idOrSlug(), n}, err
+}
+
 func keyPatch(c *call, body wire.UpdateKey) (editKey, error) {
 	version, err := c.ifMatch()
 	return editKey{c.id(), body.Patch(version)}, err

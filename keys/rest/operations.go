@@ -89,6 +89,15 @@ func (o operations) revokeAnyKey(ctx context.Context, p keys.Principal, r revoke
 	return o.svc.RevokeAnyKey(ctx, p, r.id, r.revocation)
 }
 
+type newTenantKey struct {
+	tenant string
+	key    keys.NewKey
+}
+
+func (o operations) createTenantKey(ctx context.Context, p keys.Principal, r newTenantKey) (keys.Issued, error) {
+	return o.svc.CreateKeyIn(ctx, p, r.tenant, r.key)
+}
+
 type editTenant struct {
 	id    string
 	patch keys.TenantPatch

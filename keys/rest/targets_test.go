@@ -128,6 +128,7 @@ var bodies = map[string]string{
 
 	"ocore revokeAnyKey":    `{"reason":"done %d"}`,
 	"ocore createTenant":    `{"name":"made-%d"}`,
+	"ocore createTenantKey": `{"name":"made-%d"}`,
 	"ocore updateAnyTenant": `{"name":"Changed %d"}`,
 
 	"walletcrew createKeyDefinition":  `{"name":"made-%d","permissions":["tenant.audit:read"]}`,
