@@ -101,6 +101,8 @@ func broken(err error) error {
 		return &wordedError{"the connection broke off", err}
 	case errors.Is(err, io.EOF):
 		return &wordedError{"the connection was closed", err}
+	case strings.Contains(err.Error(), "readLoopPeekFailLocked"): // net/http names its own function
+		return &wordedError{"it spoke before it was asked: is it an HTTP server?", err}
 	case late == nil || !late.Timeout():
 		words := strings.TrimPrefix(err.Error(), "net/http: ")
 		return &wordedError{strings.TrimPrefix(words, "HTTP/1.x transport connection broken: "), err}

@@ -1,7 +1,9 @@
 package upstream_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,7 +20,7 @@ import (
 // who knows Go.
 func inWords(t *testing.T, problem string) {
 	t.Helper()
-	for _, word := range []string{"context", "deadline", "EOF", "i/o timeout", "net/http", "fork/exec", "%!", "<nil>"} {
+	for _, word := range []string{"context", "deadline", "EOF", "i/o timeout", "net/http", "fork/exec", "%!", "<nil>", "readLoop"} {
 		if problem == "" || strings.Contains(problem, word) {
 			t.Errorf("the problem %q has %q", problem, word)
 		}
@@ -91,7 +93,20 @@ func endingStream() handlers {
 	}
 }
 
+// What is no HTTP server is told in words, also where it speaks before it was
+// asked: how that ends is a matter of luck.
 func TestNoHTTPServer(t *testing.T) {
+	const garbage = `server/discover: malformed HTTP status code "this"`
+	if got := noHTTPServer(t, true); got != garbage {
+		t.Errorf("problem %s", got)
+	}
+	for range 20 {
+		inWords(t, noHTTPServer(t, false))
+	}
+}
+
+func noHTTPServer(t *testing.T, waits bool) (problem string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -103,12 +118,14 @@ func TestNoHTTPServer(t *testing.T) {
 			if err != nil {
 				return
 			}
+			if waits { // for all of the request, lest what it did not read resets the connection
+				if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+			}
 			_, _ = c.Write([]byte("hello, this is no web server\r\n"))
 			_ = c.Close()
 		}
 	}()
-	st := run(t, remote(keys.TransportHTTP, "http://"+listener.Addr().String())).down()
-	if st.Problem != `server/discover: malformed HTTP status code "this"` {
-		t.Errorf("problem %s", st.Problem)
-	}
+	return run(t, remote(keys.TransportHTTP, "http://"+listener.Addr().String())).down().Problem
 }
