@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"sync/atomic"
 	"testing"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -17,7 +18,7 @@ func TestRemoteEditsAreDoneOnce(t *testing.T) {
 	h := startHouse(t, serveFlags{})
 	target, err := url.Parse(h.url)
 	h.must(err)
-	var asked, answered int
+	var asked atomic.Int64
 	through := httputil.NewSingleHostReverseProxy(target)
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
@@ -26,11 +27,11 @@ func TestRemoteEditsAreDoneOnce(t *testing.T) {
 		}
 		got := httptest.NewRecorder()
 		through.ServeHTTP(got, r)
-		if asked++; asked%2 == 1 {
+		if asked.Add(1)%2 == 1 {
 			panic(http.ErrAbortHandler)
 		}
-		if answered = got.Code; answered >= 400 {
-			t.Errorf("status %d: %s", answered, got.Body)
+		if got.Code >= 400 {
+			t.Errorf("status %d: %s", got.Code, got.Body)
 		}
 		w.Header().Set("Content-Type", got.Header().Get("Content-Type"))
 		w.WriteHeader(got.Code)
@@ -45,8 +46,8 @@ func TestRemoteEditsAreDoneOnce(t *testing.T) {
 	h.must(err)
 	list, err := r.Keys(t.Context(), keyQuery{search: "reader"})
 	h.must(err)
-	if asked != 4 || list.Total != 1 || list.Keys[0].Version != rotated.Version || rotated.Version != made.Version+1 {
-		t.Errorf("asked %d times, %d keys, versions %d and %d", asked, list.Total, made.Version, rotated.Version)
+	if asked.Load() != 4 || list.Total != 1 || list.Keys[0].Version != rotated.Version || rotated.Version != made.Version+1 {
+		t.Errorf("asked %d times, %d keys, versions %d and %d", asked.Load(), list.Total, made.Version, rotated.Version)
 	}
 	if s := (&house{t: t, url: h.url, token: rotated.Plaintext}).status("GET", "/api/tenant", ""); s != 403 {
 		t.Errorf("the rotated key is answered %d, which is not one without permissions", s)
