@@ -89,7 +89,7 @@ func headerTool(raw json.RawMessage) (*mcpgo.Tool, error) {
 }
 
 // definitionsOf turns an announced list into what is stored.
-func definitionsOf(i keys.Instance, tools []upstream.Tool, now time.Time) []keys.Definition {
+func definitionsOf(i keys.Instance, tools []upstream.Item, now time.Time) []keys.Definition {
 	out := make([]keys.Definition, 0, len(tools))
 	for _, t := range tools {
 		out = append(out, keys.Definition{

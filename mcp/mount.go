@@ -124,7 +124,7 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 		Env: secrets(creds.Env), Headers: secrets(creds.Headers),
 		AllowPrivate: g.svc.PrivateUpstreamAllowed(i),
 		Version:      g.cfg.Version, Log: g.log.Named("upstream"),
-		OnTools: func(tools []upstream.Tool) { g.announced(m, tools) },
+		OnLists: func(lists upstream.Lists) { g.announced(m, lists) },
 		OnStatus: func(s upstream.Status) {
 			if s.State == upstream.StateDown {
 				m.markTried()
@@ -160,10 +160,10 @@ func (m *mount) run(ctx context.Context, log *zap.Logger, previous *mount) {
 const saveTimeout = 30 * time.Second
 
 // announced takes an upstream's whole list of tools.
-func (g *Gateway) announced(m *mount, tools []upstream.Tool) {
+func (g *Gateway) announced(m *mount, lists upstream.Lists) {
 	defer m.markTried()
 	i := *m.instance.Load()
-	defs := definitionsOf(i, tools, g.cfg.Now())
+	defs := definitionsOf(i, lists.Tools, g.cfg.Now())
 	if !m.setDefinitions(defs) {
 		return
 	}

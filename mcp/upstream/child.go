@@ -13,8 +13,6 @@ import (
 
 	"go.uber.org/zap"
 
-	mcpgo "github.com/mark3labs/mcp-go/mcp"
-
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
@@ -188,7 +186,7 @@ func (c *child) exchange(ctx context.Context, r *request) (frame, error) {
 	f, err := box.wait(ctx, r.notes)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
-		if r.method == string(mcpgo.MethodToolsCall) {
+		if r.relayed {
 			c.notify(cancelled(r.id))
 		} else {
 			err = c.heard(err)

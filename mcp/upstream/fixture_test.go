@@ -23,7 +23,7 @@ type mounted struct {
 	t      *testing.T
 	stop   func()
 	mu     sync.Mutex
-	lists  [][]upstream.Tool
+	lists  []upstream.Lists
 	states []upstream.Status
 	wake   chan struct{}
 }
@@ -35,7 +35,7 @@ func run(t *testing.T, cfg upstream.Config) *mounted {
 	if cfg.Name == "" {
 		cfg.Name = "fixture"
 	}
-	cfg.OnTools = func(tools []upstream.Tool) { m.tell(func() { m.lists = append(m.lists, tools) }) }
+	cfg.OnLists = func(lists upstream.Lists) { m.tell(func() { m.lists = append(m.lists, lists) }) }
 	cfg.OnStatus = func(st upstream.Status) { m.tell(func() { m.states = append(m.states, st) }) }
 	u, err := upstream.New(cfg)
 	if err != nil {
@@ -63,7 +63,7 @@ func (m *mounted) tell(f func()) {
 	m.wake = make(chan struct{})
 }
 
-// until waits for something that OnTools or OnStatus told.
+// until waits for something that OnLists or OnStatus told.
 func (m *mounted) until(what string, ok func() bool) {
 	m.t.Helper()
 	late := time.After(patience)
@@ -107,7 +107,7 @@ func (m *mounted) down() upstream.Status {
 func (m *mounted) tools() (names []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, tool := range m.lists[len(m.lists)-1] {
+	for _, tool := range m.lists[len(m.lists)-1].Tools {
 		names = append(names, tool.Name)
 	}
 	return names
@@ -117,7 +117,7 @@ func (m *mounted) raw(name string) string {
 	m.t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, tool := range m.lists[len(m.lists)-1] {
+	for _, tool := range m.lists[len(m.lists)-1].Tools {
 		if tool.Name == name {
 			return string(tool.Raw)
 		}

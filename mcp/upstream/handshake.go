@@ -79,26 +79,19 @@ func (s *session) handshake(ctx context.Context, known era, probe time.Duration)
 
 // hello is what a handshake says about the upstream.
 type hello struct {
-	version   string
-	modern    bool
-	server    string
-	announces bool
+	version string
+	modern  bool
+	server  string
+	offers  capabilities
 }
 
 func (s *session) settle(h hello) error {
-	s.version, s.modern, s.server, s.announces = h.version, h.modern, h.server, h.announces
+	s.version, s.modern, s.server, s.offers = h.version, h.modern, h.server, h.offers
 	s.link.speak(h.version)
 	if !h.modern {
 		s.link.notify(notification("notifications/initialized", "{}"))
 	}
 	return nil
-}
-
-// capabilities is the part of a server's capabilities that matters here.
-type capabilities struct {
-	Tools struct {
-		ListChanged bool `json:"listChanged"`
-	} `json:"tools"`
 }
 
 // implementation is a server's name for itself.
@@ -136,7 +129,7 @@ func (s *session) discover(ctx context.Context) (hello, error) {
 		!slices.Contains(d.Supported, mcpgo.ProtocolVersion20260728) {
 		return hello{}, errNotModern
 	}
-	return hello{mcpgo.ProtocolVersion20260728, true, d.Meta.Server.String(), d.Capabilities.Tools.ListChanged}, nil
+	return hello{mcpgo.ProtocolVersion20260728, true, d.Meta.Server.String(), d.Capabilities}, nil
 }
 
 // initialize asks in the old way.
@@ -163,5 +156,5 @@ func (s *session) initialize(ctx context.Context) (hello, error) {
 	if !slices.Contains(mcpgo.LegacyProtocolVersions(), i.Version) {
 		return hello{}, fmt.Errorf("initialize: %w: protocol version %q is not known", ErrGarbage, printable(i.Version, 40))
 	}
-	return hello{i.Version, false, i.Server.String(), i.Capabilities.Tools.ListChanged}, nil
+	return hello{i.Version, false, i.Server.String(), i.Capabilities}, nil
 }

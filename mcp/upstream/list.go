@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -13,16 +12,17 @@ import (
 )
 
 const (
-	maxTools     = 10_000
+	maxItems     = 10_000
 	maxPages     = 1_000
 	maxListBytes = 16 << 20
-	maxToolBytes = 1 << 20
-	maxSkipped   = 100 // entries of Status.Skipped
+	maxItemBytes = 1 << 20
+	maxSkipped   = 100 // entries of Status.Skipped, of each list
 )
 
 // listing collects a list over its pages.
 type listing struct {
-	tools    []Tool
+	kind     Kind
+	items    []Item
 	skipped  []string
 	more     int // left out beyond maxSkipped
 	size     int
@@ -31,10 +31,48 @@ type listing struct {
 	mirrored map[string]*mcpgo.Tool
 }
 
-// list reads all pages of tools/list. A tool that cannot be served is left out
+// readLists reads the lists of these kinds. Only tools must be readable: an
+// upstream whose prompts or resources fail still has its tools, and what it
+// listed of the others before stays.
+func (s *session) readLists(ctx context.Context, which kindSet) error {
+	which &= s.offers.listed()
+	for k := range kinds {
+		if !which.has(k) {
+			continue
+		}
+		l, err := s.list(ctx, k)
+		switch {
+		case err == nil:
+			s.lists[k] = l
+		case k == KindTool, errors.Is(err, ErrDown), ctx.Err() != nil:
+			return err
+		default:
+			if s.lists[k] == nil {
+				s.lists[k] = &listing{kind: k}
+			}
+			s.lists[k].skipped = []string{printable(err.Error(), 200)}
+		}
+	}
+	return nil
+}
+
+// listed are all lists as read last, and what was left out of them.
+func (s *session) listed() (lists Lists, skipped []string) {
+	lists.Reads = s.offers.Resources != nil
+	for k, into := range [kinds]*[]Item{&lists.Tools, &lists.Prompts, &lists.Resources, &lists.Templates} {
+		if l := s.lists[k]; l != nil {
+			*into = l.items
+			skipped = append(skipped, l.skipped...)
+		}
+	}
+	return lists, skipped
+}
+
+// list reads all pages of one list. An item that cannot be served is left out
 // and named in skipped; so is the rest of a list that is too long.
-func (s *session) list(ctx context.Context) (*listing, error) {
-	l := &listing{seen: map[string]bool{}, cursors: map[string]bool{}, mirrored: map[string]*mcpgo.Tool{}}
+func (s *session) list(ctx context.Context, kind Kind) (*listing, error) {
+	l := &listing{kind: kind, seen: map[string]bool{}, cursors: map[string]bool{}, mirrored: map[string]*mcpgo.Tool{}}
+	method := listOf[kind].method
 	cursor := ""
 	for page := 1; ; page++ {
 		params := ""
@@ -42,19 +80,19 @@ func (s *session) list(ctx context.Context) (*listing, error) {
 			c, _ := json.Marshal(cursor)
 			params = `"cursor":` + string(c)
 		}
-		f, err := s.ask(ctx, mcpgo.MethodToolsList, params)
+		f, err := s.ask(ctx, method, params)
 		if err != nil {
-			return nil, step("tools/list", err)
+			return nil, step(string(method), err)
 		}
 		if f.err != nil {
 			if f.err.Code == mcpgo.METHOD_NOT_FOUND && page == 1 {
-				break // a server without tools
+				break // a server without them
 			}
-			return nil, step("tools/list", f.err)
+			return nil, step(string(method), f.err)
 		}
 		next, err := l.read(f.result)
 		if err != nil {
-			return nil, step("tools/list", err)
+			return nil, step(string(method), err)
 		}
 		if next == "" {
 			break
@@ -68,7 +106,9 @@ func (s *session) list(ctx context.Context) (*listing, error) {
 	if l.more > 0 {
 		l.skipped = append(l.skipped, fmt.Sprintf("(%d more)", l.more))
 	}
-	s.mirrored.Store(&l.mirrored)
+	if kind == KindTool {
+		s.mirrored.Store(&l.mirrored)
+	}
 	return l, nil
 }
 
@@ -79,8 +119,8 @@ func (l *listing) full(page int, next string) string {
 		return "the cursor repeats"
 	case page >= maxPages:
 		return fmt.Sprintf("more than %d pages", maxPages)
-	case len(l.tools) >= maxTools:
-		return fmt.Sprintf("more than %d tools", maxTools)
+	case len(l.items) >= maxItems:
+		return fmt.Sprintf("more than %d %ss", maxItems, l.kind)
 	case l.size >= maxListBytes:
 		return fmt.Sprintf("more than %d MiB", maxListBytes>>20)
 	}
@@ -90,21 +130,22 @@ func (l *listing) full(page int, next string) string {
 
 // read takes one page.
 func (l *listing) read(result json.RawMessage) (next string, err error) {
-	var tools []byte
+	var items []byte
+	member := listOf[l.kind].member
 	err = rawjson.Members(result, func(key string, value []byte) error {
 		switch key {
-		case "tools":
-			tools = value
+		case member:
+			items = value
 		case "nextCursor":
 			next = rawjson.Text(value)
 		}
 		return nil
 	})
 	if err == nil {
-		err = rawjson.Elements(tools, func(raw []byte) error { l.add(raw); return nil })
+		err = rawjson.Elements(items, func(raw []byte) error { l.add(raw); return nil })
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: the result has no array of tools", ErrGarbage)
+		return "", fmt.Errorf("%w: the result has no array of %s", ErrGarbage, member)
 	}
 	return next, nil
 }
@@ -112,21 +153,21 @@ func (l *listing) read(result json.RawMessage) (next string, err error) {
 // add takes one definition, or says why it is left out.
 func (l *listing) add(raw []byte) {
 	l.size += len(raw)
-	name, schema, err := definition(raw)
+	name, schema, err := definition(l.kind, raw)
 	if err == nil {
 		switch {
-		case len(raw) > maxToolBytes:
-			err = fmt.Errorf("its definition is larger than %d MiB", maxToolBytes>>20)
+		case len(raw) > maxItemBytes:
+			err = fmt.Errorf("its definition is larger than %d MiB", maxItemBytes>>20)
 		case l.seen[name]:
-			err = errors.New("there is another tool of this name")
-		case len(l.tools) >= maxTools:
-			err = fmt.Errorf("more than %d tools", maxTools)
+			err = errors.New("there is another " + l.kind.String() + " of this name")
+		case len(l.items) >= maxItems:
+			err = fmt.Errorf("more than %d %ss", maxItems, l.kind)
 		case l.size > maxListBytes:
 			err = fmt.Errorf("the list is larger than %d MiB", maxListBytes>>20)
 		}
 	}
 	tool := &mcpgo.Tool{Name: name, RawInputSchema: schema}
-	if err == nil {
+	if err == nil && l.kind == KindTool {
 		err = mcpgo.ValidateParamHeaderAnnotations(tool)
 	}
 	if err != nil {
@@ -134,8 +175,8 @@ func (l *listing) add(raw []byte) {
 		return
 	}
 	l.seen[name] = true
-	l.tools = append(l.tools, Tool{Name: name, Raw: raw})
-	if len(mcpgo.ExtractParamHeaderBindings(tool)) > 0 {
+	l.items = append(l.items, Item{Kind: l.kind, Name: name, Raw: raw})
+	if l.kind == KindTool && len(mcpgo.ExtractParamHeaderBindings(tool)) > 0 {
 		l.mirrored[name] = tool
 	}
 }
@@ -149,72 +190,4 @@ func (l *listing) skip(name, why string) {
 		name = "(no name)"
 	}
 	l.skipped = append(l.skipped, printable(name, 128)+": "+printable(why, 200))
-}
-
-// kinds is how the values of a definition's members begin.
-var kinds = map[string]byte{"name": '"', "title": '"', "description": '"',
-	"inputSchema": '{', "outputSchema": '{', "annotations": '{', "_meta": '{'}
-
-// definition checks a tool's definition as far as a client would stumble over
-// it: one bad tool makes some clients refuse the whole list.
-func definition(raw []byte) (name string, schema []byte, err error) {
-	seen := map[string]bool{}
-	bad := ""
-	err = rawjson.Members(raw, func(key string, value []byte) error {
-		folded := strings.ToLower(key)
-		switch kind, known := kinds[key]; {
-		case bad != "":
-		case seen[folded]:
-			bad = fmt.Sprintf("it has the member %q twice", printable(key, 40))
-		case known && value[0] != kind:
-			bad = fmt.Sprintf("its %s has the wrong type", key)
-		}
-		seen[folded] = true
-		switch key {
-		case "name":
-			name = rawjson.Text(value)
-		case "inputSchema":
-			schema = value
-		}
-		return nil
-	})
-	switch {
-	case err != nil:
-		return "", nil, errors.New("it is not an object")
-	case bad != "":
-		return name, nil, errors.New(bad)
-	case !validName(name):
-		return name, nil, errors.New("its name is not 1 to 128 of A-Z a-z 0-9 _ - . /")
-	case schema == nil:
-		return name, nil, errors.New("it has no inputSchema")
-	case !objectSchema(schema):
-		return name, nil, errors.New(`the type of its inputSchema is not "object"`)
-	}
-	return name, schema, nil
-}
-
-// validName is the grammar of tool names (MCP 2025-11-25, server/tools), and
-// the slash that later versions allow.
-func validName(name string) bool {
-	for _, c := range []byte(name) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		case c == '_', c == '-', c == '.', c == '/':
-		default:
-			return false
-		}
-	}
-	return name != "" && len(name) <= 128
-}
-
-func objectSchema(schema []byte) bool {
-	found, times := false, 0
-	err := rawjson.Members(schema, func(key string, value []byte) error {
-		if key == "type" {
-			kind := rawjson.Text(value)
-			found, times = kind == "object", times+1
-		}
-		return nil
-	})
-	return err == nil && found && times == 1
 }

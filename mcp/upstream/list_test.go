@@ -173,7 +173,7 @@ func TestListChangedEveryTransport(t *testing.T) {
 			grown := func() bool {
 				m.mu.Lock()
 				defer m.mu.Unlock()
-				return slices.ContainsFunc(m.lists[len(m.lists)-1], func(tool upstream.Tool) bool { return tool.Name == "grown" })
+				return slices.ContainsFunc(m.lists[len(m.lists)-1].Tools, func(tool upstream.Item) bool { return tool.Name == "grown" })
 			}
 			// mcp-go v1.2.1 may tell of the change on the stream of the call that
 			// made it, and lose it where that ends at once; so it is made again.

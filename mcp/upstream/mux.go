@@ -25,8 +25,8 @@ type mux struct {
 	open  map[int64]*inbox
 	cause error // set once the connection is lost
 
-	// changed is told of notifications/tools/list_changed; it must not block.
-	changed func()
+	// changed is told which lists changed; it must not block.
+	changed func(kindSet)
 	// answer sends an answer to the upstream's own request; it must not block.
 	answer func(message []byte)
 }
@@ -99,8 +99,10 @@ func (m *mux) route(f frame) {
 		if box := m.find(f.id); box != nil {
 			box.end(&f, nil)
 		}
-	case f.method == "notifications/tools/list_changed", f.method == mcpgo.MethodNotificationSubscriptionsAcknowledged:
-		m.changed() // what changed before the acknowledgement was not announced
+	case f.method == mcpgo.MethodNotificationSubscriptionsAcknowledged:
+		m.changed(everyKind) // what changed before it was not announced
+	case announced[f.method] != 0:
+		m.changed(announced[f.method])
 	case f.method == "notifications/progress":
 		token, rest := progress(f.params)
 		if box := m.find(token); box != nil {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,13 +45,13 @@ type session struct {
 	version string
 	modern  bool
 	server  string
-	// announces says that the upstream tells when its list changes.
-	announces bool
-	// changes has one element when the list must be read again.
+	offers  capabilities
+	// changes has one element when a list must be read again; dirty says which.
 	changes chan struct{}
+	dirty   atomic.Uint32
+	lists   [kinds]*listing // as read last; only Run uses it
 	// mirrored are the tools with parameters that travel as headers, too.
 	mirrored atomic.Pointer[map[string]*mcpgo.Tool]
-	skipped  []string // only Run uses it
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 }
@@ -64,37 +65,28 @@ func newSession(cfg *Config) *session {
 	return &session{self: self, changes: make(chan struct{}, 1)}
 }
 
-// changed notes that the list must be read again.
-func (s *session) changed() {
+// changed notes that lists must be read again.
+func (s *session) changed(which kindSet) {
+	s.dirty.Or(uint32(which))
 	select {
 	case s.changes <- struct{}{}:
 	default:
 	}
 }
 
-// call relays one tools/call.
+// call relays one request.
 func (s *session) call(ctx context.Context, c *Call) (Reply, error) {
-	if c.Arguments != nil && !rawjson.ValidObject(c.Arguments) {
+	switch {
+	case c.Arguments != nil && !rawjson.ValidObject(c.Arguments):
 		return Reply{}, errors.New("arguments are not a JSON object")
+	case c.Params != nil && !rawjson.ValidObject(c.Params):
+		return Reply{}, errors.New("params are not a JSON object")
 	}
-	name, err := json.Marshal(c.Tool)
-	if err != nil {
-		return Reply{}, err
-	}
-	id := s.ids.Add(1)
-	size := len(name) + len(c.Arguments) + len(c.Meta) + 256
-	r := newRequest(id, string(mcpgo.MethodToolsCall), size, func(b []byte) []byte {
-		b = append(append(b, `{"name":`...), name...)
-		if c.Arguments != nil {
-			b = append(append(b, `,"arguments":`...), c.Arguments...)
-		}
-		return append(s.appendMeta(b, ',', c, id), '}')
-	})
-	r.modern, r.name, r.own = s.modern, c.Tool, c.Log != nil
+	r := s.relayed(c)
 	if c.Progress != nil || c.Log != nil {
 		r.notes = c.deliver
 	}
-	if tools := s.mirrored.Load(); s.modern && tools != nil && (*tools)[c.Tool] != nil {
+	if tools := s.mirrored.Load(); s.modern && c.Tool != "" && tools != nil && (*tools)[c.Tool] != nil {
 		r.headers = mcpgo.GenerateParamHeaders((*tools)[c.Tool], r.params)
 	}
 	f, err := s.link.exchange(ctx, r)
@@ -103,12 +95,46 @@ func (s *session) call(ctx context.Context, c *Call) (Reply, error) {
 		return Reply{}, err
 	case f.err != nil:
 		if f.err.Code == mcpgo.HEADER_MISMATCH {
-			s.changed() // the schema that says which headers to send is old
+			s.changed(setOf(KindTool)) // the schema that says which headers to send is old
 		}
 		return Reply{Error: f.err}, nil
 	}
 	result, e := complete(f.result, s.modern)
 	return Reply{Result: result, Error: e}, nil
+}
+
+// relayed encodes a request that is passed on.
+func (s *session) relayed(c *Call) *request {
+	method, mirror := c.Method, c.Mirror
+	if method == "" {
+		method, mirror = string(mcpgo.MethodToolsCall), c.Tool
+	}
+	id := s.ids.Add(1)
+	size := len(c.Tool) + len(c.Arguments) + len(c.Params) + len(c.Meta) + 256
+	r := newRequest(id, method, size, func(b []byte) []byte {
+		b = append(b, '{')
+		sep := byte(0)
+		if inside := bytes.TrimSpace(c.Params); len(inside) > 2 {
+			if inside = bytes.TrimSpace(inside[1 : len(inside)-1]); len(inside) > 0 {
+				b, sep = append(b, inside...), ','
+			}
+		}
+		if c.Tool != "" || c.Method == "" {
+			if sep != 0 {
+				b = append(b, sep)
+			}
+			b, sep = append(append(b, `"name":`...), rawjson.Quote(c.Tool)...), ','
+		}
+		if c.Arguments != nil {
+			if sep != 0 {
+				b = append(b, sep)
+			}
+			b, sep = append(append(b, `"arguments":`...), c.Arguments...), ','
+		}
+		return append(s.appendMeta(b, sep, c, id), '}')
+	})
+	r.modern, r.name, r.own, r.relayed = s.modern, mirror, c.Log != nil, true
+	return r
 }
 
 // deliver hands a notification to the caller.
@@ -193,7 +219,7 @@ func (s *session) ask(ctx context.Context, method mcpgo.MCPMethod, params string
 // flow, so that no change falls between reading the list and listening.
 func (s *session) follow(ctx context.Context) {
 	ctx, s.cancel = context.WithCancel(ctx)
-	if !s.announces {
+	if !s.offers.announce() {
 		return
 	}
 	settled := make(chan struct{})
@@ -203,7 +229,7 @@ func (s *session) follow(ctx context.Context) {
 			s.subscribe(ctx)
 			return
 		}
-		s.link.stream(ctx, s.changed)
+		s.link.stream(ctx, func() { s.changed(everyKind) })
 	})
 	select {
 	case <-settled:
@@ -222,7 +248,7 @@ func (s *session) subscribe(ctx context.Context) {
 	var wait backoff
 	for ctx.Err() == nil {
 		begun := time.Now()
-		f, err := s.ask(ctx, mcpgo.MethodSubscriptionsListen, `"notifications":{"toolsListChanged":true}`)
+		f, err := s.ask(ctx, mcpgo.MethodSubscriptionsListen, `"notifications":`+s.offers.filter())
 		if err == nil && f.err != nil && f.err.Code == mcpgo.METHOD_NOT_FOUND {
 			return
 		}

@@ -17,7 +17,7 @@ const (
 )
 
 // startChild starts the command in a process group of its own.
-func startChild(u *Upstream, changed func()) (*child, error) {
+func startChild(u *Upstream, changed func(kindSet)) (*child, error) {
 	path, err := lookCommand(&u.cfg)
 	if err != nil {
 		return nil, err

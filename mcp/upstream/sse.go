@@ -28,7 +28,7 @@ type sse struct {
 
 // openSSE opens the stream and waits for the address; ctx is for the stream's
 // life, attempt for its opening.
-func openSSE(ctx, attempt context.Context, r *remote, changed func()) (*sse, error) {
+func openSSE(ctx, attempt context.Context, r *remote, changed func(kindSet)) (*sse, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &sse{remote: r, ctx: ctx, cancel: cancel, done: make(chan struct{}), loss: loss{gone: make(chan struct{})},
 		header: r.with("Content-Type", "application/json")}
@@ -167,7 +167,7 @@ func (l *sse) exchange(ctx context.Context, r *request) (frame, error) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		if r.method == string(mcpgo.MethodToolsCall) {
+		if r.relayed {
 			l.later(cancelled(r.id))
 		}
 		return frame{}, context.Cause(ctx)

@@ -48,8 +48,8 @@ func (l *loss) lose(err error)        { l.once.Do(func() { l.why = err; close(l.
 func (l *loss) lost() <-chan struct{} { return l.gone }
 func (l *loss) cause() error          { <-l.gone; return l.why }
 
-func newStreamable(ctx context.Context, r *remote, changed func()) *streamable {
-	l := &streamable{remote: r, ctx: ctx, check: changed, loss: loss{gone: make(chan struct{})}}
+func newStreamable(ctx context.Context, r *remote, changed func(kindSet)) *streamable {
+	l := &streamable{remote: r, ctx: ctx, check: func() { changed(setOf(KindTool)) }, loss: loss{gone: make(chan struct{})}}
 	l.mux.changed = changed
 	l.mux.answer = func(message []byte) { l.later(message) }
 	l.target.Store(r.url)
@@ -115,7 +115,7 @@ func (l *streamable) exchange(ctx context.Context, r *request) (frame, error) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		if !r.modern && r.method == string(mcpgo.MethodToolsCall) {
+		if !r.modern && r.relayed {
 			l.later(cancelled(r.id))
 		}
 		return frame{}, context.Cause(ctx)

@@ -147,7 +147,7 @@ func TestSubscriptionIsKept(t *testing.T) {
 	}
 	s := newWeb(t, h)
 	m := s.mount(t)
-	m.until("the third round", func() bool { return m.lists[len(m.lists)-1][0].Name == "t3" })
+	m.until("the third round", func() bool { return m.lists[len(m.lists)-1].Tools[0].Name == "t3" })
 	for _, e := range s.came("subscriptions/listen") {
 		if !strings.HasPrefix(string(e.Params), `{"notifications":{"toolsListChanged":true},"_meta":{`) || e.header.Get("Mcp-Method") != "subscriptions/listen" {
 			t.Errorf("listen %s %v", e.Params, e.header)
@@ -185,7 +185,7 @@ func TestStreamOfALegacySession(t *testing.T) {
 		pong <- m
 	}
 	m := newWeb(t, h).mount(t)
-	m.until("the third round", func() bool { return m.lists[len(m.lists)-1][0].Name == "t3" })
+	m.until("the third round", func() bool { return m.lists[len(m.lists)-1].Tools[0].Name == "t3" })
 	if got := <-pong; string(got.ID) != `"p"` || string(got.Result) != "{}" {
 		t.Errorf("pong %+v", got)
 	}

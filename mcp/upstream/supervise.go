@@ -120,10 +120,10 @@ func (u *Upstream) connect(ctx context.Context) (*session, error) {
 		// Some old servers end at a first message that is not initialize.
 		u.era = eraLegacy
 	}
-	var l *listing
 	if err == nil {
 		s.follow(ctx)
-		l, err = s.list(attempt)
+		s.dirty.Store(0)
+		err = s.readLists(attempt, everyKind)
 	}
 	if err != nil {
 		s.close()
@@ -134,7 +134,7 @@ func (u *Upstream) connect(ctx context.Context) (*session, error) {
 		u.era = eraModern
 	}
 	u.live.Store(s)
-	u.publish(s, l)
+	u.publish(s)
 	u.log.Info("upstream is ready", zap.String("protocol", s.version), zap.String("server", s.server))
 	return s, nil
 }
@@ -160,20 +160,21 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// publish hands on a list that was read.
-func (u *Upstream) publish(s *session, l *listing) {
-	s.skipped = l.skipped
-	if u.cfg.OnTools != nil {
-		u.cfg.OnTools(l.tools)
+// publish hands on the lists as they were read.
+func (u *Upstream) publish(s *session) {
+	lists, _ := s.listed()
+	if u.cfg.OnLists != nil {
+		u.cfg.OnLists(lists)
 	}
 	u.tell(u.ready(s, ""))
 }
 
 func (u *Upstream) ready(s *session, problem string) Status {
-	return Status{State: StateReady, Problem: problem, Skipped: s.skipped, Protocol: s.version, Server: s.server}
+	_, skipped := s.listed()
+	return Status{State: StateReady, Problem: problem, Skipped: skipped, Protocol: s.version, Server: s.server}
 }
 
-// attend reads the list again whenever it changed, until the link is lost.
+// attend reads a list again whenever it changed, until the link is lost.
 func (u *Upstream) attend(ctx context.Context, s *session) error {
 	var wait backoff
 	pause := time.NewTimer(0)
@@ -195,19 +196,20 @@ func (u *Upstream) attend(ctx context.Context, s *session) error {
 		}
 		again := listPause
 		attempt, cancel := context.WithTimeout(ctx, u.cfg.ConnectTimeout)
-		l, err := s.list(attempt)
+		which := kindSet(s.dirty.Swap(0))
+		err := s.readLists(attempt, which)
 		cancel()
 		switch {
 		case err == nil:
 			wait = backoff{}
-			u.publish(s, l)
+			u.publish(s)
 		case errors.Is(err, ErrDown):
 			return err
 		case ctx.Err() == nil && !isClosed(s.link.lost()):
 			// The old list stays; reading it is tried again.
 			u.tell(u.ready(s, u.problem(err)))
 			again = wait.wait(0, 1)
-			s.changed()
+			s.changed(which)
 		}
 		pause.Reset(again)
 	}

@@ -34,18 +34,11 @@ type Config struct {
 	Version        string      // of this program, told to the upstream
 	Log            *zap.Logger // nil = none
 
-	// OnTools is called from Run with the whole list, each time it was read;
-	// never concurrently.
-	OnTools func([]Tool)
+	// OnLists is called from Run with all lists, each time one was read; never
+	// concurrently.
+	OnLists func(Lists)
 	// OnStatus is called from Run when the status changes; never concurrently.
 	OnStatus func(Status)
-}
-
-// Tool is a tool as announced: its name and its whole definition as received,
-// except that line breaks between its tokens became spaces.
-type Tool struct {
-	Name string
-	Raw  json.RawMessage
 }
 
 // State of a connection.
@@ -67,11 +60,18 @@ type Status struct {
 	Server   string   // name/version as the server says
 }
 
-// Call is one tools/call.
+// Call is one request that is passed on for a client: tools/call, unless
+// Method names another.
 type Call struct {
-	Tool      string          // upstream name
+	Method    string          // "" = tools/call
+	Tool      string          // upstream name; of tools/call only
 	Arguments json.RawMessage // an object, as received; nil = absent
-	Meta      json.RawMessage // the client's params._meta, without the protocol's own keys and the progress token; nil = absent
+	// Params are the other members of params, an object without _meta; nil =
+	// none. Mirror is what Mcp-Name repeats of them to a modern upstream
+	// (params.name or params.uri); "" = nothing.
+	Params json.RawMessage
+	Mirror string
+	Meta   json.RawMessage // the client's params._meta, without the protocol's own keys and the progress token; nil = absent
 	// Progress, when not nil, asks the upstream for progress; each notification's
 	// params come without progressToken. Called in order, from the goroutine of
 	// Call, never after Call returned. A caller that is 1,000 notifications or
@@ -158,7 +158,7 @@ func New(cfg Config) (*Upstream, error) {
 	return u, nil
 }
 
-// Call calls a tool. It never waits for a connection that is down; only a
+// Call passes a request on. It never waits for a connection that is down; only a
 // session that the upstream forgot is renewed first. When ctx ends, the
 // upstream is told (notifications/cancelled, or the closed request).
 func (u *Upstream) Call(ctx context.Context, c Call) (Reply, error) {
