@@ -100,10 +100,7 @@ func (g *Gateway) explain(ctx context.Context, p keys.Principal, keyID, name str
 		}
 	}
 	c := g.tenantOf(p.TenantID()).catalog.Load()
-	tool, _ := c.tools.Lookup(name)
-	if tool == nil {
-		tool, _ = c.tools.LookupID(name)
-	}
+	tool := c.named(name)
 	if tool != nil && withheld(tool) {
 		tool = nil
 	}

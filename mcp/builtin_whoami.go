@@ -49,7 +49,7 @@ func (g *Gateway) whoami(_ context.Context, r *request, raw json.RawMessage) (an
 	out := whoami{
 		Organization: whoamiTenant{t.ID, t.Slug, t.Name},
 		Kind:         "key",
-		Tools:        visible(r.question(g, "")).Count(),
+		Tools:        visible(r.question(g), kindTool).Count(),
 	}
 	if r.principal.IsSubject() {
 		subject := wire.SubjectOf(r.principal)

@@ -13,12 +13,13 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
-// callTool answers tools/call. A tool that is not there and one that is denied
-// take the same way and get the same bytes, but for the name and the reference.
-func (g *Gateway) callTool(ctx context.Context, r *request, v verdict) reply {
+// call answers a request that names one thing: a tool's call, a prompt, a
+// resource, a completion. What is not there and what is denied take the same way
+// and get the same bytes, but for the name and the reference.
+func (g *Gateway) call(ctx context.Context, r *request, v verdict) reply {
 	switch {
-	case r.msg.name == "":
-		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "params.name must be a string that names a tool", nil)
+	case v.target.name == "":
+		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, r.msg.missing(), nil)
 	case r.msg.arguments != nil && !rawjson.IsObject(r.msg.arguments):
 		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "params.arguments must be an object", nil)
 	}
@@ -26,10 +27,10 @@ func (g *Gateway) callTool(ctx context.Context, r *request, v verdict) reply {
 		if problem := g.renew(ctx, r); problem != nil {
 			return problemReply(*problem)
 		}
-		v = decide(r.question(g, r.msg.name))
+		v = decide(r.question(g))
 	}
 	if !v.allowed() {
-		return g.unknownTool(ctx, r, v)
+		return g.unknown(ctx, r, v)
 	}
 	return g.passCall(ctx, r, v)
 }
@@ -54,10 +55,19 @@ func checkParamHeaders(r *request, e *entry) *reply {
 	return nil
 }
 
-func (g *Gateway) unknownTool(ctx context.Context, r *request, v verdict) reply {
+// unknown answers for what is not there and for what is denied.
+func (g *Gateway) unknown(ctx context.Context, r *request, v verdict) reply {
 	ref := newReference()
 	g.recordDenial(ctx, r, v, ref)
-	return failure(r.msg.id, mcpgo.INVALID_PARAMS, "Unknown tool: "+r.msg.name+" (ref "+ref+")", nil)
+	code, data := mcpgo.INVALID_PARAMS, json.RawMessage(nil)
+	if v.target.kind == kindResource {
+		data = rawjson.Prepend([]byte(`{}`), "uri", rawjson.Quote(v.target.name))
+		if r.era == eraLegacy {
+			code = mcpgo.RESOURCE_NOT_FOUND // -32602 from 2026-07-28 on
+		}
+	}
+	what := [...]string{kindTool: "tool", kindPrompt: "prompt", kindResource: "resource", kindTemplate: "resource template"}
+	return failure(r.msg.id, code, "Unknown "+what[v.target.kind]+": "+v.target.name+" (ref "+ref+")", data)
 }
 
 // passCall passes an allowed call on and records how it ended.
@@ -75,8 +85,8 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 	if problem := g.renew(ctx, r); problem != nil {
 		return problemReply(*problem)
 	}
-	if v = decide(r.question(g, r.msg.name)); !v.allowed() {
-		return g.unknownTool(ctx, r, v)
+	if v = decide(r.question(g)); !v.allowed() {
+		return g.unknown(ctx, r, v)
 	}
 	if bad := checkParamHeaders(r, v.entry); bad != nil {
 		return *bad
@@ -104,6 +114,7 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 		}
 		return g.toolResult(r, raw)
 	}
+	slug := v.entry.mount.instance.Load().Slug
 	answer, err := v.entry.mount.call(ctx, g.upstreamCall(r, v))
 	switch {
 	case ctx.Err() != nil:
@@ -113,7 +124,10 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
 	case err != nil:
 		g.log.Info("call failed", zap.String("tool", v.tool.ID), zap.Error(err))
-		raw, _ := g.toolResult(r, unreachable(v.entry.mount.instance.Load().Slug, err))
+		if r.msg.method != string(mcpgo.MethodToolsCall) {
+			return failure(r.msg.id, mcpgo.INTERNAL_ERROR, unreachable(slug, err), nil), outcomeUpstream
+		}
+		raw, _ := g.toolResult(r, toolError(unreachable(slug, err)))
 		return raw, outcomeUpstream
 	case answer.Error != nil:
 		return failure(r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcomeUpstream
@@ -122,7 +136,8 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 }
 
 func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {
-	c := upstream.Call{Tool: v.entry.upstream, Arguments: r.msg.arguments, Meta: metaForUpstream(r.msg.meta)}
+	c := upstream.Call{Meta: metaForUpstream(r.msg.meta)}
+	r.passParams(&c, v)
 	if r.sink == nil {
 		return c
 	}
@@ -144,26 +159,6 @@ func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {
 	return c
 }
 
-// metaForUpstream leaves out what the protocol says about this connection; the
-// other side of the gateway says its own.
-func metaForUpstream(meta json.RawMessage) json.RawMessage {
-	list, _ := rawjson.List(meta)
-	out := []byte{'{'}
-	for _, m := range list {
-		if m.Key == "progressToken" || reservedMeta(m.Key) {
-			continue
-		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		out = append(append(append(out, rawjson.Quote(m.Key)...), ':'), m.Value...)
-	}
-	if len(out) == 1 {
-		return nil
-	}
-	return append(out, '}')
-}
-
 // toolResult answers with a tool's result; its content goes out as it came.
 func (g *Gateway) toolResult(r *request, raw json.RawMessage) (reply, string) {
 	outcome := outcomeOK
@@ -171,18 +166,25 @@ func (g *Gateway) toolResult(r *request, raw json.RawMessage) (reply, string) {
 		outcome = outcomeToolError
 	}
 	if r.era == eraModern {
+		if r.msg.method == string(mcpgo.MethodResourcesRead) {
+			raw = private(raw)
+		}
 		raw = complete(raw, r.tenant.info)
 	}
 	return result(r.msg.id, raw), outcome
 }
 
-// unreachable is the result of a call whose instance could not answer. It
-// names the instance and nothing of its insides.
-func unreachable(slug string, err error) json.RawMessage {
-	problem := "The instance " + slug + " is not reachable right now. It is tried again by itself; call again later."
+// unreachable says that an instance could not answer. It names the instance and
+// nothing of its insides.
+func unreachable(slug string, err error) string {
 	if errors.Is(err, upstream.ErrGarbage) {
-		problem = "The instance " + slug + " gave an answer that is not valid MCP."
+		return "The instance " + slug + " gave an answer that is not valid MCP."
 	}
+	return "The instance " + slug + " is not reachable right now. It is tried again by itself; call again later."
+}
+
+// toolError is the result of a tool that failed.
+func toolError(problem string) json.RawMessage {
 	raw, _ := json.Marshal(struct {
 		Content []mcpgo.TextContent `json:"content"`
 		IsError bool                `json:"isError"`

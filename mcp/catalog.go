@@ -11,56 +11,81 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
-	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// catalog is one tenant's tools at one moment: what policies see of them, and,
-// at the same index, their encoded definitions and where their calls go. It is
+// catalog is what one tenant has on offer at one moment, kind by kind. It is
 // never changed, only replaced.
 type catalog struct {
-	tools   *policy.Catalog
-	entries []entry
-	slugs   map[string]*shelf // by instance slug
+	offers [upstream.Kinds]offer
+	slugs  map[string]*shelf // by instance slug
+	shared map[string][]int  // the resources of a uri, by slug; only those of several
+	byURI  map[string]int    // the first resource of a uri, by slug
 }
 
-// entry is one tool on offer.
+// offer is all of one kind: what policies see, and at the same index what
+// clients do, and where requests go. Policies see prompts, resources and
+// templates as they see tools that only read: named <slug>__<name, uri or
+// uriTemplate>.
+type offer struct {
+	tools   *policy.Catalog
+	entries []entry
+}
+
+// entry is one thing on offer.
 type entry struct {
 	definition json.RawMessage // as clients see it
 	mark       uint64          // of the definition, to see that it changed
 	header     *mcpgo.Tool     // for x-mcp-header checks; nil = binds no header
 	mount      *mount          // nil = built in
-	upstream   string          // upstream name
+	upstream   string          // upstream name, uri or uriTemplate
 	builtin    *builtin        // nil = an instance's
+	template   *template       // of a template that uris can be held against
 }
 
 // shelf is one mounted instance in the catalog.
 type shelf struct {
 	instance keys.Instance
-	indices  []int // of its tools
+	indices  [upstream.Kinds][]int // of what it offers
 	mount    *mount
-	known    bool // its tools were seen, now or before a restart
+	known    bool // its lists were seen, now or before a restart
+	reads    bool // it has resources, be they listed or not
 }
 
-// lookup finds a tool by its exposed name; nils when there is none.
-func (c *catalog) lookup(name string) (*policy.Tool, *entry) {
+// lookup finds a tool or a prompt by its exposed name; nils when there is none.
+func (c *catalog) lookup(k kind, name string) (*policy.Tool, *entry) {
 	if c == nil {
 		return nil, nil
 	}
-	t, i := c.tools.Lookup(name)
+	t, i := c.offers[k].tools.Lookup(name)
 	if t == nil {
 		return nil, nil
 	}
-	return t, &c.entries[i]
+	return t, &c.offers[k].entries[i]
 }
 
-// fingerprint sums up the names and definitions of the marked tools.
-func (c *catalog) fingerprint(set policy.Bitset) uint64 {
+// named finds anything by its exposed name or its canonical id, tools first; nil
+// when there is none.
+func (c *catalog) named(name string) *policy.Tool {
+	for k := range c.offers {
+		if t, _ := c.offers[k].tools.Lookup(name); t != nil {
+			return t
+		}
+		if t, _ := c.offers[k].tools.LookupID(name); t != nil {
+			return t
+		}
+	}
+	return nil
+}
+
+// fingerprint sums up the names and definitions of what is marked.
+func (o *offer) fingerprint(set policy.Bitset) uint64 {
 	const prime = 1099511628211 // FNV-1a, 64 bits
 	sum := uint64(14695981039346656037)
-	for i := range c.entries {
+	for i := range o.entries {
 		if set.Has(i) {
-			sum = (sum ^ c.entries[i].mark) * prime
+			sum = (sum ^ o.entries[i].mark) * prime
 		}
 	}
 	return sum
@@ -72,82 +97,85 @@ type mounted struct {
 	instance keys.Instance
 	defs     []keys.Definition
 	known    bool
+	reads    bool
 }
 
 // skipped is a definition that can't be offered.
 type skipped struct{ name, reason string }
 
-// newCatalog puts the built-ins and every mounted instance's tools together.
+// draft is an offer that is being put together.
+type draft struct {
+	tools  []policy.Tool
+	byName map[string]entry
+}
+
+func (d *draft) add(t policy.Tool, e entry) error {
+	if _, dup := d.byName[t.Name]; dup {
+		return fmt.Errorf("another one has this name")
+	}
+	d.tools, d.byName[t.Name] = append(d.tools, t), e
+	return nil
+}
+
+func (d *draft) offer() (offer, error) {
+	sorted, err := policy.NewCatalog(d.tools)
+	if err != nil {
+		return offer{}, err
+	}
+	o := offer{tools: sorted, entries: make([]entry, sorted.Len())}
+	for i := range o.entries {
+		o.entries[i] = d.byName[sorted.At(i).Name]
+	}
+	return o, nil
+}
+
+// newCatalog puts the built-ins and what every mounted instance lists together.
 // What can't be offered is left out and reported by instance id.
 func newCatalog(builtins []builtin, parts []mounted) (*catalog, map[string][]skipped, error) {
-	var tools []policy.Tool
-	byName := map[string]entry{}
+	var drafts [upstream.Kinds]draft
+	for k := range drafts {
+		drafts[k].byName = map[string]entry{}
+	}
 	left := map[string][]skipped{}
 	for i := range builtins {
 		b := &builtins[i]
-		tools = append(tools, b.tool())
-		byName[b.name] = entry{definition: b.definition, mark: markOf(b.definition), builtin: b, upstream: b.name}
+		_ = drafts[kindTool].add(b.tool(), entry{definition: b.definition, mark: markOf(b.definition), builtin: b, upstream: b.name})
 	}
 	for _, part := range parts {
 		for _, d := range part.defs {
-			t, e, err := exposed(part, d)
+			k, t, e, err := exposed(part, d)
 			if err == nil {
-				if _, dup := byName[t.Name]; dup {
-					err = fmt.Errorf("another tool has this name")
-				}
+				err = drafts[k].add(t, e)
 			}
 			if err != nil {
 				left[part.instance.ID] = append(left[part.instance.ID], skipped{d.Name, err.Error()})
-				continue
 			}
-			tools = append(tools, t)
-			byName[t.Name] = e
 		}
 	}
-	sorted, err := policy.NewCatalog(tools)
-	if err != nil {
-		return nil, nil, err
-	}
-	c := &catalog{tools: sorted, entries: make([]entry, sorted.Len()), slugs: map[string]*shelf{}}
+	c := &catalog{slugs: map[string]*shelf{}}
 	for _, part := range parts {
-		c.slugs[part.instance.Slug] = &shelf{instance: part.instance, mount: part.mount, known: part.known}
+		c.slugs[part.instance.Slug] = &shelf{instance: part.instance, mount: part.mount, known: part.known, reads: part.reads}
 	}
-	for i := range c.entries {
-		c.entries[i] = byName[sorted.At(i).Name]
-		slug, _, _ := strings.Cut(sorted.At(i).ID, "/")
-		if s := c.slugs[slug]; s != nil {
-			s.indices = append(s.indices, i)
+	for k := range drafts {
+		var err error
+		if c.offers[k], err = drafts[k].offer(); err != nil {
+			return nil, nil, err
 		}
+		c.shelve(kind(k))
 	}
+	c.indexURIs()
 	return c, left, nil
 }
 
-func exposed(part mounted, d keys.Definition) (policy.Tool, entry, error) {
-	i := part.instance
-	name := exposedName(i.Slug, d.Name)
-	switch {
-	case d.Kind != "tool":
-		return policy.Tool{}, entry{}, fmt.Errorf("kind %q is not offered", d.Kind)
-	case d.Name == "":
-		return policy.Tool{}, entry{}, fmt.Errorf("has no name")
-	case len(name) > maxExposedName:
-		return policy.Tool{}, entry{}, fmt.Errorf("exposed name has more than %d characters", maxExposedName)
+// shelve notes what each instance offers of a kind.
+func (c *catalog) shelve(k kind) {
+	o := &c.offers[k]
+	for i := range o.entries {
+		slug, _, _ := strings.Cut(o.tools.At(i).ID, "/")
+		if s := c.slugs[slug]; s != nil {
+			s.indices[k] = append(s.indices[k], i)
+		}
 	}
-	definition, err := expose(d.Raw, name)
-	if err != nil {
-		return policy.Tool{}, entry{}, err
-	}
-	header, err := headerTool(d.Raw)
-	if err != nil {
-		return policy.Tool{}, entry{}, err
-	}
-	category, effect := classify(i, d.Name, rawjson.Field(d.Raw, "annotations"))
-	t := policy.Tool{
-		ID: i.Slug + "/" + d.Name, Name: name, Category: category, Effect: effect,
-		InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled,
-	}
-	return t, entry{definition: definition, mark: markOf(definition), header: header,
-		mount: part.mount, upstream: d.Name}, nil
 }
 
 func markOf(definition json.RawMessage) uint64 {
@@ -155,5 +183,7 @@ func markOf(definition json.RawMessage) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// shows tells whether the marked set has a tool of the shelf.
-func (s *shelf) shows(set policy.Bitset) bool { return slices.ContainsFunc(s.indices, set.Has) }
+// shows tells whether the marked set has something of this kind of the shelf.
+func (s *shelf) shows(k kind, set policy.Bitset) bool {
+	return slices.ContainsFunc(s.indices[k], set.Has)
+}

@@ -15,39 +15,6 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
-// maxExposedName is the longest tool name that clients accept (2025-11-25,
-// server/tools, Tool Names).
-const maxExposedName = 128
-
-func exposedName(slug, upstream string) string { return slug + "__" + upstream }
-
-// expose is an upstream's definition under its exposed name; every other byte
-// stays as announced.
-func expose(raw json.RawMessage, name string) (json.RawMessage, error) {
-	if !rawjson.Valid(raw) {
-		return nil, fmt.Errorf("definition is not valid JSON")
-	}
-	list, err := rawjson.List(raw)
-	if err != nil {
-		return nil, fmt.Errorf("definition is not an object")
-	}
-	at := -1
-	seen := map[string]bool{}
-	for i, m := range list {
-		if seen[m.Key] { // readers differ in which of the two counts
-			return nil, fmt.Errorf("definition has a key twice")
-		}
-		seen[m.Key] = true
-		if m.Key == "name" {
-			at = i
-		}
-	}
-	if at < 0 {
-		return nil, fmt.Errorf("definition has no name")
-	}
-	return rawjson.Replace(raw, list[at], rawjson.Quote(name)), nil
-}
-
 // pinned are the members of a definition that its digest covers, in order.
 var pinned = []string{"name", "description", "inputSchema", "outputSchema", "annotations"}
 
@@ -88,12 +55,13 @@ func headerTool(raw json.RawMessage) (*mcpgo.Tool, error) {
 	return t, nil
 }
 
-// definitionsOf turns an announced list into what is stored.
-func definitionsOf(i keys.Instance, tools []upstream.Item, now time.Time) []keys.Definition {
-	out := make([]keys.Definition, 0, len(tools))
-	for _, t := range tools {
+// definitionsOf turns announced lists into what is stored.
+func definitionsOf(i keys.Instance, lists upstream.Lists, now time.Time) []keys.Definition {
+	items := lists.All()
+	out := make([]keys.Definition, 0, len(items))
+	for _, t := range items {
 		out = append(out, keys.Definition{
-			InstanceID: i.ID, Kind: "tool", Name: t.Name, Raw: t.Raw, Digest: digestOf(t.Raw), SeenAt: now,
+			InstanceID: i.ID, Kind: t.Kind.String(), Name: t.Name, Raw: t.Raw, Digest: digestOf(t.Raw), SeenAt: now,
 		})
 	}
 	return out
@@ -104,7 +72,7 @@ func sameDefinitions(a, b []keys.Definition) bool {
 		return false
 	}
 	for i := range a {
-		if a[i].Name != b[i].Name || string(a[i].Raw) != string(b[i].Raw) {
+		if a[i].Kind != b[i].Kind || a[i].Name != b[i].Name || string(a[i].Raw) != string(b[i].Raw) {
 			return false
 		}
 	}

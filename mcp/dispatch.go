@@ -21,7 +21,7 @@ func (g *Gateway) dispatch(ctx context.Context, r *request) reply {
 	if problem := g.renew(ctx, r); problem != nil {
 		return problemReply(*problem)
 	}
-	v := decide(r.question(g, r.msg.name))
+	v := decide(r.question(g))
 	if p := keyProblem(r.principal, v.decision); p != nil {
 		g.recordDenial(ctx, r, v, newReference())
 		return problemReply(*p)
@@ -37,9 +37,9 @@ func (g *Gateway) dispatch(ctx context.Context, r *request) reply {
 	case classProtocol:
 		return g.protocol(ctx, r)
 	case classList:
-		return g.listTools(ctx, r)
+		return g.list(ctx, r, methods[r.msg.method].kind)
 	case classCall:
-		return g.callTool(ctx, r, v)
+		return g.call(ctx, r, v)
 	case classListen:
 		return g.subscribe(ctx, r)
 	}

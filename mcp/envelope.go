@@ -27,7 +27,9 @@ type message struct {
 	method string
 	params json.RawMessage // an object; nil = absent
 
-	name      string          // params.name of tools/call
+	name      string          // params.name of tools/call and prompts/get
+	uri       string          // params.uri of resources/read
+	ref       json.RawMessage // params.ref of completion/complete; nil = absent
 	arguments json.RawMessage // params.arguments; nil = absent
 	meta      json.RawMessage // params._meta, an object; nil = absent
 	version   string          // protocol version that _meta declares
@@ -50,8 +52,9 @@ func (e *envelopeError) Error() string { return e.problem }
 
 var (
 	topKeys    = []string{"jsonrpc", "id", "method", "params", "result", "error"}
-	paramsKeys = []string{"name", "arguments", "_meta", "cursor", "requestId", "level", "notifications", "protocolVersion"}
-	metaKeys   = []string{"progressToken", mcpgo.MetaKeyProtocolVersion, mcpgo.MetaKeyClientInfo,
+	paramsKeys = []string{"name", "uri", "ref", "arguments", "argument", "context", "_meta", "cursor", "requestId", "level",
+		"notifications", "protocolVersion", "task", "taskId", "inputResponses", "requestState"}
+	metaKeys = []string{"progressToken", mcpgo.MetaKeyProtocolVersion, mcpgo.MetaKeyClientInfo,
 		mcpgo.MetaKeyClientCapabilities, mcpgo.MetaKeyLogLevel}
 )
 
@@ -128,6 +131,10 @@ func (m *message) readParams() (*message, error) {
 		switch f.Key {
 		case "name":
 			m.name = rawjson.Text(f.Value)
+		case "uri":
+			m.uri = rawjson.Text(f.Value)
+		case "ref":
+			m.ref = f.Value
 		case "arguments":
 			m.arguments = f.Value
 		case "_meta":

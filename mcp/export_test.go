@@ -54,7 +54,7 @@ var (
 // MayCall asks the gate for a tool as a request of the principal would.
 func MayCall(g *Gateway, p keys.Principal, tenantID, name string) bool {
 	r := &request{principal: p, tenant: g.tenantOf(tenantID), era: eraLegacy, msg: &message{method: "tools/call", name: name}}
-	return decide(r.question(g, name)).allowed()
+	return decide(r.question(g)).allowed()
 }
 
 // AskEngine sends one request straight to mcp-go's server of a tenant, past

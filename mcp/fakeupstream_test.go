@@ -18,6 +18,7 @@ type fakeUpstream struct {
 
 	mu      sync.Mutex
 	tools   []string // definitions
+	more    others   // what it lists besides; never changed while it serves but by setOthers
 	results map[string]func(call fakeCall) string
 	calls   []fakeCall
 	listens map[chan struct{}]struct{}
@@ -26,9 +27,38 @@ type fakeUpstream struct {
 	starts  int             // initialize requests
 }
 
-// fakeCall is one tools/call as it came.
+// others is what an upstream lists besides tools: definitions.
+type others struct{ prompts, resources, templates []string }
+
+// with adds them; before anything is served.
+func (u *fakeUpstream) with(more others) *fakeUpstream {
+	u.more = more
+	return u
+}
+
+// setOthers changes them and tells the listeners.
+func (u *fakeUpstream) setOthers(more others) {
+	u.mu.Lock()
+	u.more = more
+	u.mu.Unlock()
+	u.setTools(u.tools...)
+}
+
+func prompt(name string) string {
+	return `{"name":` + quoted(name) + `,"arguments":[{"name":"a","required":false}]}`
+}
+
+func resource(uri string) string { return `{"uri":` + quoted(uri) + `,"name":"r"}` }
+
+func template(text string) string { return `{"uriTemplate":` + quoted(text) + `,"name":"t"}` }
+
+// fakeCall is one request that was passed on, as it came: tools/call, or
+// another one of Method.
 type fakeCall struct {
+	Method    string          `json:"-"`
+	Params    json.RawMessage `json:"-"`
 	Name      string          `json:"name"`
+	URI       string          `json:"uri"`
 	Arguments json.RawMessage `json:"arguments"`
 	Meta      json.RawMessage `json:"_meta"`
 	header    http.Header
@@ -138,14 +168,32 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 		u.starts++
 		u.mu.Unlock()
 		w.Header().Set("Mcp-Session-Id", "s1")
-		u.answer(w, m.ID, `{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"fake","version":"1"}}`)
-	case "tools/list":
 		u.mu.Lock()
-		list := strings.Join(u.tools, ",")
+		offers := `"tools":{"listChanged":true}`
+		if u.more.prompts != nil {
+			offers += `,"prompts":{"listChanged":true},"completions":{}`
+		}
+		if u.more.resources != nil || u.more.templates != nil {
+			offers += `,"resources":{"listChanged":true}`
+		}
 		u.mu.Unlock()
-		u.answer(w, m.ID, `{"tools":[`+list+`]}`)
-	case "tools/call":
-		u.call(w, r, m.ID, m.Params)
+		u.answer(w, m.ID, `{"protocolVersion":"2025-11-25","capabilities":{`+offers+`},"serverInfo":{"name":"fake","version":"1"}}`)
+	case "tools/list", "prompts/list", "resources/list", "resources/templates/list":
+		u.mu.Lock()
+		member, list := "tools", u.tools
+		switch m.Method {
+		case "prompts/list":
+			member, list = "prompts", u.more.prompts
+		case "resources/list":
+			member, list = "resources", u.more.resources
+		case "resources/templates/list":
+			member, list = "resourceTemplates", u.more.templates
+		}
+		text := strings.Join(list, ",")
+		u.mu.Unlock()
+		u.answer(w, m.ID, `{"`+member+`":[`+text+`]}`)
+	case "tools/call", "prompts/get", "resources/read", "completion/complete":
+		u.call(w, r, m.Method, m.ID, m.Params)
 	default:
 		_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"Method not found"}}`, m.ID)
 	}
@@ -162,8 +210,16 @@ func (u *fakeUpstream) answer(w io.Writer, id json.RawMessage, result string) {
 	_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, id, result)
 }
 
-func (u *fakeUpstream) call(w http.ResponseWriter, r *http.Request, id, params json.RawMessage) {
-	c := fakeCall{header: r.Header, done: r.Context().Done()}
+// plain are the results of requests for which no other was set.
+var plain = map[string]string{
+	"tools/call":          `{"content":[{"type":"text","text":"ok"}]}`,
+	"prompts/get":         `{"messages":[{"role":"user","content":{"type":"text","text":"ok"}}]}`,
+	"resources/read":      `{"contents":[{"uri":"x:y","text":"ok"}]}`,
+	"completion/complete": `{"completion":{"values":["ok"]}}`,
+}
+
+func (u *fakeUpstream) call(w http.ResponseWriter, r *http.Request, method string, id, params json.RawMessage) {
+	c := fakeCall{Method: method, Params: params, header: r.Header, done: r.Context().Done()}
 	_ = json.Unmarshal(params, &c)
 	var meta struct {
 		ProgressToken json.RawMessage `json:"progressToken"`
@@ -183,10 +239,10 @@ func (u *fakeUpstream) call(w http.ResponseWriter, r *http.Request, id, params j
 	}
 	u.mu.Lock()
 	u.calls = append(u.calls, c)
-	result := u.results[c.Name]
+	result := u.results[c.Name+c.URI]
 	u.mu.Unlock()
 	if result == nil {
-		result = func(fakeCall) string { return `{"content":[{"type":"text","text":"ok"}]}` }
+		result = func(fakeCall) string { return plain[method] }
 	}
 	text := result(c)
 	if streamed {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
 // followTick is how often running calls and open streams are held against the
@@ -96,9 +97,14 @@ func (g *Gateway) review(s *stream) {
 	s.update(p, g.fingerprint(s, p))
 }
 
-func (g *Gateway) fingerprint(s *stream, p keys.Principal) uint64 {
+// fingerprint sums up what a stream's client sees, kind by kind.
+func (g *Gateway) fingerprint(s *stream, p keys.Principal) (sums [upstream.Kinds]uint64) {
 	c := s.tenant.catalog.Load()
-	return c.fingerprint(visible(question{principal: p, session: s.narrowing.session, catalog: c, now: g.cfg.Now()}))
+	q := question{principal: p, session: s.narrowing.session, catalog: c, now: g.cfg.Now()}
+	for k := range sums {
+		sums[k] = c.offers[k].fingerprint(visible(q, kind(k)))
+	}
+	return sums
 }
 
 // ended says why a principal may not go on with what it began; nil when it may.

@@ -15,13 +15,14 @@ type question struct {
 	catalog   *catalog
 	method    string
 	era       era
-	tool      string // exposed name; of tools/call only
+	target    target // what it names; of classCall only
 	now       time.Time
 }
 
 // verdict is the gate's answer. The zero verdict is a denial.
 type verdict struct {
 	class    methodClass // classUnknown: no such method for this era
+	target   target
 	decision policy.Decision
 	tool     *policy.Tool // nil = the catalog has none of this name
 	entry    *entry
@@ -48,21 +49,29 @@ func decide(q question) verdict {
 	if m.eras&q.era == 0 {
 		m.class = classUnknown
 	}
-	v := verdict{class: m.class, decision: grant.DecideKey(q.now)}
+	v := verdict{class: m.class, target: q.target, decision: grant.DecideKey(q.now)}
 	if m.class != classCall {
 		return v
 	}
-	v.tool, v.entry = q.catalog.lookup(q.tool)
-	v.decision = grant.Decide(q.session, v.tool, q.now)
+	var c choice
+	switch q.target.kind {
+	case kindResource:
+		c = q.resource(grant, q.target.name)
+	case kindTemplate:
+		c = q.templateNamed(grant, q.target.name)
+	default:
+		c.tool, c.entry = q.catalog.lookup(q.target.kind, q.target.name)
+		c.decision = grant.Decide(q.session, c.tool, q.now)
+	}
+	v.tool, v.entry, v.decision = c.tool, c.entry, c.decision
 	return v
 }
 
-// visible marks the tools of the catalog that a list shows: those whose call
-// decide would let through.
-func visible(q question) policy.Bitset {
+// visible marks what of a kind a list shows: what decide would let through.
+func visible(q question, k kind) policy.Bitset {
 	grant := q.principal.Grant()
 	if !q.principal.Valid() || grant == nil {
 		return nil
 	}
-	return grant.Visible(q.session, q.catalog.tools, q.now)
+	return grant.Visible(q.session, q.catalog.offers[k].tools, q.now)
 }

@@ -179,7 +179,7 @@ func TestUnclassified(t *testing.T) {
 	k := w.key()
 	c := w.connect(k, "/mcp")
 	offered := map[string]bool{"initialize": true, "ping": true, "logging/setLevel": true, "tools/list": true, "tools/call": true,
-		"server/discover": true, "subscriptions/listen": true}
+		"prompts/list": true, "resources/list": true, "resources/templates/list": true, "server/discover": true, "subscriptions/listen": true}
 	n := 0
 	for _, m := range append(mcp.Methods(), "roots/list", "sampling/createMessage", "elicitation/create", "tools/x", "") {
 		if offered[m] {
@@ -204,13 +204,20 @@ func TestListedIsCallable(t *testing.T) {
 	ctx := t.Context()
 	default1, err := w.svc.Project(ctx, w.op, "default")
 	must(t, err)
-	a1 := w.mount("a1", newUpstream(t, tool("read_x", "r"), tool("write_x", "w"), tool("drop_x", "d"), tool("plain", "-")),
+	up1 := newUpstream(t, tool("read_x", "r"), tool("write_x", "w"), tool("drop_x", "d"), tool("plain", "-")).
+		with(others{[]string{prompt("ask_x"), prompt("plain")}, []string{resource("x:shared"), resource("x:a1")}, []string{template("x:a/{id}")}})
+	up2 := newUpstream(t, tool("read_x", "r"), tool("write_y", "w")).
+		with(others{[]string{prompt("ask_x")}, []string{resource("x:shared"), resource("x:b2")}, []string{template("x:b/{id}")}})
+	for uri, up := range map[string]*fakeUpstream{"x:a1": up1, "x:b2": up2} {
+		up.on(uri, func(fakeCall) string { return `{"contents":[{"uri":` + quoted(uri) + `,"text":"listed"}]}` })
+	}
+	a1 := w.mount("a1", up1,
 		func(s *keys.InstanceSpec) {
 			s.Tools = keys.Some([]keys.ToolRule{{Match: "plain", Category: "search", Effect: policy.EffectRead}})
 		})
 	project, err := w.svc.CreateProject(ctx, w.op, keys.NewProject{Slug: "p2", Name: "p2"})
 	must(t, err)
-	b2 := w.mount("b2", newUpstream(t, tool("read_x", "r"), tool("write_y", "w")), func(s *keys.InstanceSpec) {
+	b2 := w.mount("b2", up2, func(s *keys.InstanceSpec) {
 		s.ProjectID, s.WriteEnabled = keys.Some(project.ID), keys.Some(false)
 	})
 	all := w.connect(w.key(), "/mcp").list()
@@ -225,7 +232,7 @@ func TestListedIsCallable(t *testing.T) {
 		}
 		return keys.Some(policy.Only(rapid.SliceOfDistinct(rapid.SampledFrom(values), rapid.ID[string]).Draw(rt, label)...))
 	}
-	allowed, refused := 0, 0
+	var allowed, refused [5]int // tools and each of otherKinds
 	rapid.Check(t, func(rt *rapid.T) {
 		k := w.key(func(n *keys.NewKey) {
 			n.MCPReadOnly = keys.Some(rapid.Bool().Draw(rt, "readonly"))
@@ -258,13 +265,63 @@ func TestListedIsCallable(t *testing.T) {
 				rt.Fatalf("%s: listed %v, callable %v: %s", name, slices.Contains(listed, name), called, a.body)
 			}
 			if called {
-				allowed++
+				allowed[0]++
 			} else {
-				refused++
+				refused[0]++
+			}
+		}
+		for i, o := range otherKinds {
+			listed := c.listOf(o.list, o.member, o.named)
+			for _, name := range o.all {
+				a := c.send(o.use(name))
+				called := !strings.Contains(a.body, "Unknown ")
+				if o.member == "resources" {
+					// One that nothing lists may be any instance's, if it can only be one's.
+					called = strings.Contains(a.body, "listed")
+					none := strings.ReplaceAll(c.send(o.use("x:nope")).body, "x:nope", name)
+					if !called && reference.ReplaceAllString(a.body, "") != reference.ReplaceAllString(none, "") {
+						rt.Fatalf("%s can be told from nothing: %s / %s", name, a.body, none)
+					}
+				}
+				if called != slices.Contains(listed, name) {
+					rt.Fatalf("%s %s: listed %v, callable %v: %s", o.list, name, slices.Contains(listed, name), called, a.body)
+				}
+				if called {
+					allowed[i+1]++
+				} else {
+					refused[i+1]++
+				}
 			}
 		}
 	})
-	if allowed == 0 || refused == 0 {
-		t.Fatalf("%d allowed, %d refused: one side was never tried", allowed, refused)
+	for i := range allowed {
+		if allowed[i] == 0 || refused[i] == 0 {
+			t.Fatalf("%v allowed, %v refused: one side was never tried", allowed, refused)
+		}
 	}
+}
+
+// otherKinds is how each kind but tools is listed and used, with what there is
+// of it and what there is not, in the worlds that have two instances of them.
+var otherKinds = []struct {
+	list, member, named string
+	all                 []string
+	use                 func(name string) string
+}{
+	{"prompts/list", "prompts", "name", []string{"a1__ask_x", "a1__plain", "b2__ask_x", "a1__nope"}, func(name string) string {
+		return `{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":` + quoted(name) + `}}`
+	}},
+	{"prompts/list", "prompts", "name", []string{"a1__ask_x", "a1__plain", "b2__ask_x", "a1__nope"}, func(name string) string {
+		return completion(`"type":"ref/prompt","name":` + quoted(name))
+	}},
+	{"resources/list", "resources", "uri", []string{"x:a1", "x:b2"}, func(uri string) string {
+		return `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":` + quoted(uri) + `}}`
+	}},
+	{"resources/templates/list", "resourceTemplates", "uriTemplate", []string{"x:a/{id}", "x:b/{id}", "x:c/{id}"}, func(text string) string {
+		return completion(`"type":"ref/resource","uri":` + quoted(text))
+	}},
+}
+
+func completion(ref string) string {
+	return `{"jsonrpc":"2.0","id":1,"method":"completion/complete","params":{"ref":{` + ref + `},"argument":{"name":"a","value":"v"}}}`
 }

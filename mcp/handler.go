@@ -100,7 +100,7 @@ func (g *Gateway) enter(w http.ResponseWriter, r *http.Request) (*visit, *wire.P
 }
 
 // showsInstance tells whether the key may know of an instance: it reaches it
-// and sees a tool of it, or may well see one when its tools are known.
+// and sees something of it, or may well see a tool when its tools are known.
 func (g *Gateway) showsInstance(v *visit, slug string) bool {
 	g.awaitLoaded(v.r.Context())
 	c := v.tenant.catalog.Load()
@@ -112,7 +112,16 @@ func (g *Gateway) showsInstance(v *visit, slug string) bool {
 	if !s.known {
 		return g.mayKnow(r, &s.instance)
 	}
-	return g.reaches(r, s.mount) && s.shows(visible(question{principal: v.principal, catalog: c, now: g.cfg.Now()}))
+	if !g.reaches(r, s.mount) {
+		return false
+	}
+	q := question{principal: v.principal, catalog: c, now: g.cfg.Now()}
+	for k := range s.indices {
+		if len(s.indices[k]) > 0 && s.shows(kind(k), visible(q, kind(k))) {
+			return true
+		}
+	}
+	return false
 }
 
 // readBody reads a JSON body of bounded size; on a fault it has answered.

@@ -12,22 +12,22 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// listTools answers tools/list: one page, in order of the names, spliced from
-// definitions that are encoded already.
+// list answers a list of one kind: one page, in order of the exposed names,
+// spliced from definitions that are encoded already.
 //
 // mcp-go (v1.2.1) would copy, sort and encode every tool for each list, and
 // loses schema keywords that its types do not know.
-func (g *Gateway) listTools(ctx context.Context, r *request) reply {
+func (g *Gateway) list(ctx context.Context, r *request, k kind) reply {
 	if cursor := rawjson.Field(r.msg.params, "cursor"); cursor != nil && string(cursor) != "null" {
 		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "Unknown cursor: the list has one page", nil)
 	}
 	g.awaitUnseen(ctx, r)
-	q := r.question(g, "")
-	set := visible(q)
+	q := r.question(g)
+	set := visible(q, k)
 	if r.session != nil {
-		r.session.listed.Store(q.catalog.fingerprint(set))
+		r.session.listed[k].Store(q.catalog.offers[k].fingerprint(set))
 	}
-	raw := listResult(q.catalog, set)
+	raw := listResult(q.catalog, k, set)
 	if r.era == eraModern {
 		// Whoever keeps a list shows tools that an edit has taken away since,
 		// so no time is granted (2026-07-28, caching hints).
@@ -38,22 +38,24 @@ func (g *Gateway) listTools(ctx context.Context, r *request) reply {
 	return result(r.msg.id, raw)
 }
 
-func listResult(c *catalog, set policy.Bitset) json.RawMessage {
-	size := len(`{"tools":[]}`)
-	for i := range c.entries {
+func listResult(c *catalog, k kind, set policy.Bitset) json.RawMessage {
+	entries := c.offers[k].entries
+	size := len(listMember[k]) + len(`{"":[]}`)
+	for i := range entries {
 		if set.Has(i) {
-			size += len(c.entries[i].definition) + 1
+			size += len(entries[i].definition) + 1
 		}
 	}
-	out := append(make([]byte, 0, size), `{"tools":[`...)
-	for i := range c.entries {
-		if !set.Has(i) {
+	out := append(make([]byte, 0, size), `{"`...)
+	out = append(append(out, listMember[k]...), `":[`...)
+	for i := range entries {
+		if !set.Has(i) || k == kindResource && c.hidden(i, set) {
 			continue
 		}
 		if out[len(out)-1] != '[' {
 			out = append(out, ',')
 		}
-		out = append(out, c.entries[i].definition...)
+		out = append(out, entries[i].definition...)
 	}
 	return append(out, `]}`...)
 }

@@ -9,8 +9,8 @@ type methodClass uint8
 const (
 	classUnknown     methodClass = iota
 	classProtocol                // of the connection itself: any key that may speak MCP
-	classList                    // lists tools, each decided by itself
-	classCall                    // calls one tool
+	classList                    // lists what is there of a kind, each decided by itself
+	classCall                    // names one thing: calls a tool, gets a prompt, reads a resource, completes
 	classListen                  // opens a stream of notifications, each decided by itself
 	classNotOffered              // of the protocol, but not served here
 	classIgnored                 // a notification that changes nothing here
@@ -30,36 +30,39 @@ const (
 type method struct {
 	class methodClass
 	eras  era
+	kind  kind // of what it lists or names; completions name theirs in the message
 }
 
 // methods classifies every JSON-RPC method that is not refused unseen. A new
 // one must be given a class here before anything can answer it.
 var methods = map[string]method{
-	string(mcpgo.MethodInitialize):          {classProtocol, eraLegacy},
-	string(mcpgo.MethodPing):                {classProtocol, eraLegacy},
-	string(mcpgo.MethodSetLogLevel):         {classProtocol, eraLegacy},
-	string(mcpgo.MethodServerDiscover):      {classProtocol, eraModern},
-	string(mcpgo.MethodToolsList):           {classList, eraBoth},
-	string(mcpgo.MethodToolsCall):           {classCall, eraBoth},
-	string(mcpgo.MethodSubscriptionsListen): {classListen, eraModern},
+	string(mcpgo.MethodInitialize):          {class: classProtocol, eras: eraLegacy},
+	string(mcpgo.MethodPing):                {class: classProtocol, eras: eraLegacy},
+	string(mcpgo.MethodSetLogLevel):         {class: classProtocol, eras: eraLegacy},
+	string(mcpgo.MethodServerDiscover):      {class: classProtocol, eras: eraModern},
+	string(mcpgo.MethodSubscriptionsListen): {class: classListen, eras: eraModern},
 
-	"notifications/initialized":        {classInitialized, eraLegacy},
-	"notifications/cancelled":          {classCancel, eraBoth},
-	"notifications/progress":           {classIgnored, eraBoth},
-	"notifications/roots/list_changed": {classIgnored, eraLegacy},
+	string(mcpgo.MethodToolsList):              {classList, eraBoth, kindTool},
+	string(mcpgo.MethodPromptsList):            {classList, eraBoth, kindPrompt},
+	string(mcpgo.MethodResourcesList):          {classList, eraBoth, kindResource},
+	string(mcpgo.MethodResourcesTemplatesList): {classList, eraBoth, kindTemplate},
+
+	string(mcpgo.MethodToolsCall):          {classCall, eraBoth, kindTool},
+	string(mcpgo.MethodPromptsGet):         {classCall, eraBoth, kindPrompt},
+	string(mcpgo.MethodResourcesRead):      {classCall, eraBoth, kindResource},
+	string(mcpgo.MethodCompletionComplete): {classCall, eraBoth, kindPrompt},
+
+	"notifications/initialized":        {class: classInitialized, eras: eraLegacy},
+	"notifications/cancelled":          {class: classCancel, eras: eraBoth},
+	"notifications/progress":           {class: classIgnored, eras: eraBoth},
+	"notifications/roots/list_changed": {class: classIgnored, eras: eraLegacy},
 
 	// Named so that a later offer is a decision in this table, not a default.
-	"resources/list":           {classNotOffered, eraBoth},
-	"resources/templates/list": {classNotOffered, eraBoth},
-	"resources/read":           {classNotOffered, eraBoth},
-	"resources/subscribe":      {classNotOffered, eraLegacy},
-	"resources/unsubscribe":    {classNotOffered, eraLegacy},
-	"prompts/list":             {classNotOffered, eraBoth},
-	"prompts/get":              {classNotOffered, eraBoth},
-	"completion/complete":      {classNotOffered, eraBoth},
-	"tasks/get":                {classNotOffered, eraBoth},
-	"tasks/list":               {classNotOffered, eraBoth},
-	"tasks/result":             {classNotOffered, eraBoth},
-	"tasks/update":             {classNotOffered, eraBoth},
-	"tasks/cancel":             {classNotOffered, eraBoth},
+	"resources/subscribe":   {class: classNotOffered, eras: eraLegacy},
+	"resources/unsubscribe": {class: classNotOffered, eras: eraLegacy},
+	"tasks/get":             {class: classNotOffered, eras: eraBoth},
+	"tasks/list":            {class: classNotOffered, eras: eraBoth},
+	"tasks/result":          {class: classNotOffered, eras: eraBoth},
+	"tasks/update":          {class: classNotOffered, eras: eraBoth},
+	"tasks/cancel":          {class: classNotOffered, eras: eraBoth},
 }

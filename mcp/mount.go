@@ -32,6 +32,7 @@ type mount struct {
 	mu    sync.Mutex
 	defs  []keys.Definition // as stored or announced
 	known bool              // defs were stored once, or announced
+	reads bool              // it has resources, be they listed or not
 	left  []skipped         // what the catalog could not offer
 }
 
@@ -42,12 +43,19 @@ func (m *mount) definitions() (defs []keys.Definition, known bool) {
 }
 
 // setDefinitions tells whether they differ from what was there.
-func (m *mount) setDefinitions(defs []keys.Definition) (changed bool) {
+func (m *mount) setDefinitions(defs []keys.Definition, reads bool) (changed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	changed = !m.known || !sameDefinitions(m.defs, defs)
-	m.defs, m.known = defs, true
+	changed = !m.known || m.reads != reads || !sameDefinitions(m.defs, defs)
+	m.defs, m.known, m.reads = defs, true, reads
 	return changed
+}
+
+// part is the mount as a catalog takes it.
+func (m *mount) part() mounted {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return mounted{mount: m, instance: *m.instance.Load(), defs: m.defs, known: m.known, reads: m.reads}
 }
 
 func (m *mount) markTried() { m.tryOnce.Do(func() { close(m.tried) }) }
@@ -77,7 +85,7 @@ func (m *mount) status() (state, problem string) {
 	}
 	m.mu.Unlock()
 	if len(skips) > 0 {
-		parts = append(parts, fmt.Sprintf("%d tools left out: %s", len(skips), strings.Join(skips, "; ")))
+		parts = append(parts, fmt.Sprintf("%d left out of its lists: %s", len(skips), strings.Join(skips, "; ")))
 	}
 	return string(s.State), strings.Join(parts, "; ")
 }
@@ -105,6 +113,9 @@ func (g *Gateway) newMount(ctx context.Context, i keys.Instance) *mount {
 		g.log.Warn("stored tool definitions can't be read", zap.String("instance", i.Slug), zap.Error(err))
 	}
 	m.defs, m.known = stored, len(stored) > 0
+	m.reads = slices.ContainsFunc(stored, func(d keys.Definition) bool {
+		return d.Kind == kindResource.String() || d.Kind == kindTemplate.String()
+	})
 	m.stored = m.known
 	m.up, err = g.connect(i, m)
 	if err != nil {
@@ -159,12 +170,12 @@ func (m *mount) run(ctx context.Context, log *zap.Logger, previous *mount) {
 
 const saveTimeout = 30 * time.Second
 
-// announced takes an upstream's whole list of tools.
+// announced takes an upstream's lists.
 func (g *Gateway) announced(m *mount, lists upstream.Lists) {
 	defer m.markTried()
 	i := *m.instance.Load()
-	defs := definitionsOf(i, lists.Tools, g.cfg.Now())
-	if !m.setDefinitions(defs) {
+	defs := definitionsOf(i, lists, g.cfg.Now())
+	if !m.setDefinitions(defs, lists.Reads) {
 		return
 	}
 	g.rebuild(i.TenantID)

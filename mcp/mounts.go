@@ -214,8 +214,8 @@ func (g *Gateway) mountOne(ctx context.Context, i keys.Instance) bool {
 	runCtx, stop := context.WithCancel(ctx)
 	m.stop = stop
 	if old != nil {
-		if defs, known := old.definitions(); known && !m.known {
-			m.setDefinitions(defs)
+		if was := old.part(); was.known && !m.known {
+			m.setDefinitions(was.defs, was.reads)
 			m.stored = true
 		}
 		old.stop()
@@ -238,8 +238,7 @@ func (g *Gateway) rebuild(tenantID string) {
 	mounts := t.offered(tenantID)
 	parts := make([]mounted, 0, len(mounts))
 	for _, m := range mounts {
-		defs, known := m.definitions()
-		parts = append(parts, mounted{mount: m, instance: *m.instance.Load(), defs: defs, known: known})
+		parts = append(parts, m.part())
 	}
 	c, left, err := newCatalog(g.builtins, parts)
 	if err != nil {
@@ -342,6 +341,9 @@ func (g *Gateway) InstanceTools(ctx context.Context, i keys.Instance) ([]ToolInf
 	}
 	out := make([]ToolInfo, 0, len(defs))
 	for _, d := range defs {
+		if d.Kind != kindTool.String() {
+			continue
+		}
 		category, effect := classify(i, d.Name, rawjson.Field(d.Raw, "annotations"))
 		info := ToolInfo{Name: d.Name, ExposedName: exposedName(i.Slug, d.Name), Category: category,
 			Effect: effect, Digest: d.Digest, Definition: d.Raw}

@@ -8,6 +8,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
 // keepAliveEvery is how often an idle stream shows that it lives; it is far
@@ -15,7 +16,7 @@ import (
 const keepAliveEvery = 25 * time.Second
 
 // pump writes what a stream is due until it is over or can't be written to.
-func (g *Gateway) pump(st *stream, out sink, changed []byte, s *session) {
+func (g *Gateway) pump(st *stream, out sink, w wants, s *session) {
 	alive := time.NewTicker(keepAliveEvery)
 	defer alive.Stop()
 	for {
@@ -27,7 +28,7 @@ func (g *Gateway) pump(st *stream, out sink, changed []byte, s *session) {
 			if st.ctx.Err() != nil {
 				return
 			}
-			err = out.send(changed)
+			err = w.announce(out, st.takeDue())
 		case <-alive.C:
 			if s != nil {
 				s.used.Store(g.cfg.Now().UnixNano())
@@ -40,13 +41,42 @@ func (g *Gateway) pump(st *stream, out sink, changed []byte, s *session) {
 	}
 }
 
-// listChanged is the notification that the visible tools changed, tagged with
-// the subscription in 2026-07-28.
-func listChanged(subscription json.RawMessage) []byte {
-	if subscription == nil {
-		return notification("notifications/tools/list_changed", nil)
+// wants is what a stream's client is told of.
+type wants struct {
+	groups       groupSet
+	subscription json.RawMessage // tags every message in 2026-07-28; nil = the older era
+}
+
+// wantsOf reads the filter of subscriptions/listen, and answers what of it is
+// granted.
+func wantsOf(m *message) (w wants, granted json.RawMessage) {
+	w.subscription, granted = m.id, json.RawMessage(`{}`)
+	filter := rawjson.Field(m.params, "notifications")
+	for g := range groups {
+		name := announcement[g].filter
+		if string(rawjson.Field(filter, name)) == "true" {
+			w.groups |= 1 << g
+			granted = rawjson.Prepend(granted, name, []byte("true"))
+		}
 	}
-	return notification("notifications/tools/list_changed", subscriptionMeta(subscription))
+	return w, granted
+}
+
+// announce sends the list_changed of the groups that the client wants.
+func (w wants) announce(out sink, due groupSet) error {
+	var params json.RawMessage
+	if w.subscription != nil {
+		params = subscriptionMeta(w.subscription)
+	}
+	for g := range groups {
+		if !(due & w.groups).has(g) {
+			continue
+		}
+		if err := out.send(notification(announcement[g].method, params)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func subscriptionMeta(id json.RawMessage) json.RawMessage {
@@ -61,22 +91,18 @@ func (g *Gateway) subscribe(ctx context.Context, r *request) reply {
 	if r.sink == nil {
 		return refusal(r.era, r.msg.id, mcpgo.METHOD_NOT_FOUND, "Method not found", nil)
 	}
-	st, done, ok := g.openStream(ctx, r, 0)
+	st, done, ok := g.openStream(ctx, r, [upstream.Kinds]uint64{})
 	if !ok {
 		return g.rateLimited(ctx, r, verdict{class: classListen}, maxStreams, "streams open")
 	}
 	defer done()
-	wanted := string(rawjson.Field(rawjson.Field(r.msg.params, "notifications"), "toolsListChanged")) == "true"
-	granted := json.RawMessage(`{}`)
-	if wanted {
-		granted = json.RawMessage(`{"toolsListChanged":true}`)
-	}
+	w, granted := wantsOf(r.msg)
 	ack := rawjson.Prepend(subscriptionMeta(r.msg.id), "notifications", granted)
 	if r.sink.send(notification("notifications/subscriptions/acknowledged", ack)) != nil {
 		return reply{}
 	}
-	if wanted {
-		g.pump(st, r.sink, listChanged(r.msg.id), nil)
+	if w.groups != 0 {
+		g.pump(st, r.sink, w, nil)
 		if ctx.Err() == nil { // cut: the key no longer counts, or the server stops
 			return reply{}
 		}

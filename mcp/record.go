@@ -68,7 +68,7 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 		e.Failed = append(e.Failed, rule.String())
 	}
 	if v.class == classCall {
-		e.Tool = truncated(r.msg.name, maxRecordedTool)
+		e.Tool = truncated(v.target.name, maxRecordedTool)
 		sum := sha256.Sum256(r.msg.arguments)
 		e.ArgsDigest = hex.EncodeToString(sum[:])
 	}

@@ -57,10 +57,10 @@ func requestFrom(ctx context.Context) *request {
 }
 
 // question is what the gate is asked about the request.
-func (r *request) question(g *Gateway, tool string) question {
+func (r *request) question(g *Gateway) question {
 	return question{
 		principal: r.principal, session: r.narrowing.session, catalog: r.tenant.catalog.Load(),
-		method: r.msg.method, era: r.era, tool: tool, now: g.cfg.Now(),
+		method: r.msg.method, era: r.era, target: r.msg.target(), now: g.cfg.Now(),
 	}
 }
 

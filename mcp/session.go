@@ -28,8 +28,8 @@ type session struct {
 	owner     string    // the principal's id
 	narrowing narrowing // fixed at initialize
 	logLevel  atomic.Pointer[mcpgo.LoggingLevel]
-	used      atomic.Int64  // Unix nanoseconds
-	listed    atomic.Uint64 // fingerprint of the last tools/list; 0 = none yet
+	used      atomic.Int64 // Unix nanoseconds
+	listed    prints       // of the last lists
 
 	// Of the HTTP+SSE transport: where all answers go; nil in streamable HTTP.
 	sink sink

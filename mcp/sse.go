@@ -8,6 +8,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
 // serveSSE is the stream of the HTTP+SSE transport (2024-11-05): first the
@@ -24,7 +25,7 @@ func (g *Gateway) serveSSE(v *visit) {
 		s.finish()
 	}()
 	r := &request{principal: v.principal, tenant: v.tenant, narrowing: v.narrowing, session: s}
-	st, done, ok := g.openStream(v.r.Context(), r, 0)
+	st, done, ok := g.openStream(v.r.Context(), r, [upstream.Kinds]uint64{})
 	if !ok {
 		g.refuseStream(v)
 		return
@@ -35,7 +36,7 @@ func (g *Gateway) serveSSE(v *visit) {
 	if out.event("endpoint", []byte(endpoint)) != nil {
 		return
 	}
-	g.pump(st, out, listChanged(nil), s)
+	g.pump(st, out, wants{groups: everyGroup}, s)
 }
 
 // serveMessage takes one message of an SSE session; the answer goes out on its

@@ -183,12 +183,12 @@ func (c *stdioClient) track(ctx context.Context, r *request) (_ context.Context,
 
 // listen tells a legacy client when its tools change.
 func (c *stdioClient) listen(r *request) {
-	st, done, ok := c.g.openStream(c.session.ctx, r, c.session.listed.Load())
+	st, done, ok := c.g.openStream(c.session.ctx, r, c.session.listed.load())
 	if !ok {
 		return // it still lists what it may see, whenever it asks
 	}
 	defer done()
-	c.g.pump(st, c.out, listChanged(nil), nil)
+	c.g.pump(st, c.out, wants{groups: everyGroup}, nil)
 }
 
 func (c *stdioClient) answer(r reply, m *message) {

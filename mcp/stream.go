@@ -3,37 +3,53 @@ package mcp
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
 // stream is one open stream of notifications: a GET stream, a
 // subscriptions/listen, an SSE connection or a stdio client. The transport
-// writes; this only says when the visible tools changed and when it is over.
+// writes; this only says when what is visible changed and when it is over.
 type stream struct {
 	tenant    *tenant
 	narrowing narrowing
-	changed   chan struct{} // a tools/list_changed is due
+	changed   chan struct{} // a list_changed is due
 	ctx       context.Context
 	cut       context.CancelFunc
 
 	mu        sync.Mutex
 	principal keys.Principal
-	shown     uint64 // fingerprint of what the client knows or was told of
+	shown     [upstream.Kinds]uint64 // fingerprints of what the client knows or was told of
+	due       groupSet               // whose list_changed is due
+}
+
+// prints are fingerprints of what a client listed, kind by kind; 0 = not yet.
+type prints [upstream.Kinds]atomic.Uint64
+
+func (p *prints) load() (sums [upstream.Kinds]uint64) {
+	for k := range p {
+		sums[k] = p[k].Load()
+	}
+	return sums
 }
 
 // openStream registers a stream; the caller closes it. What the client listed
 // before (0 = nothing) tells whether it missed a change. ok is false when the
 // key has as many as it may.
-func (g *Gateway) openStream(ctx context.Context, r *request, listed uint64) (_ *stream, done func(), ok bool) {
+func (g *Gateway) openStream(ctx context.Context, r *request, listed [upstream.Kinds]uint64) (_ *stream, done func(), ok bool) {
 	release, ok := g.streams.quota.take(r.principal)
 	if !ok {
 		return nil, nil, false
 	}
 	s := &stream{tenant: r.tenant, narrowing: r.narrowing, principal: r.principal, changed: make(chan struct{}, 1)}
 	s.ctx, s.cut = context.WithCancel(ctx)
-	if s.shown = listed; listed == 0 {
-		s.shown = g.fingerprint(s, r.principal)
+	s.shown = g.fingerprint(s, r.principal)
+	for k, sum := range listed {
+		if sum != 0 {
+			s.shown[k] = sum
+		}
 	}
 	g.streams.add(s)
 	g.review(s) // an edit may have come between authentication and add
@@ -51,9 +67,14 @@ func (s *stream) current() keys.Principal {
 }
 
 // update notes what is shown now and tells the client when it differs.
-func (s *stream) update(p keys.Principal, shown uint64) {
+func (s *stream) update(p keys.Principal, shown [upstream.Kinds]uint64) {
 	s.mu.Lock()
 	differs := s.shown != shown
+	for k := range shown {
+		if s.shown[k] != shown[k] {
+			s.due |= 1 << groupOf[k]
+		}
+	}
 	s.principal, s.shown = p, shown
 	s.mu.Unlock()
 	if differs {
@@ -62,6 +83,15 @@ func (s *stream) update(p keys.Principal, shown uint64) {
 		default: // one is due already
 		}
 	}
+}
+
+// takeDue answers whose list_changed is due, once.
+func (s *stream) takeDue() groupSet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due := s.due
+	s.due = 0
+	return due
 }
 
 // streamTable holds the open streams.

@@ -107,7 +107,7 @@ func (g *Gateway) getStream(v *visit) {
 	}
 	r := &request{principal: v.principal, tenant: v.tenant, narrowing: s.narrowing.with(v.narrowing), session: s}
 	s.attach(nil) // a client that comes again for its stream has lost the old one
-	st, done, ok := g.openStream(v.r.Context(), r, s.listed.Load())
+	st, done, ok := g.openStream(v.r.Context(), r, s.listed.load())
 	if !ok {
 		g.refuseStream(v)
 		return
@@ -119,5 +119,5 @@ func (g *Gateway) getStream(v *visit) {
 	if out.open() != nil {
 		return
 	}
-	g.pump(st, out, listChanged(nil), s)
+	g.pump(st, out, wants{groups: everyGroup}, s)
 }

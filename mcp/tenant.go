@@ -56,6 +56,9 @@ func (g *Gateway) tenantIDs() []string {
 func (g *Gateway) newServer() *mcpserver.MCPServer {
 	s := mcpserver.NewMCPServer(serverName, g.cfg.Version,
 		mcpserver.WithToolCapabilities(true),
+		mcpserver.WithPromptCapabilities(true),
+		mcpserver.WithResourceCapabilities(false, true),
+		mcpserver.WithCompletions(),
 		mcpserver.WithLogging(),
 		mcpserver.WithRecovery(),
 		mcpserver.WithToolFilter(g.filter),
@@ -75,8 +78,8 @@ func (g *Gateway) filter(ctx context.Context, tools []mcpgo.Tool) []mcpgo.Tool {
 	}
 	var out []mcpgo.Tool
 	for _, t := range tools {
-		q := r.question(g, t.Name)
-		q.method = string(mcpgo.MethodToolsCall)
+		q := r.question(g)
+		q.method, q.target = string(mcpgo.MethodToolsCall), target{kindTool, t.Name}
 		if decide(q).allowed() {
 			out = append(out, t)
 		}

@@ -278,6 +278,23 @@ func (l *legacy) list() []string {
 	return names(l.w.t, l.send(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
 }
 
+// listOf is what names the items of a list.
+func (l *legacy) listOf(method, member, named string) []string {
+	l.w.t.Helper()
+	a := l.send(`{"jsonrpc":"2.0","id":1,"method":` + quoted(method) + `}`)
+	var v struct{ Result map[string]json.RawMessage }
+	var items []map[string]any
+	if json.Unmarshal([]byte(a.body), &v) != nil || json.Unmarshal(v.Result[member], &items) != nil {
+		l.w.t.Fatalf("%s: %d %s", method, a.status, a.body)
+	}
+	out := []string{}
+	for _, item := range items {
+		name, _ := item[named].(string)
+		out = append(out, name)
+	}
+	return out
+}
+
 func names(t testing.TB, a answer) []string {
 	t.Helper()
 	var v struct {

@@ -16,6 +16,9 @@ const (
 	KindResource      // named by its uri
 	KindTemplate      // of resources, named by its uriTemplate
 	kinds
+
+	// Kinds is how many there are.
+	Kinds = int(kinds)
 )
 
 // String is tool, prompt, resource or template.
