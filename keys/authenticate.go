@@ -11,7 +11,7 @@ import (
 const loadTries = 8
 
 // Authenticate turns a token into a Principal. Any reason why the token does
-// not count is ErrBadCredential; a wrong checksum never reaches the store, unless
+// not count is ErrBadCredential; a process that must not decide now, ErrStale; a wrong checksum never reaches the store, unless
 // keys of another system were imported.
 // A paused key, a closed scope or the tenant's switch are not its matter: the
 // grant denies them.
@@ -67,6 +67,10 @@ func (s *Service) PlatformOperator() Principal {
 
 // principal looks a secret up by its hash under each version of the root secret.
 func (s *Service) principal(ctx context.Context, hashes ...[32]byte) (Principal, error) {
+	// First: what is found after it has all edits that have answered by now.
+	if err := s.Fresh(); err != nil {
+		return Principal{}, err
+	}
 	now := s.cfg.Now()
 	for _, hash := range hashes {
 		if p, ok, bad := s.cache.find(hash, now); bad {

@@ -25,7 +25,7 @@ func (s *Service) Bootstrap(ctx context.Context) (Secret, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = s.cfg.Store.Edit(ctx, func(w Writer) error {
+	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
 		if empty, err = isEmpty(ctx, w); err != nil || !empty {
 			return err
 		}
@@ -35,7 +35,7 @@ func (s *Service) Bootstrap(ctx context.Context) (Secret, error) {
 	if err != nil || !empty {
 		return "", err
 	}
-	s.settle(ctx)
+	s.settle(ctx, epoch)
 	return token, nil
 }
 

@@ -32,7 +32,7 @@ func (s *Service) edit(ctx context.Context, p Principal, op operation, fn func(*
 	if err := s.allow(p, op.needs); err != nil {
 		return s.refuse(ctx, p, op, err)
 	}
-	_, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
+	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
 		e := &edit{Writer: w, svc: s, action: op.action, now: s.now()}
 		if err := e.as(ctx, p); err != nil {
 			return err
@@ -45,7 +45,7 @@ func (s *Service) edit(ctx context.Context, p Principal, op operation, fn func(*
 	if err != nil {
 		return s.refuse(ctx, p, op, err)
 	}
-	s.settle(ctx)
+	s.settle(ctx, epoch)
 	return nil
 }
 

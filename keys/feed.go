@@ -15,6 +15,8 @@ type feed struct {
 	epoch     int64     // applied, for readers
 	confirmed time.Time // when the store was last asked and had nothing more
 
+	nudged chan struct{}
+
 	watching sync.Mutex
 	watchers map[int]func([]Change)
 	next     int
@@ -23,6 +25,8 @@ type feed struct {
 const (
 	feedBatch   = 1000
 	settleLimit = 5 * time.Second
+	// observeInterval is how often a replica looks at the others.
+	observeInterval = time.Second
 )
 
 // Confirmed is the edit that this process has applied, and when it last
@@ -57,6 +61,11 @@ func (s *Service) catchUp(ctx context.Context) error {
 	f := &s.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if s.cfg.Decides {
+		if err := s.register(ctx); err != nil {
+			return err
+		}
+	}
 	asked := s.cfg.Now()
 	latest, err := s.cfg.Store.Epoch(ctx)
 	if err != nil {
@@ -82,6 +91,9 @@ func (s *Service) catchUp(ctx context.Context) error {
 		s.announce(changes)
 	}
 	f.publish(asked)
+	if s.cfg.Decides {
+		return s.beat(ctx, asked)
+	}
 	return nil
 }
 
@@ -95,16 +107,22 @@ func (f *feed) publish(confirmed time.Time) {
 	}
 }
 
-// settle applies an edit of this process before its method returns. The edit is
-// committed by now: when the feed can't be read, everything is forgotten, the
-// watchers are told that anything may have changed, and by the next poll what.
-func (s *Service) settle(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
-	defer cancel()
-	if err := s.catchUp(ctx); err != nil {
+// settle applies an edit of this process before its method returns, and waits
+// until every other replica has applied it, too. The edit is committed by now:
+// when the feed can't be read, everything is forgotten, the watchers are told
+// that anything may have changed, and by the next poll what.
+func (s *Service) settle(ctx context.Context, epoch int64) {
+	if err := s.settleHere(ctx); err != nil {
 		s.cache.dropAll()
 		s.announce(nil)
 	}
+	note(ctx, s.confirm(ctx, epoch))
+}
+
+func (s *Service) settleHere(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	return s.catchUp(ctx)
 }
 
 func (s *Service) announce(changes []Change) {
@@ -123,7 +141,34 @@ func (s *Service) announce(changes []Change) {
 // poll follows other processes' edits until ctx ends. A failed poll is tried
 // again at the next turn; Confirmed shows how old the knowledge is.
 func (s *Service) poll(ctx context.Context) {
-	every(ctx, s.cfg.PollInterval, func() { _ = s.catchUp(ctx) })
+	var looked time.Time
+	turn := func() {
+		_ = s.catchUp(ctx)
+		if now := s.cfg.Now(); s.cfg.Decides && now.Sub(looked) >= observeInterval {
+			looked = now
+			_ = s.observe(ctx)
+		}
+	}
+	ticker := time.NewTicker(s.cfg.PollInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-s.feed.nudged:
+		}
+		turn()
+	}
+}
+
+// Nudge has the change feed read at once: somebody heard of an edit. It is a
+// hint; polling finds every edit.
+func (s *Service) Nudge() {
+	select {
+	case s.feed.nudged <- struct{}{}:
+	default:
+	}
 }
 
 func every(ctx context.Context, interval time.Duration, fn func()) {

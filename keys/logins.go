@@ -58,7 +58,7 @@ func (s *Service) PollLogin(ctx context.Context, id string, poll Secret) (Login,
 	}
 	var l LoginRecord
 	var issued *Issued
-	_, err = s.cfg.Store.Edit(ctx, func(w Writer) (err error) {
+	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) (err error) {
 		issued = nil
 		if l, err = s.polled(ctx, w, id, poll); err != nil || l.State != LoginApproved {
 			return err
@@ -72,7 +72,7 @@ func (s *Service) PollLogin(ctx context.Context, id string, poll Secret) (Login,
 	if issued != nil {
 		l.State = LoginApproved
 	}
-	s.settle(ctx)
+	s.settle(ctx, epoch)
 	return l.Login, issued, nil
 }
 
@@ -238,7 +238,7 @@ func (e *edit) decide(ctx context.Context, l *LoginRecord, state LoginState) err
 // sweep forgets answers and sign-ins that have expired, and revokes the keys
 // that nobody came to collect. Any number of processes may do so at once.
 func (s *Service) sweep(ctx context.Context) error {
-	_, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
+	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
 		e := &edit{Writer: w, svc: s, who: Principal{kind: principalOperator}, action: "key.revoke", now: s.now()}
 		expired, err := e.ExpiredLogins(ctx, e.now)
 		if err != nil {
@@ -256,7 +256,7 @@ func (s *Service) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.settle(ctx)
+	s.settle(ctx, epoch)
 	return nil
 }
 

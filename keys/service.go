@@ -24,6 +24,13 @@ type Config struct {
 	PollInterval          time.Duration // of the change feed; default 250 ms
 	CacheSize             int           // principals kept; default 20,000
 	SweepInterval         time.Duration // of forgetting what has expired; default 1 minute
+
+	// Decides says that the process decides on requests: it registers as a
+	// replica, for which edits wait, and is not fresh (Fresh) when it could not
+	// confirm its state for MaxStaleness.
+	Decides      bool
+	MaxStaleness time.Duration // default 10 s
+	ReplicaName  string        // for people
 }
 
 // Service is the only way to read and change what the Store holds. Every
@@ -39,6 +46,7 @@ type Service struct {
 	ids     *ids
 	cache   *cache
 	feed    feed
+	replica replica
 	used    lastUsed
 	trail   *trail
 
@@ -47,7 +55,8 @@ type Service struct {
 }
 
 // New makes a Service and checks the root secret against the store's
-// fingerprint (another one: ErrWrongSecret). It starts nothing: Run does.
+// fingerprint (another one: ErrWrongSecret). It starts nothing: Run does. One
+// that decides is registered by then.
 func New(ctx context.Context, cfg Config) (*Service, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("keys: a Store is required")
@@ -64,7 +73,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		cfg: cfg, derived: derived, cache: newCache(cfg.CacheSize), trail: newTrail(),
 		ids: &ids{now: cfg.Now, rand: cfg.Rand},
 	}
-	s.feed.watchers = map[int]func([]Change){}
+	s.feed.watchers, s.feed.nudged = map[int]func([]Change){}, make(chan struct{}, 1)
 	if err := s.checkFingerprint(ctx); err != nil {
 		return nil, fmt.Errorf("checking the root secret: %w", err)
 	}
@@ -77,6 +86,11 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s.feed.applied, s.feed.epoch, s.feed.confirmed = epoch, epoch, asked
+	if cfg.Decides {
+		if err := s.catchUp(ctx); err != nil {
+			return nil, fmt.Errorf("registering: %w", err)
+		}
+	}
 	return s, nil
 }
 
@@ -92,6 +106,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.PollInterval <= 0 {
 		c.PollInterval = 250 * time.Millisecond
+	}
+	if c.MaxStaleness <= 0 {
+		c.MaxStaleness = 10 * time.Second
 	}
 	if c.SweepInterval <= 0 {
 		c.SweepInterval = time.Minute
@@ -114,7 +131,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
-	return errors.Join(s.flushUsed(last), s.endTrail(last))
+	return errors.Join(s.leave(last), s.flushUsed(last), s.endTrail(last))
 }
 
 // Now is the Service's clock, by which keys expire.

@@ -39,6 +39,15 @@ type Store interface {
 	// SaveDefinitions replaces what is stored of one instance, without an edit.
 	// An instance that is gone is ErrNotFound.
 	SaveDefinitions(ctx context.Context, tenantID, instanceID string, defs []Definition) error
+	// Register inserts a replica's row, Beat updates its Applied and Beat, and
+	// EndReplica removes it, all without an edit. A row that is gone is
+	// ErrNotFound; one whose beat is another than EndReplica names, ErrVersion.
+	Register(ctx context.Context, r Replica) error
+	Beat(ctx context.Context, r Replica) error
+	EndReplica(ctx context.Context, id string, beat int64) error
+	// Replicas are all that are registered, in no order.
+	Replicas(ctx context.Context) ([]Replica, error)
+
 	// AppendAudit writes call and decision entries, all or none. An entry whose
 	// id is already there is skipped, so that a batch can be tried again.
 	AppendAudit(ctx context.Context, entries []AuditEntry) error

@@ -34,6 +34,9 @@ func (s *Service) Subject(ctx context.Context, c SubjectClaims) (Principal, erro
 	if !c.wellFormed() {
 		return Principal{}, ErrBadCredential
 	}
+	if err := s.Fresh(); err != nil {
+		return Principal{}, err
+	}
 	hash := c.hash()
 	now := s.cfg.Now()
 	if p, ok, bad := s.cache.find(hash, now); bad {

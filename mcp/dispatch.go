@@ -49,6 +49,11 @@ func (g *Gateway) dispatch(ctx context.Context, r *request) reply {
 // renew reads the principal again when an edit came after its credential was
 // checked, for instance while the body was on its way.
 func (g *Gateway) renew(ctx context.Context, r *request) *wire.Problem {
+	// Before the edits are counted: from here on, all that have answered are.
+	if err := g.svc.Fresh(); err != nil {
+		problem := credentialProblem(err)
+		return &problem
+	}
 	seen := g.edits.Load()
 	if seen == r.edits {
 		return nil
@@ -147,6 +152,8 @@ func credentialProblem(err error) wire.Problem {
 		return wire.NoTenant()
 	case errors.Is(err, keys.ErrNotFound):
 		return wire.NewProblem(http.StatusNotFound, "not_found", "there is no such organization here")
+	case errors.Is(err, keys.ErrStale):
+		return wire.Stale()
 	}
 	return wire.NewProblem(http.StatusServiceUnavailable, "unavailable", "the key can't be checked now, try again")
 }

@@ -42,13 +42,15 @@ func (g *Gateway) edited(ctx context.Context, changes []keys.Change) {
 		g.applyEdits(ctx, changes)
 	}
 	for _, c := range changes {
-		g.streams.poke(c.TenantID)
+		g.streams.later(c.TenantID)
 	}
-	if len(changes) == 0 {
+	if len(changes) == 0 { // the store can't be asked: not here, where others wait
 		for _, tenantID := range g.tenantIDs() {
 			g.streams.poke(tenantID)
 		}
+		return
 	}
+	g.lookAgain() // here, so that open streams and running calls are cut, too
 }
 
 // ofMounts tells whether a change may be one of what is mounted.

@@ -147,7 +147,8 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 		}
 		defer func() { _ = lock.Close() }()
 	}
-	s, err := f.open(ctx, c, keys.Config{TokenPrefix: f.tokenPrefix, AllowPrivateUpstreams: f.allowPrivate}, f.migrate, true)
+	s, err := f.open(ctx, c, keys.Config{TokenPrefix: f.tokenPrefix, AllowPrivateUpstreams: f.allowPrivate,
+		Decides: true, MaxStaleness: f.maxStaleness, ReplicaName: replicaName()}, f.migrate, true)
 	if err != nil {
 		return err
 	}

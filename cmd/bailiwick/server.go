@@ -42,7 +42,7 @@ func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err
 	if err != nil {
 		return nil, err
 	}
-	authenticate := recorded(s.fresh(credentials.Authenticate))
+	authenticate := recorded(credentials.Authenticate)
 	s.gateway, err = mcp.New(mcp.Config{
 		Service: svc, Authenticate: authenticate, Version: version,
 		PublicURL: f.publicURL, AllowedOrigins: f.allowedOrigins, Log: log.Named("mcp"),
@@ -133,28 +133,7 @@ func (s *server) ready(context.Context) error {
 	if s.draining.Load() {
 		return errDraining
 	}
-	return s.stale()
-}
-
-// stale is an error when this process has not confirmed with the store for
-// longer than --max-staleness that it knows all edits.
-func (s *server) stale() error {
-	_, at := s.svc.Confirmed()
-	if age := time.Since(at); age > s.flags.maxStaleness {
-		return fmt.Errorf("%w: not reached for %s", keys.ErrUnavailable, age.Round(time.Millisecond))
-	}
-	return nil
-}
-
-// fresh refuses every credential while what is known of the store is stale: a
-// key may have been revoked since.
-func (s *server) fresh(authenticate func(*http.Request) (keys.Principal, keys.Secret, error)) func(*http.Request) (keys.Principal, keys.Secret, error) {
-	return func(r *http.Request) (keys.Principal, keys.Secret, error) {
-		if err := s.stale(); err != nil {
-			return keys.Principal{}, "", err
-		}
-		return authenticate(r)
-	}
+	return s.svc.Fresh()
 }
 
 // toolsOf gives the REST API the gateway's view of an instance.

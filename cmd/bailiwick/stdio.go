@@ -85,6 +85,7 @@ func (c *cli) serveStdio(ctx context.Context, f storeFlags, token keys.Secret, c
 	if err := f.exists(); err != nil {
 		return err
 	}
+	cfg.Decides, cfg.ReplicaName = true, replicaName()
 	s, err := f.open(ctx, c, cfg, false, false)
 	if err != nil {
 		return err

@@ -234,6 +234,15 @@ func (f *storeFlags) with(ctx context.Context, c *cli, fn func(svc *keys.Service
 	return fn(s.svc)
 }
 
+// replicaName tells people which process it is.
+func replicaName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
+}
+
 // absent names what was not found.
 func absent(err error, noun, name string) error {
 	if errors.Is(err, keys.ErrNotFound) {

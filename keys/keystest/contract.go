@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) keys.Store) {
 		{"answers", answerTests},
 		{"batches", batchTests},
 		{"logins", loginTests},
+		{"replicas", replicaTests},
 		{"audit", auditTests},
 		{"changes", changeTests},
 	} {

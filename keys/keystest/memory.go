@@ -35,7 +35,7 @@ func NewMemory() *Memory {
 		instances: map[string]keys.Instance{}, presets: map[presetID]keys.Preset{}, keys: map[string]keys.Key{},
 		secrets: map[[32]byte]keys.KeySecret{}, definitions: map[string][]keys.Definition{},
 		audit: map[string]keys.AuditEntry{}, answers: map[answerID]keys.Answer{},
-		logins: map[string]keys.LoginRecord{},
+		logins: map[string]keys.LoginRecord{}, replicas: map[string]keys.Replica{},
 	})
 	return m
 }
@@ -69,6 +69,7 @@ type state struct {
 	audit       map[string]keys.AuditEntry
 	answers     map[answerID]keys.Answer
 	logins      map[string]keys.LoginRecord
+	replicas    map[string]keys.Replica
 }
 
 func (s *state) clone() *state {
@@ -77,7 +78,7 @@ func (s *state) clone() *state {
 		instances: maps.Clone(s.instances), presets: maps.Clone(s.presets), keys: maps.Clone(s.keys),
 		secrets: maps.Clone(s.secrets), definitions: maps.Clone(s.definitions),
 		changes: slices.Clip(s.changes), audit: maps.Clone(s.audit), answers: maps.Clone(s.answers),
-		logins: maps.Clone(s.logins),
+		logins: maps.Clone(s.logins), replicas: maps.Clone(s.replicas),
 	}
 }
 

@@ -47,6 +47,13 @@ func NoTenant() Problem {
 		policy.Problem{Field: "X-Org-Slug", Problem: "is required with this token"})
 }
 
+// Stale answers for a server that could not confirm for too long that it knows
+// all edits (design: state.stale).
+func Stale() Problem {
+	return NewProblem(http.StatusServiceUnavailable, "state.stale",
+		"this server has not reached its store for longer than it may answer from memory: try again, or ask another replica")
+}
+
 // Answer answers with the problem. A 401 carries WWW-Authenticate: Bearer
 // unless the caller has set another challenge before, a 503 Retry-After: 1.
 func (p Problem) Answer(w http.ResponseWriter) { p.AnswerAs(w, "application/problem+json", p) }

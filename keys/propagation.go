@@ -1,0 +1,155 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Propagation is how far an edit has come when it answers.
+type Propagation struct {
+	Epoch    int64 // of the edit; 0 = nothing was edited
+	Replicas int   // processes that decided when it was made
+	Applied  int   // of these, those that have applied it; the others decide no more
+}
+
+type receiptKey struct{}
+
+// Receipt collects what the edits of one request came to.
+type Receipt struct {
+	mu   sync.Mutex
+	last Propagation
+}
+
+// WithReceipt has the edits under ctx noted in the receipt.
+func WithReceipt(ctx context.Context) (context.Context, *Receipt) {
+	r := &Receipt{}
+	return context.WithValue(ctx, receiptKey{}, r), r
+}
+
+// Last is the propagation of the last edit; its zero value says that there was none.
+func (r *Receipt) Last() Propagation {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+func note(ctx context.Context, p Propagation) {
+	if r, ok := ctx.Value(receiptKey{}).(*Receipt); ok {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.last = p
+	}
+}
+
+// sightings are the last beats of other replicas and when this process first
+// saw each of them.
+type sightings struct {
+	mu   sync.Mutex
+	byID map[string]sighting
+}
+
+type sighting struct {
+	beat  int64
+	first time.Time
+}
+
+// note takes what the store says now, and forgets replicas that are gone.
+func (s *sightings) note(rows []Replica, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh := make(map[string]sighting, len(rows))
+	for _, r := range rows {
+		was, known := s.byID[r.ID]
+		if !known || was.beat != r.Beat {
+			was = sighting{r.Beat, now}
+		}
+		fresh[r.ID] = was
+	}
+	s.byID = fresh
+}
+
+// lapsed tells whether a replica has shown no sign of life for its lease.
+func (s *sightings) lapsed(r Replica, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen, known := s.byID[r.ID]
+	return known && seen.beat == r.Beat && now.Sub(seen.first) > margin(r.Lease)
+}
+
+// observe looks at the other replicas, so that the end of one is seen before
+// somebody waits for it, and removes those that have ended.
+func (s *Service) observe(ctx context.Context) error {
+	_, _, err := s.lagging(ctx, 0)
+	return err
+}
+
+// lagging are the replicas that may still decide without an edit, and how far
+// the others are.
+func (s *Service) lagging(ctx context.Context, epoch int64) (late []Replica, p Propagation, err error) {
+	p.Epoch = epoch
+	rows, err := s.cfg.Store.Replicas(ctx)
+	if err != nil {
+		return nil, p, err
+	}
+	// Before the store was read would be too early: the beat may be later.
+	now := s.cfg.Now()
+	seen := &s.replica.seen
+	seen.note(rows, now)
+	for _, r := range rows {
+		p.Replicas++
+		switch {
+		case r.Applied >= epoch && !seen.lapsed(r, now):
+			p.Applied++
+		case !seen.lapsed(r, now):
+			late = append(late, r)
+		default:
+			err := s.cfg.Store.EndReplica(ctx, r.ID, r.Beat)
+			if errors.Is(err, ErrVersion) { // a sign of life after all
+				late = append(late, r)
+			} else if err != nil && !errors.Is(err, ErrNotFound) {
+				return nil, p, err
+			}
+		}
+	}
+	return late, p, nil
+}
+
+const (
+	confirmFirst = time.Millisecond
+	confirmLast  = 20 * time.Millisecond
+)
+
+// confirm waits until no replica decides without the edit: until each has
+// applied it or is gone, or, at the latest, for a lease. What a replica is
+// granted without having read this edit was asked for before it was committed,
+// so that it has ended by then, even if nobody could be asked.
+func (s *Service) confirm(ctx context.Context, epoch int64) (p Propagation) {
+	begun := s.cfg.Now()
+	ctx = context.WithoutCancel(ctx)
+	lease := s.cfg.MaxStaleness
+	for wait := confirmFirst; ; wait = min(2*wait, confirmLast) {
+		asking, cancel := context.WithTimeout(ctx, s.cfg.MaxStaleness)
+		late, now, err := s.lagging(asking, epoch)
+		cancel()
+		if err == nil {
+			now.Replicas = max(now.Replicas, p.Replicas) // those that ended meanwhile count
+			if p = now; len(late) == 0 {
+				return p
+			}
+			for _, r := range late {
+				lease = max(lease, r.Lease)
+			}
+		}
+		if s.cfg.Now().Sub(begun) > margin(lease) {
+			p.Epoch = epoch
+			return p
+		}
+		time.Sleep(wait)
+	}
+}
+
+// margin is a lease as others count it: longer by a little than the replica
+// does, for clocks that do not run alike.
+func margin(lease time.Duration) time.Duration { return lease + lease/100 }
