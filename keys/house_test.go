@@ -48,6 +48,7 @@ func newHouse(t testing.TB) *house {
 func (h *house) service() *keys.Service {
 	svc, err := keys.New(h.ctx, keys.Config{
 		Store: h.store, Root: rootSecret, Now: h.clock.Now, PollInterval: 5 * time.Millisecond,
+		MaxStaleness: 200 * time.Millisecond,
 	})
 	if err != nil {
 		h.t.Fatal(err)

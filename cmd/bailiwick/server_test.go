@@ -43,7 +43,7 @@ type house struct {
 func startHouse(t *testing.T, f serveFlags) *house {
 	t.Helper()
 	h := &house{t: t, store: &slowStore{Memory: keystest.NewMemory(), reached: make(chan struct{}), release: make(chan struct{})}, logs: &bytes.Buffer{}, ended: make(chan error, 1)}
-	svc, err := keys.New(t.Context(), keys.Config{Store: h.store, PollInterval: 5 * time.Millisecond,
+	svc, err := keys.New(t.Context(), keys.Config{Store: h.store, PollInterval: 5 * time.Millisecond, Decides: true, MaxStaleness: f.maxStaleness,
 		Root: keys.RootSecret{Version: 1, Value: "test-root-secret-0123456789-abcdefghij"}})
 	h.must(err)
 	token, err := svc.Bootstrap(t.Context())
