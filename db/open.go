@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/schema"
 
@@ -17,6 +18,9 @@ type Config struct {
 	// URL is postgres://user:password@host:port/database, with libpq's
 	// parameters (sslmode, target_session_attrs, several hosts). Empty = SQLite.
 	URL string
+	// ListenURL is where notifications are listened for, when URL leads to a
+	// pooler that hands out a connection for each transaction; "" = URL.
+	ListenURL string
 	// Path is the SQLite file, made when it is not there (folder 0700, file
 	// 0600), or ":memory:" for a private store that ends with Close.
 	Path string
@@ -31,6 +35,7 @@ type DB struct {
 	write, read *bun.DB
 	sqlite      bool
 	notify      bool // the database has pg_notify
+	listen      *pgx.ConnConfig
 	now         func() time.Time
 }
 

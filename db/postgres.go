@@ -38,7 +38,11 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 		p.SetConnMaxLifetime(postgresLifetime)
 		return newBun(p, pgdialect.New())
 	}
-	d := &DB{write: pool(postgresWriters), read: pool(postgresReaders), now: cfg.Now}
+	listen, err := listenConfig(cfg, conn)
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{write: pool(postgresWriters), read: pool(postgresReaders), listen: listen, now: cfg.Now}
 	if err := d.read.PingContext(ctx); err != nil {
 		return nil, errors.Join(unreachable(ctx, conn, err), d.Close())
 	}

@@ -2,7 +2,9 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,7 +17,8 @@ type feed struct {
 	epoch     int64     // applied, for readers
 	confirmed time.Time // when the store was last asked and had nothing more
 
-	nudged chan struct{}
+	nudged  chan struct{}
+	hearing atomic.Bool // of edits, so that polling is only to make sure
 
 	watching sync.Mutex
 	watchers map[int]func([]Change)
@@ -27,6 +30,9 @@ const (
 	settleLimit = 5 * time.Second
 	// observeInterval is how often a replica looks at the others.
 	observeInterval = time.Second
+	heardInterval   = time.Second // between polls while edits are heard of
+	hearFirst       = 100 * time.Millisecond
+	hearLast        = 10 * time.Second
 )
 
 // Confirmed is the edit that this process has applied, and when it last
@@ -142,10 +148,12 @@ func (s *Service) announce(changes []Change) {
 // again at the next turn; Confirmed shows how old the knowledge is.
 func (s *Service) poll(ctx context.Context) {
 	var looked time.Time
+	var read time.Time
 	turn := func() {
+		read = time.Now()
 		_ = s.catchUp(ctx)
-		if now := s.cfg.Now(); s.cfg.Decides && now.Sub(looked) >= observeInterval {
-			looked = now
+		if s.cfg.Decides && time.Since(looked) >= observeInterval {
+			looked = time.Now()
 			_ = s.observe(ctx)
 		}
 	}
@@ -156,9 +164,36 @@ func (s *Service) poll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			if s.feed.hearing.Load() && time.Since(read) < heardInterval {
+				continue
+			}
 		case <-s.feed.nudged:
 		}
 		turn()
+	}
+}
+
+// hear follows the store's notifications, where it has any, until ctx ends.
+func (s *Service) hear(ctx context.Context) {
+	l, ok := s.cfg.Store.(Listener)
+	if !ok {
+		return
+	}
+	for wait := hearFirst; ; wait = min(2*wait, hearLast) {
+		err := l.Listen(ctx, func() {
+			wait = hearFirst
+			s.feed.hearing.Store(true)
+			s.Nudge()
+		})
+		s.feed.hearing.Store(false)
+		if errors.Is(err, ErrNotHeard) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
 	}
 }
 

@@ -125,6 +125,7 @@ func (c Config) withDefaults() Config {
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.poll(ctx) })
+	wg.Go(func() { s.hear(ctx) })
 	wg.Go(func() { every(ctx, touchInterval, func() { _ = s.flushUsed(ctx) }) })
 	wg.Go(func() { every(ctx, s.cfg.SweepInterval, func() { _ = s.sweep(ctx) }) })
 	wg.Go(func() { s.runTrail(ctx) })

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -54,6 +55,17 @@ type Store interface {
 
 	Close() error
 }
+
+// Listener is a Store that can hear of edits, by whichever process, sooner than
+// polling finds them. What is heard is a hint: none is waited for.
+type Listener interface {
+	// Listen calls heard once it hears, and after each edit, until ctx ends or
+	// the connection is lost. ErrNotHeard: nothing is to be heard of this store.
+	Listen(ctx context.Context, heard func()) error
+}
+
+// ErrNotHeard is a store of which no edits are heard.
+var ErrNotHeard = errors.New("no notifications arrive from this store")
 
 // Reader reads within one snapshot. tenantID confines every method that takes
 // it: a foreign id is ErrNotFound.
