@@ -49,13 +49,17 @@ func handler(legacyOnly bool) http.Handler {
 	if legacyOnly {
 		options = append(options, mcpserver.WithStreamableHTTPProtocolVersions("2025-11-25", "2025-06-18", "2025-03-26"))
 	}
+	var served http.Handler = mcpserver.NewStreamableHTTPServer(newServer(legacyOnly), options...)
+	if !legacyOnly {
+		served = &taskServer{next: served, tasks: map[string]*task{}}
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/mcp", mcpserver.NewStreamableHTTPServer(newServer(), options...))
+	mux.Handle("/mcp", served)
 	return mux
 }
 
-func newServer() *mcpserver.MCPServer {
-	s := mcpserver.NewMCPServer("conformance-server", "1.0.0",
+func newServer(legacyOnly bool) *mcpserver.MCPServer {
+	options := []mcpserver.ServerOption{
 		mcpserver.WithToolCapabilities(true),
 		mcpserver.WithResourceCapabilities(true, true),
 		mcpserver.WithPromptCapabilities(true),
@@ -63,7 +67,11 @@ func newServer() *mcpserver.MCPServer {
 		mcpserver.WithLogging(),
 		mcpserver.WithElicitation(),
 		mcpserver.WithRoots(),
-	)
+	}
+	if !legacyOnly {
+		options = append(options, mcpserver.WithExtensions(map[string]any{tasksExtension: object{}}))
+	}
+	s := mcpserver.NewMCPServer("conformance-server", "1.0.0", options...)
 	s.EnableSampling()
 	addContentTools(s)
 	addSchemaTools(s)
@@ -71,6 +79,7 @@ func newServer() *mcpserver.MCPServer {
 	addChangingTools(s)
 	addAskingTools(s)
 	addInputTools(s)
+	addTaskTools(s)
 	addResources(s)
 	addPrompts(s)
 	return s
