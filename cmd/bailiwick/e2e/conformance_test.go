@@ -13,7 +13,7 @@ import (
 )
 
 // conformanceVersions are the revisions that the suite knows.
-var conformanceVersions = []string{"2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"}
+var conformanceVersions = []string{"2025-03-26", "2025-06-18", legacyVersion, modernVersion}
 
 // TestConformance runs the official conformance suite: against its fixture
 // alone, to know what the fixture itself fails, and through Bailiwick, with
@@ -36,14 +36,16 @@ func TestConformance(t *testing.T) {
 			})
 		}
 	})
-	for lane, speaks := range map[string]string{"legacy-upstream": "legacy", "modern-upstream": "both"} {
-		t.Run(lane, func(t *testing.T) {
+	for _, lane := range []struct{ name, speaks, newest string }{
+		{"legacy-upstream", "legacy", legacyVersion}, {"modern-upstream", "both", modernVersion},
+	} {
+		t.Run(lane.name, func(t *testing.T) {
 			t.Parallel()
-			url := conformanceThrough(t, conformanceFixture(t, speaks))
+			url := conformanceThrough(t, conformanceFixture(t, lane.speaks), lane.newest)
 			for _, version := range conformanceVersions {
 				t.Run(version, func(t *testing.T) {
-					checks := must(runSuite(t, url, t.TempDir(), scenarios(version, speaks == "both")...))(t)
-					checks.compare(t, lane+"-"+version, must(alone[version]())(t))
+					checks := must(runSuite(t, url, t.TempDir(), scenarios(version, lane.newest == modernVersion)...))(t)
+					checks.compare(t, lane.name+"-"+version, must(alone[version]())(t))
 				})
 			}
 		})
@@ -87,23 +89,31 @@ func conformanceFixture(t *testing.T, speaks string) string {
 	return url
 }
 
-// conformanceThrough mounts the fixture behind a server of its own and answers
-// the URL at which the suite reaches it with a full_access key.
-func conformanceThrough(t *testing.T, fixtureURL string) string {
+// conformanceThrough mounts the fixture behind a server of its own, which must
+// speak that revision to it, and answers the URL at which the suite reaches it
+// with a full_access key.
+func conformanceThrough(t *testing.T, fixtureURL, revision string) string {
 	t.Helper()
 	m := &mounted{server: serve(t), projects: map[string]string{}, instances: map[string]string{}}
 	m.project(t, "conformance")
 	m.mount(t, "conformance", "fixture", object{"transport": "http", "url": fixtureURL})
 	m.settle(t, "fixture__test_simple_text")
+	spoken := `"protocol":"` + revision + `"`
+	eventually(t, spoken+" in the log", func() string {
+		if log := m.log.tail(); !strings.Contains(log, spoken) {
+			return log
+		}
+		return ""
+	})
 	_, token := m.rest().key(t, fullAccess())
 	return newSuiteProxy(t, m.url, token, "fixture")
 }
 
 // scenarios are the suite's flags for all scenarios of a revision. Those of the
-// tasks extension are of 2026-07-28, and only in the set of what a client may
-// require of it; they need an upstream of that revision.
+// tasks extension are of 2026-07-28, and only in the set of what that revision
+// requires or allows; they need an upstream of it.
 func scenarios(version string, tasks bool) []string {
-	if version == "2026-07-28" && tasks {
+	if version == modernVersion && tasks {
 		return []string{"--requirements", version}
 	}
 	return []string{"--suite", "all", "--spec-version", version}
