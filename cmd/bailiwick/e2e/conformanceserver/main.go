@@ -54,7 +54,7 @@ func handler(legacyOnly bool) http.Handler {
 		served = &taskServer{next: served, tasks: map[string]*task{}}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/mcp", served)
+	mux.Handle("/mcp", burst{served})
 	return mux
 }
 

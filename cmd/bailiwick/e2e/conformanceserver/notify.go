@@ -28,21 +28,8 @@ func addNotifyingTools(s *mcpserver.MCPServer) {
 	}
 	addTool(s, "test_tool_with_logging", "Logs three times", logging)
 	addTool(s, "test_logging_tool", "Logs only when the request asks for a level", logging)
-	addTool(s, "test_tool_with_progress", "Reports progress three times",
-		func(ctx context.Context, request mcpgo.CallToolRequest) (*mcpgo.CallToolResult, error) {
-			if request.Params.Meta == nil || request.Params.Meta.ProgressToken == nil {
-				return mcpgo.NewToolResultText("no progress was asked for"), nil
-			}
-			for _, progress := range []int{0, 50, 100} {
-				err := s.SendNotificationToClient(ctx, "notifications/progress", map[string]any{
-					"progressToken": request.Params.Meta.ProgressToken, "progress": progress, "total": 100})
-				if err != nil {
-					return nil, err
-				}
-				time.Sleep(pause)
-			}
-			return mcpgo.NewToolResultText("done"), nil
-		})
+	// With a progress token burst answers it.
+	addTool(s, "test_tool_with_progress", "Reports progress three times", answering(mcpgo.NewTextContent("done")))
 }
 
 // addChangingTools adds the tools that change what the server lists. Each time

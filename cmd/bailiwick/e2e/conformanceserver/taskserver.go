@@ -10,7 +10,10 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 )
 
-const tasksExtension = "io.modelcontextprotocol/tasks"
+const (
+	modern         = "2026-07-28"
+	tasksExtension = "io.modelcontextprotocol/tasks"
+)
 
 // taskServer is the tasks extension (SEP-2663), which mcp-go does not have, in
 // front of mcp-go's handler: it takes tasks/* and the calls that become tasks
@@ -33,7 +36,8 @@ type (
 		Arguments      object                     `json:"arguments"`
 		InputResponses map[string]json.RawMessage `json:"inputResponses"`
 		Meta           struct {
-			Capabilities struct {
+			ProgressToken json.RawMessage `json:"progressToken"`
+			Capabilities  struct {
 				Extensions map[string]json.RawMessage `json:"extensions"`
 			} `json:"io.modelcontextprotocol/clientCapabilities"`
 		} `json:"_meta"`
@@ -53,7 +57,7 @@ func (s *taskServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	var request rpcRequest
-	if r.Header.Get("Mcp-Protocol-Version") != "2026-07-28" || json.Unmarshal(body, &request) != nil || r.Header.Get("Mcp-Method") != request.Method {
+	if r.Header.Get("Mcp-Protocol-Version") != modern || json.Unmarshal(body, &request) != nil || r.Header.Get("Mcp-Method") != request.Method {
 		s.next.ServeHTTP(w, r)
 		return
 	}
