@@ -28,3 +28,14 @@ func Problem(u *Upstream, err error) string { return u.problem(err) }
 
 // Broken is broken.
 func Broken(err error) error { return broken(err) }
+
+// Running is how many calls run on the live session.
+func (u *Upstream) Running() int {
+	s := u.live.Load()
+	if s == nil {
+		return 0
+	}
+	s.callers.mu.Lock()
+	defer s.callers.mu.Unlock()
+	return len(s.callers.running)
+}
