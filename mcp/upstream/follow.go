@@ -37,7 +37,7 @@ func (s *session) follow(ctx context.Context, w *wishes) {
 		if subscribe || s.offers.Logging != nil {
 			s.wg.Go(func() { s.tend(ctx, w) })
 		}
-		if !announces && !subscribe && !s.cfg.Asks {
+		if !announces && !subscribe && !(s.cfg.Asks && s.stateful()) {
 			return
 		}
 		s.wg.Go(func() {
@@ -63,6 +63,14 @@ func (s *session) follow(ctx context.Context, w *wishes) {
 	case <-s.changes: // the lists are read now anyway
 	default:
 	}
+}
+
+// stateful says that the upstream keeps a session, which its own stream is of. One
+// that keeps none can ask on the stream of a call only; some of them then take the
+// answer for the other stream's, if there is one.
+func (s *session) stateful() bool {
+	l, ok := s.link.(*streamable)
+	return !ok || l.session() != ""
 }
 
 // hand gives the notifications to the Config's function, one after the other.

@@ -48,7 +48,10 @@ func (u *Upstream) subscribe(ctx context.Context, s *session, uri string) (*wish
 	if err := checkNamed(KindResource, uri); err != nil {
 		return nil, err
 	}
-	if s != nil && !s.offers.subscribe() {
+	switch {
+	case isClosed(u.over):
+		return nil, ErrDown
+	case s != nil && !s.offers.subscribe():
 		return nil, ErrUnsupported
 	}
 	w, err := u.wishes.join(uri)
