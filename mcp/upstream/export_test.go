@@ -1,7 +1,10 @@
 package upstream
 
 import (
+	"context"
+	"encoding/json"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -38,4 +41,33 @@ func (u *Upstream) Running() int {
 	s.callers.mu.Lock()
 	defer s.callers.mu.Unlock()
 	return len(s.callers.running)
+}
+
+// Route reads and routes lines as they come from an upstream, in a session in
+// which the calls run, the first as request 1; on is the request on whose stream
+// they come, 0 for none. It returns what the upstream was answered.
+func Route(calls []Call, on int64, lines [][]byte) (answers [][]byte) {
+	var mu sync.Mutex
+	s := newSession(&Config{Asks: true, OnNotification: func(string, json.RawMessage) {}})
+	s.asks.Store(true)
+	m := mux{session: s, answer: func(b []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		answers = append(answers, b)
+	}}
+	var ends []func(bool)
+	for i := range calls {
+		id := int64(i + 1)
+		_, _ = m.register(&request{id: id, notes: calls[i].deliver})
+		ends = append(ends, s.callers.begin(context.Background(), id, &calls[i]))
+	}
+	for _, line := range lines {
+		if f, err := parseFrame(line); err == nil {
+			m.route(f, on)
+		}
+	}
+	for _, end := range ends {
+		end(true)
+	}
+	return answers
 }
