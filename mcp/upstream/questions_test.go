@@ -74,7 +74,9 @@ func TestQuestionsThatAreRefused(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "[]", "7", `{"a":`, `{"a":1}{}`} {
-		c.Ask = func(context.Context, string, json.RawMessage) (json.RawMessage, *upstream.Error) { return raw(bad), nil }
+		c.Ask = func(context.Context, string, json.RawMessage) (json.RawMessage, *upstream.Error) {
+			return raw(bad), nil
+		}
 		if got := m.ask(c, elicit("1"))[0]; got.Error == nil || got.Error.Code != -32603 {
 			t.Errorf("an answer %q went out as %s", bad, got)
 		}
@@ -172,11 +174,19 @@ func TestQuestionsEnd(t *testing.T) {
 		t.Run(on.name, func(t *testing.T) {
 			t.Parallel()
 			m := runAsker(t, on.config(t))
-			ended := 0
+			ended, first := 0, make(chan struct{})
 			c := upstream.Call{Owner: "anna", Ask: func(ctx context.Context, _ string, params json.RawMessage) (json.RawMessage, *upstream.Error) {
-				if strings.Contains(string(params), "which") {
-					<-ctx.Done()
-					ended++
+				if !strings.Contains(string(params), "which") {
+					select {
+					case <-first: // the other one, which was taken back
+					case <-ctx.Done():
+						t.Error("it was not taken back")
+					}
+					return raw(`{}`), nil
+				}
+				<-ctx.Done()
+				if ended++; ended == 1 {
+					close(first)
 				}
 				return raw(`{}`), nil
 			}}
