@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ const (
 	// lingerTime is the same for an answered call, where the answer may overtake
 	// on one stream what was said before it on another.
 	lingerTime = 2 * time.Second
-	maxLeft    = 1000 // calls that are remembered so
+	maxLeft    = 1000 // calls given up, and owners of answered ones, that are remembered so
 )
 
 // callers are the calls that run on a session, so that what the upstream says
@@ -34,9 +35,11 @@ const (
 type callers struct {
 	mu      sync.Mutex
 	running map[int64]*caller
-	left    map[int64]leaving
-	crowded time.Time // until then more left than are remembered
-	linger  bool      // answers may overtake: the link has more than one stream
+	left    map[int64]leaving    // given up
+	recent  map[string]time.Time // until when the owners of answered calls linger
+	crowded time.Time            // until then more left than are remembered
+	swept   time.Time
+	linger  bool // answers may overtake: the link has more than one stream
 	open    map[string]*question
 }
 
@@ -91,21 +94,33 @@ func (c *callers) leave(id int64, answered bool) {
 	if answered {
 		stays = lingerTime
 	}
-	if len(c.left) >= maxLeft {
-		for old, l := range c.left {
-			if now.After(l.until) {
-				delete(c.left, old)
-			}
+	until := now.Add(stays)
+	_, known := c.recent[one.Owner]
+	if !(answered && known) && len(c.left)+len(c.recent) >= maxLeft && !c.sweep(now) {
+		if until.After(c.crowded) {
+			c.crowded = until
 		}
-	}
-	if len(c.left) >= maxLeft {
-		c.crowded = now.Add(stays)
 		return
 	}
 	if c.left == nil {
-		c.left = make(map[int64]leaving)
+		c.left, c.recent = make(map[int64]leaving), make(map[string]time.Time)
 	}
-	c.left[id] = leaving{one.Owner, now.Add(stays)}
+	if answered {
+		c.recent[one.Owner] = until
+	} else {
+		c.left[id] = leaving{one.Owner, until}
+	}
+}
+
+// sweep forgets what is over, once a second at most, and says whether there is
+// room then. c.mu is held.
+func (c *callers) sweep(now time.Time) bool {
+	if now.Sub(c.swept) > time.Second {
+		c.swept = now
+		maps.DeleteFunc(c.left, func(_ int64, l leaving) bool { return now.After(l.until) })
+		maps.DeleteFunc(c.recent, func(_ string, until time.Time) bool { return now.After(until) })
+	}
+	return len(c.left)+len(c.recent) < maxLeft
 }
 
 // answered notes the answer to a call, before whatever comes behind it on the same
@@ -138,6 +153,11 @@ func (c *callers) owner() string {
 	now := time.Now()
 	if owner == "" || now.Before(c.crowded) {
 		return ""
+	}
+	for other, until := range c.recent {
+		if other != owner && now.Before(until) {
+			return ""
+		}
 	}
 	for _, l := range c.left {
 		if l.owner != owner && now.Before(l.until) {

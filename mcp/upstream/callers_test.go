@@ -236,3 +236,41 @@ func TestWhomALogMessageIsFor(t *testing.T) {
 		}
 	}
 }
+
+// Where answers may overtake what was said before them, the owner of a call that
+// was just answered counts as well.
+func TestQuestionsAfterAnsweredCalls(t *testing.T) {
+	for _, on := range askers {
+		t.Run(on.name, func(t *testing.T) {
+			t.Parallel()
+			m := runAsker(t, on.config(t))
+			anna := upstream.Call{Owner: "anna", Ask: answers("anna")}
+			call := func(owner string) {
+				if _, err := m.Call(context.Background(), upstream.Call{Tool: "other", Owner: owner}); err != nil {
+					t.Error(err)
+				}
+			}
+			call("anna")
+			if got := m.ask(anna, elicit("1"))[0].String(); got != `{"by":"anna"}` {
+				t.Errorf("after her own call, the upstream got %s", got)
+			}
+			call("bert")
+			want := `{"by":"anna"}`
+			if on.name == "http, the session's stream" {
+				want = whose
+			}
+			if got := m.ask(anna, elicit("2"))[0].String(); !strings.Contains(got, want) {
+				t.Errorf("after bert's call, the upstream got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// Of calls given up that are too many to remember, each may be another owner's.
+func TestTooManyGivenUp(t *testing.T) {
+	for n, want := range map[int]string{0: "anna", 1000: "anna", 1001: ""} {
+		if got := upstream.OwnerAfter("anna", n); got != want {
+			t.Errorf("after %d calls given up, all are %q, want %q", n, got, want)
+		}
+	}
+}

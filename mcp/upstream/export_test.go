@@ -71,3 +71,15 @@ func Route(calls []Call, on int64, lines [][]byte) (answers [][]byte) {
 	}
 	return answers
 }
+
+// OwnerAfter is whose all calls are, when one of owner's runs and n were given up.
+func OwnerAfter(owner string, n int) string {
+	var c callers
+	for id := range int64(n) {
+		c.begin(context.Background(), id+1, &Call{Owner: owner})(false)
+	}
+	c.begin(context.Background(), int64(n)+1, &Call{Owner: owner})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owner()
+}
