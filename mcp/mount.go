@@ -172,7 +172,7 @@ func (g *Gateway) announced(m *mount, tools []upstream.Tool) {
 	// The save may wait for a database; the catalog does not.
 	ctx, done := context.WithTimeout(context.Background(), saveTimeout)
 	defer done()
-	if err := g.svc.SaveDefinitions(ctx, i, defs); err != nil && !errors.Is(err, keys.ErrNotFound) {
+	if _, err := g.svc.SaveDefinitions(ctx, i, defs); err != nil && !errors.Is(err, keys.ErrNotFound) {
 		g.log.Warn("tool definitions can't be stored", zap.String("instance", i.Slug), zap.Error(err))
 	}
 }
