@@ -144,7 +144,7 @@ func exposed(part mounted, d keys.Definition) (policy.Tool, entry, error) {
 	category, effect := classify(i, d.Name, rawjson.Field(d.Raw, "annotations"))
 	t := policy.Tool{
 		ID: i.Slug + "/" + d.Name, Name: name, Category: category, Effect: effect,
-		InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled,
+		InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled, Quarantined: d.Quarantined(),
 	}
 	return t, entry{definition: definition, mark: markOf(definition), header: header,
 		mount: part.mount, upstream: d.Name}, nil
