@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // MaxApprovals is how many tools one request can approve.
@@ -50,8 +51,8 @@ func (e *edit) approveTools(ctx context.Context, i *Instance, tools []ToolApprov
 			f.add(approvalField(n, "name"), "the instance announces no tool %q", clip(t.Name))
 			return f.err()
 		case errors.As(err, &conflict):
-			return &ConflictError{Field: approvalField(n, "digest"), Problem: fmt.Sprintf(
-				"%s is announced with another definition by now, of the digest %s: look at that one first", clip(t.Name), was.Digest)}
+			return &ConflictError{Field: approvalField(n, "digest"),
+				Problem: fmt.Sprintf("%s is announced with another definition by now: look at it again", clip(t.Name))}
 		case err != nil:
 			return err
 		case was.Pinned != t.Digest:
@@ -85,8 +86,8 @@ func checkApprovals(tools []ToolApproval) error {
 			f.add(approvalField(n, "name"), "is there twice")
 		}
 		seen[t.Name] = true
-		if len(t.Digest) != digestSize {
-			f.add(approvalField(n, "digest"), "must be the tool's digest as listed: %d hexadecimal digits", digestSize)
+		if len(t.Digest) != digestSize || strings.Trim(t.Digest, "0123456789abcdef") != "" {
+			f.add(approvalField(n, "digest"), "must be the tool's digest as listed: %d of 0-9 and a-f", digestSize)
 		}
 	}
 	return f.err()

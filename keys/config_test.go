@@ -46,6 +46,12 @@ func TestApplyConfig(t *testing.T) {
 			t.Errorf("%s of a configured instance: %v", name, err)
 		}
 	}
+	if _, err := h.svc.SaveDefinitions(h.ctx, i, []keys.Definition{{Kind: keys.KindTool, Name: "t", Digest: digest("1")}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.svc.ApproveTools(h.ctx, h.op, i.ID, []keys.ToolApproval{{Name: "t", Digest: digest("1")}}); err != nil {
+		t.Errorf("approving a tool of a configured instance: %v", err)
+	}
 	one.Headers = keys.Opt[map[string]string]{} // a line taken out of the file counts
 	if err := apply(one); err != nil || !slices.Equal(slugs(), []string{"one"}) {
 		t.Errorf("%v, %v", slugs(), err)
