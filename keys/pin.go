@@ -24,7 +24,8 @@ const (
 )
 
 // Pin is the definition of a tool that was approved: by an operator, or by
-// being the first that was seen.
+// being the first that was seen. It is the instance's, whatever its connection
+// becomes: what is approved are definitions, not servers.
 type Pin struct {
 	Name    string // upstream name
 	Digest  string // "" = none was approved yet
