@@ -101,7 +101,7 @@ func (f *instanceFlags) spec(ctx context.Context, c *cli, flags *pflag.FlagSet, 
 		URL: given(flags, "url", f.url), Enabled: given(flags, "enabled", f.enabled),
 		WriteEnabled: given(flags, "write-enabled", f.writeEnabled), TrustAnnotations: given(flags, "trust-annotations", f.trust),
 		QuarantineNew: given(flags, "quarantine-new", f.quarantineNew),
-		Transport: given(flags, "transport", keys.Transport(f.transport)), Source: keys.SourceCLI,
+		Transport:     given(flags, "transport", keys.Transport(f.transport)), Source: keys.SourceCLI,
 	}
 	if spec.Env, err = c.secrets(flags, "env", f.env); err != nil {
 		return spec, err
