@@ -230,10 +230,13 @@ func TestOldPinNeverReturns(t *testing.T) {
 	if !calls() {
 		t.Error("approved, and not offered")
 	}
-	close(slow.open)
-	// The next announcement is stored after the slow save was put in force.
+	// The next save comes when what the slow one said was put in force.
+	next := newGate()
+	store.before.Store(next)
+	defer close(next.open)
 	up.setTools(another("x"), defined("y", ""))
-	s.until("it is", func() bool { return s.info(i, "y") != nil && !s.info(i, "y").Quarantined })
+	close(slow.open)
+	<-next.came
 	if !calls() || s.info(i, "x").Quarantined {
 		t.Error("the old pin is back")
 	}
