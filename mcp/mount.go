@@ -28,7 +28,7 @@ type mount struct {
 	tryOnce  sync.Once
 
 	saves announcements
-	keep  func(ctx context.Context) // stores what is announced until ctx ends
+	retry func(ctx context.Context) // saves again what could not be saved, until ctx ends
 
 	mu    sync.Mutex
 	defs  []keys.Definition // as stored or announced, each tool with its pin
@@ -97,8 +97,8 @@ func sameClasses(a, b *keys.Instance) bool {
 
 // newMount makes a mount with what is stored of its tools; nothing runs yet.
 func (g *Gateway) newMount(ctx context.Context, i keys.Instance) *mount {
-	m := &mount{done: make(chan struct{}), tried: make(chan struct{}), saves: newAnnouncements()}
-	m.keep = func(ctx context.Context) { g.keepSaved(ctx, m) }
+	m := &mount{done: make(chan struct{}), tried: make(chan struct{}), saves: announcements{again: make(chan struct{}, 1)}}
+	m.retry = func(ctx context.Context) { g.saveAgain(ctx, m) }
 	m.instance.Store(&i)
 	reading, done := context.WithTimeout(ctx, readLimit)
 	defer done()
@@ -153,13 +153,13 @@ func (m *mount) run(ctx context.Context, log *zap.Logger, previous *mount) {
 		m.markTried()
 		return
 	}
-	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var kept sync.WaitGroup
-	kept.Go(func() { m.keep(keeping) })
+	saving, stop := context.WithCancel(ctx)
+	var saves sync.WaitGroup
+	saves.Go(func() { m.retry(saving) })
 	if err := m.up.Run(ctx); err != nil && ctx.Err() == nil {
 		log.Error("upstream stopped", zap.String("instance", m.instance.Load().Slug), zap.Error(err))
 	}
 	stop()
-	kept.Wait()
+	saves.Wait()
 	m.markTried()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,43 +27,55 @@ const (
 
 // announcements are what is to be stored of one mount.
 type announcements struct {
-	due   chan struct{}     // has an element while something is to be stored
+	turn  sync.Mutex        // one save at a time, so that the last one is the newest
+	again chan struct{}     // has an element while a save is to be tried again
 	heard []keys.Definition // the last announcement; under the mount's mu
 	open  bool              // it is not stored yet; under the mount's mu
 }
 
-func newAnnouncements() announcements { return announcements{due: make(chan struct{}, 1)} }
-
-// announced takes an upstream's whole list of tools.
+// announced takes an upstream's whole list of tools. When it returns they are
+// on offer, or the store could not be asked and they are when it can.
 func (g *Gateway) announced(m *mount, tools []upstream.Tool) {
+	defer m.markTried()
 	i := *m.instance.Load()
-	changed, waits := m.hear(definitionsOf(i, tools, g.cfg.Now()))
-	if changed {
-		g.rebuild(i.TenantID)
+	if !m.hear(definitionsOf(i, tools, g.cfg.Now())) {
+		return
 	}
-	if !waits {
-		m.markTried()
+	if changed, waits := m.hold(); changed {
+		g.rebuild(i.TenantID)
+		if !waits {
+			m.markTried() // the save may wait for a database
+		}
+	}
+	if !g.save(m) {
+		select {
+		case m.saves.again <- struct{}{}:
+		default:
+		}
 	}
 }
 
-// hear tells whether what is in force has changed, and whether the store has to
-// say more of it. A tool that differs from its pin is held at once. A new one
-// is in force when the store has answered, and what came with it as well, so
-// that clients are told of one change and not of two.
-func (m *mount) hear(defs []keys.Definition) (changed, waits bool) {
+// hear tells whether the list is another one than what is in force and stored.
+func (m *mount) hear(defs []keys.Definition) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known && !m.saves.open && sameDefinitions(m.defs, defs) {
-		return false, false
+		return false
 	}
 	m.saves.heard, m.saves.open = defs, true
-	select {
-	case m.saves.due <- struct{}{}:
-	default:
-	}
-	next := held(defs, pinsOf(m.defs))
-	waits = !m.known || slices.ContainsFunc(next, unpinned)
-	if waits && !slices.ContainsFunc(next, differs) {
+	return true
+}
+
+// hold puts in force what can be without the store, and tells whether it did,
+// and whether the store has to say more. A tool that differs from its pin is
+// held at once. A new one is in force when the store has answered, and what
+// came with it as well, so that clients are told of one change and not of two.
+func (m *mount) hold() (changed, waits bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := held(m.saves.heard, pinsOf(m.defs))
+	waits = slices.ContainsFunc(next, unpinned)
+	if !m.known || waits && !slices.ContainsFunc(next, differs) {
 		return false, true
 	}
 	m.defs = next
@@ -75,23 +88,16 @@ func unpinned(d keys.Definition) bool { return d.Kind == keys.KindTool && d.Pinn
 // differs tells a tool that is not what its pin says.
 func differs(d keys.Definition) bool { return d.Pinned != "" && d.Quarantined() }
 
-// keepSaved stores each announcement, until ctx ends and the last one is stored
-// or could not be.
-func (g *Gateway) keepSaved(ctx context.Context, m *mount) {
+// saveAgain tries saves again that have failed, until ctx ends.
+func (g *Gateway) saveAgain(ctx context.Context, m *mount) {
 	for {
 		select {
-		case <-m.saves.due:
+		case <-m.saves.again:
 		case <-ctx.Done():
-			select {
-			case <-m.saves.due:
-				g.save(m)
-			default:
-			}
 			return
 		}
-		for !g.save(m) {
+		for saved := false; !saved; saved = g.save(m) {
 			select {
-			case <-m.saves.due:
 			case <-time.After(saveRetry):
 			case <-ctx.Done():
 				return
@@ -103,11 +109,15 @@ func (g *Gateway) keepSaved(ctx context.Context, m *mount) {
 // save stores the last announcement and puts it in force, as far as the store
 // says; false means that it is to be tried again.
 func (g *Gateway) save(m *mount) bool {
-	defer m.markTried()
+	m.saves.turn.Lock()
+	defer m.saves.turn.Unlock()
 	i := *m.instance.Load()
 	m.mu.Lock()
-	heard := m.saves.heard
+	heard, open := m.saves.heard, m.saves.open
 	m.mu.Unlock()
+	if !open {
+		return true
+	}
 	ctx, done := context.WithTimeout(context.Background(), saveTimeout)
 	defer done()
 	saved, err := g.svc.SaveDefinitions(ctx, i, heard)
