@@ -18,7 +18,7 @@ FIXTURES := testdata/e2e
 # the end-to-end tests drive a binary, so it would see nothing of theirs.
 RACE_PACKAGES = $(shell go list ./... | grep -v /cmd/bailiwick/e2e)
 
-.PHONY: help run build test unit e2e test-containers load lint fuzz bench verify deps clean
+.PHONY: help run build test unit e2e conformance test-containers load lint fuzz bench verify deps clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ unit: ## Run the tests of the packages, under the race detector
 # -count=1: the test's cache does not know of the binary that it builds.
 e2e: deps ## Run the end-to-end tests against real MCP servers and clients
 	go test -count=1 -timeout 10m $(E2E)
+
+conformance: deps ## Run the official MCP conformance suite through a real server (part of e2e)
+	go test -count=1 -timeout 5m -run '^TestConformance$$' $(E2E)
 
 test-containers: ## Run the store's tests on a Postgres that testcontainers starts (needs Docker)
 	DB_TEST_CONTAINERS=require go test -count=1 ./db/...

@@ -28,6 +28,7 @@ type instanceRow struct {
 	Enabled          bool
 	WriteEnabled     bool
 	TrustAnnotations bool
+	QuarantineNew    bool
 	AllowPrivate     bool
 	Tools            toolRules
 	Source           string
@@ -66,7 +67,7 @@ func newInstanceRow(i *keys.Instance, epoch int64) *instanceRow {
 		ID: i.ID, TenantID: i.TenantID, ProjectID: i.ProjectID, Slug: i.Slug,
 		Transport: string(i.Transport), Command: i.Command, Args: i.Args, URL: i.URL, Sealed: i.Sealed,
 		Enabled: i.Enabled, WriteEnabled: i.WriteEnabled, TrustAnnotations: i.TrustAnnotations,
-		AllowPrivate: i.AllowPrivate, Source: i.Source,
+		QuarantineNew: i.QuarantineNew, AllowPrivate: i.AllowPrivate, Source: i.Source,
 		CreatedAt: stamp(i.CreatedAt), UpdatedAt: stamp(i.UpdatedAt), Version: epoch,
 	}
 	for _, t := range i.Tools {
@@ -84,7 +85,7 @@ func (r *instanceRow) instance() keys.Instance {
 		ID: r.ID, TenantID: r.TenantID, ProjectID: r.ProjectID, Slug: r.Slug,
 		Transport: keys.Transport(r.Transport), Command: r.Command, Args: notNil(r.Args), URL: r.URL,
 		Enabled: r.Enabled, WriteEnabled: r.WriteEnabled, TrustAnnotations: r.TrustAnnotations,
-		AllowPrivate: r.AllowPrivate, Source: r.Source,
+		QuarantineNew: r.QuarantineNew, AllowPrivate: r.AllowPrivate, Source: r.Source,
 		Tools:     make([]keys.ToolRule, len(r.Tools)),
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), Version: r.Version,
 	}
@@ -171,7 +172,7 @@ func (w *writer) instanceFits(ctx context.Context, i *keys.Instance) error {
 		eq{"tenant_id", i.TenantID}, eq{"slug", i.Slug})
 }
 
-// DeleteInstance also deletes its definitions and takes its id off the keys' lists.
+// DeleteInstance also deletes its definitions and pins, and takes its id off the keys' lists.
 func (w *writer) DeleteInstance(ctx context.Context, tenantID, id string) error {
 	if err := remove[instanceRow](ctx, w, eq{"tenant_id", tenantID}, eq{"id", id}); err != nil {
 		return err

@@ -116,6 +116,10 @@ func TestMigrateWithData(t *testing.T) {
 			"CREATE TABLE goose_db_version (id " + autoID(cfg) + ", version_id bigint NOT NULL, is_applied boolean NOT NULL, tstamp timestamp DEFAULT CURRENT_TIMESTAMP)",
 			string(first), applied,
 			"INSERT INTO tenants (id, slug, name, mcp_enabled, created_at, updated_at, version) VALUES ('t1', 'old', 'Old', true, '2026-01-02 03:04:05+00:00', '2026-01-02 03:04:05+00:00', 7)",
+			"INSERT INTO projects (id, tenant_id, slug, name, created_at, updated_at, version) VALUES ('p1', 't1', 'p', 'P', '2026-01-02 03:04:05+00:00', '2026-01-02 03:04:05+00:00', 7)",
+			"INSERT INTO instances (id, tenant_id, project_id, slug, transport, command, args, url, enabled, write_enabled, trust_annotations, allow_private, tools, source, created_at, updated_at, version) " +
+				"VALUES ('i1', 't1', 'p1', 'i', 'stdio', 'x', '[]', '', true, false, false, false, '[]', 'api', '2026-01-02 03:04:05+00:00', '2026-01-02 03:04:05+00:00', 7)",
+			"INSERT INTO definitions (instance_id, kind, name, raw, digest, seen_at) VALUES ('i1', 'tool', 't', '{}', 'd1', '2026-01-02 03:04:05+00:00')",
 		} {
 			execute(t, cfg, statement)
 		}
@@ -135,6 +139,11 @@ func TestMigrateWithData(t *testing.T) {
 		})
 		if err != nil {
 			t.Error(err)
+		}
+		// The tools of before are approved as they were.
+		saved, err := d.SaveDefinitions(t.Context(), "t1", "i1", []keys.Definition{{Kind: keys.KindTool, Name: "t", Digest: "d2", Raw: []byte("{}")}})
+		if err != nil || len(saved) != 1 || saved[0].Pinned != "d1" || !saved[0].Quarantined() || string(saved[0].Approved) != "{}" {
+			t.Errorf("saved %+v, %v", saved, err)
 		}
 	})
 }

@@ -22,13 +22,13 @@ func TestApplyConfig(t *testing.T) {
 		return out
 	}
 	one, two := remote("one"), remote("two")
-	one.Headers = keys.Some(map[string]string{"X": "y"})
+	one.Headers, one.QuarantineNew = keys.Some(map[string]string{"X": "y"}), keys.Some(true)
 	two.ProjectID = keys.Some("team-b") // a slug that no project has yet
 	if err := apply(one, two); err != nil {
 		t.Fatal(err)
 	}
 	i, err := h.svc.Instance(h.ctx, h.op, "one")
-	if err != nil || i.Source != keys.SourceConfig || !i.WriteEnabled || !i.TrustAnnotations || !i.Enabled || i.ProjectID != h.projectID("default") {
+	if err != nil || i.Source != keys.SourceConfig || !i.WriteEnabled || !i.TrustAnnotations || !i.QuarantineNew || !i.Enabled || i.ProjectID != h.projectID("default") {
 		t.Errorf("%+v, %v", i, err)
 	}
 	if i, err = h.svc.Instance(h.ctx, h.op, "two"); err != nil || i.ProjectID != h.projectID("team-b") {
@@ -46,11 +46,17 @@ func TestApplyConfig(t *testing.T) {
 			t.Errorf("%s of a configured instance: %v", name, err)
 		}
 	}
-	one.Headers = keys.Opt[map[string]string]{} // a line taken out of the file counts
+	if _, err := h.svc.SaveDefinitions(h.ctx, i, []keys.Definition{{Kind: keys.KindTool, Name: "t", Digest: digest("1")}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.svc.ApproveTools(h.ctx, h.op, i.ID, []keys.ToolApproval{{Name: "t", Digest: digest("1")}}); err != nil {
+		t.Errorf("approving a tool of a configured instance: %v", err)
+	}
+	one.Headers, one.QuarantineNew = keys.Opt[map[string]string]{}, keys.Opt[bool]{} // a line taken out of the file counts
 	if err := apply(one); err != nil || !slices.Equal(slugs(), []string{"one"}) {
 		t.Errorf("%v, %v", slugs(), err)
 	}
-	if i, err = h.svc.Instance(h.ctx, h.op, "one"); err != nil || len(i.Sealed) != 0 {
+	if i, err = h.svc.Instance(h.ctx, h.op, "one"); err != nil || len(i.Sealed) != 0 || i.QuarantineNew {
 		t.Errorf("%+v, %v", i, err)
 	}
 	h.instance("three", func(s *keys.InstanceSpec) { s.ProjectID = keys.Some(h.projectID("default")) })

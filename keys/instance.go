@@ -36,6 +36,7 @@ type Instance struct {
 	Enabled          bool
 	WriteEnabled     bool
 	TrustAnnotations bool
+	QuarantineNew    bool // a tool that a known instance adds waits for approval
 	AllowPrivate     bool // URLs on loopback, link-local and private addresses, as decided when written
 	Tools            []ToolRule
 	Source           string // api, cli, config, run
@@ -59,7 +60,9 @@ type ToolRule struct {
 	Effect   policy.Effect `json:"effect,omitempty"`
 }
 
-// Definition is one tool (later: resource, prompt) as an upstream announced it.
+// Definition is one tool (later: resource, prompt) as an upstream announced it,
+// and of a tool what was approved of it. The pin is the Store's: what is saved
+// with a definition says nothing about it.
 type Definition struct {
 	InstanceID string
 	Kind       string // tool
@@ -67,6 +70,11 @@ type Definition struct {
 	Raw        json.RawMessage
 	Digest     string // hex SHA-256 over name, description, schemas, annotations
 	SeenAt     time.Time
+
+	Pinned     string          // the digest that was approved; "" = none yet
+	PinVersion int64           // the edit that approved it; 0 = as first seen
+	Approved   json.RawMessage // what was approved, where it is not Raw; empty = not kept
+	Gone       bool            // no longer announced: kept for its pin, and never read back by Reader.Definitions
 }
 
 // Preset is a tenant's own ceiling, looked up by name when deciding.

@@ -83,6 +83,7 @@ func (spec InstanceSpec) complete() *InstanceSpec {
 	setNull(&spec.Enabled)
 	setNull(&spec.WriteEnabled)
 	setNull(&spec.TrustAnnotations)
+	setNull(&spec.QuarantineNew)
 	setNull(&spec.Tools)
 	return &spec
 }

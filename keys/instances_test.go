@@ -146,6 +146,7 @@ func TestUpdateInstance(t *testing.T) {
 		"rules":           {keys.InstanceSpec{Tools: keys.Some([]keys.ToolRule{{Match: "*", Effect: policy.EffectRead}})}, "tools"},
 		"project":         {keys.InstanceSpec{ProjectID: keys.Some(two.ID)}, "projectId"},
 		"slug":            {keys.InstanceSpec{Slug: keys.Some("b1")}, "slug"},
+		"new tools wait":  {keys.InstanceSpec{QuarantineNew: keys.Some(true)}, ""},
 		"url, old header": {keys.InstanceSpec{URL: keys.Some("https://thief.example/")}, "url"},
 		"header":          {keys.InstanceSpec{Headers: keys.Some(map[string]string{"X-Key": "other"})}, ""},
 		"url, new header": {keys.InstanceSpec{URL: keys.Some("https://other.example/"), Headers: keys.Null[map[string]string]()}, ""},

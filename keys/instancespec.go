@@ -73,6 +73,7 @@ func (spec *InstanceSpec) applyTo(f *faults, i *Instance, c *Credentials) (kept 
 	patch(&i.Enabled, spec.Enabled, true)
 	patch(&i.WriteEnabled, spec.WriteEnabled, byOperator)
 	patch(&i.TrustAnnotations, spec.TrustAnnotations, byOperator)
+	patch(&i.QuarantineNew, spec.QuarantineNew, false)
 	patch(&i.Tools, spec.Tools, nil)
 	if !spec.Env.Set && len(c.Env) > 0 {
 		kept = append(kept, "env")
@@ -99,6 +100,7 @@ func widened(was, i *Instance, kept []string) []string {
 	add(i.WriteEnabled && !was.WriteEnabled, "writeEnabled")
 	add(i.TrustAnnotations && !was.TrustAnnotations, "trustAnnotations")
 	add(len(i.Tools)+len(was.Tools) > 0 && !reflect.DeepEqual(i.Tools, was.Tools), "tools")
+	add(was.QuarantineNew && !i.QuarantineNew, "quarantineNew")
 	if was.ID == "" {
 		return out
 	}
@@ -210,7 +212,7 @@ func (i *Instance) fields(c Credentials) fields {
 		"args": len(i.Args), "argsDigest": shortDigest(i.Args), "url": bareURL(i.URL), "urlDigest": shortDigest(i.URL),
 		"env": slices.Sorted(maps.Keys(c.Env)), "headers": slices.Sorted(maps.Keys(c.Headers)),
 		"enabled": i.Enabled, "writeEnabled": i.WriteEnabled, "trustAnnotations": i.TrustAnnotations,
-		"allowPrivate": i.AllowPrivate, "tools": append([]ToolRule{}, i.Tools...), "source": i.Source,
+		"quarantineNew": i.QuarantineNew, "allowPrivate": i.AllowPrivate, "tools": append([]ToolRule{}, i.Tools...), "source": i.Source,
 	}
 }
 

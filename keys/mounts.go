@@ -30,7 +30,17 @@ func (s *Service) Definitions(ctx context.Context, i Instance) (defs []Definitio
 	return defs, err
 }
 
-// SaveDefinitions stores what an upstream announced.
-func (s *Service) SaveDefinitions(ctx context.Context, i Instance, defs []Definition) error {
+// Pins are what was approved of an instance's tools, of those that are gone too.
+func (s *Service) Pins(ctx context.Context, i Instance) (pins []Pin, err error) {
+	err = s.cfg.Store.Read(ctx, func(r Reader) error {
+		pins, err = r.Pins(ctx, i.TenantID, i.ID)
+		return err
+	})
+	return pins, err
+}
+
+// SaveDefinitions stores what an upstream announced, and answers it with the
+// pins that it is held against.
+func (s *Service) SaveDefinitions(ctx context.Context, i Instance, defs []Definition) ([]Definition, error) {
 	return s.cfg.Store.SaveDefinitions(ctx, i.TenantID, i.ID, defs)
 }

@@ -92,9 +92,16 @@ type InstanceSpec struct {
 	Enabled          Opt[bool]              // default true
 	WriteEnabled     Opt[bool]              // default false; true from config, import, run
 	TrustAnnotations Opt[bool]              // default false; true from config, import, run
+	QuarantineNew    Opt[bool]              // default false
 	Tools            Opt[[]ToolRule]
 	Source           string // "" = api
 	IfVersion        int64
+}
+
+// ToolApproval names a tool of an instance, and the definition of it that was looked at.
+type ToolApproval struct {
+	Name   string // upstream name
+	Digest string // as Definition.Digest
 }
 
 // NewPreset asks for a tenant's own preset.

@@ -37,9 +37,6 @@ type Store interface {
 	// TouchKeys sets lastUsedAt, never backwards, without an edit: no epoch,
 	// no version. Unknown ids are skipped.
 	TouchKeys(ctx context.Context, used map[string]time.Time) error
-	// SaveDefinitions replaces what is stored of one instance, without an edit.
-	// An instance that is gone is ErrNotFound.
-	SaveDefinitions(ctx context.Context, tenantID, instanceID string, defs []Definition) error
 	// Register inserts a replica's row, Beat updates its Applied and Beat, and
 	// EndReplica removes it, all without an edit. A row that is gone is
 	// ErrNotFound; one whose beat is another than EndReplica names, ErrVersion.
@@ -49,6 +46,12 @@ type Store interface {
 	// Replicas are all that are registered, in no order.
 	Replicas(ctx context.Context) ([]Replica, error)
 
+	// SaveDefinitions replaces what is stored of one instance, without an edit,
+	// and answers what is announced now, by kind and name, each tool with its
+	// pin: PinDefinitions says what becomes of the pins, under a lock that other
+	// saves and approvals of the instance wait for. An instance that is gone is
+	// ErrNotFound.
+	SaveDefinitions(ctx context.Context, tenantID, instanceID string, defs []Definition) ([]Definition, error)
 	// AppendAudit writes call and decision entries, all or none. An entry whose
 	// id is already there is skipped, so that a batch can be tried again.
 	AppendAudit(ctx context.Context, entries []AuditEntry) error
@@ -81,7 +84,10 @@ type Reader interface {
 
 	Instance(ctx context.Context, tenantID, id string) (Instance, error)
 	Instances(ctx context.Context, tenantID string) ([]Instance, error) // by slug; tenantID "" = of all tenants
+	// Definitions are those that are announced, by kind and name.
 	Definitions(ctx context.Context, tenantID, instanceID string) ([]Definition, error)
+	// Pins are those of all tools, of those that are gone too, by name.
+	Pins(ctx context.Context, tenantID, instanceID string) ([]Pin, error)
 
 	Preset(ctx context.Context, tenantID, name string) (Preset, error)
 	Presets(ctx context.Context, tenantID string) ([]Preset, error) // by name
@@ -140,7 +146,13 @@ type Writer interface {
 
 	InsertInstance(ctx context.Context, i *Instance) error
 	UpdateInstance(ctx context.Context, i *Instance) error
+	// DeleteInstance deletes its definitions and pins too.
 	DeleteInstance(ctx context.Context, tenantID, id string) error
+	// ApproveTool pins a tool of an instance to the definition that is announced
+	// and answers the tool as it was; the change is one of the instance. One that
+	// is not announced is ErrNotFound, one that is announced with another digest
+	// a *ConflictError. What is pinned so already is no change.
+	ApproveTool(ctx context.Context, tenantID, instanceID, name, digest string) (was Definition, err error)
 
 	InsertPreset(ctx context.Context, p *Preset) error
 	UpdatePreset(ctx context.Context, p *Preset) error

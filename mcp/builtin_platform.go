@@ -41,8 +41,8 @@ func (g *Gateway) platformTools() []builtin {
 		output: answered(schema{"tools": listOf(object(schema{
 			"name": str("The upstream's name"), "exposedName": str("Name as listed to clients"), "category": str("Category"),
 			"effect": oneOf("Effect", "read", "write", "destructive"), "digest": str("SHA-256 over the definition"),
-			"quarantined": flag("Changed, and waits for approval"),
-			"definition":  schema{"type": "object", "description": "As announced"},
+			"quarantined": flag("New or changed, and waits for approval; not callable until then"),
+			"definition":  schema{"type": "object", "description": "As announced; of a quarantined tool, as approved before"},
 			"problem":     str("Why it is not offered; absent = it is"),
 		}, "category", "definition", "digest", "effect", "exposedName", "name", "quarantined"), "Tools"), "total": whole("Number of tools")}),
 		run: g.listInstanceTools,
@@ -59,7 +59,8 @@ func instanceProperties() schema {
 		"trustAnnotations": flag("Whether its own word on its tools' effects counts"),
 		"tools": listOf(object(schema{"match": str("Name or pattern"), "category": str("Category"),
 			"effect": oneOf("Effect", "read", "write", "destructive")}, "match"), "The operator's rules"),
-		"source": str("Where it comes from"), "status": nullable(oneOf("Connection", "connecting", "ready", "down", "disabled")),
+		"quarantineNew": flag("Whether a tool that it adds later waits for approval"),
+		"source":        str("Where it comes from"), "status": nullable(oneOf("Connection", "connecting", "ready", "down", "disabled")),
 		"problem": nullable(str("Why it is down")), "createdAt": str("RFC 3339"), "updatedAt": str("RFC 3339"),
 		"version": whole("Edit as of which this is"),
 	}
@@ -127,7 +128,7 @@ func (g *Gateway) listInstanceTools(ctx context.Context, r *request, raw json.Ra
 	tools = g.toolsShown(r, &i, tools)
 	out := wire.ToolList{Tools: make([]wire.Tool, 0, len(tools)), Total: len(tools)}
 	for _, t := range tools {
-		out.Tools = append(out.Tools, t.Wire())
+		out.Tools = append(out.Tools, t.forModels())
 	}
 	return out, nil
 }

@@ -1,9 +1,6 @@
 package mcp
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -14,32 +11,6 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
-
-// pinned are the members of a definition that its digest covers, in order.
-var pinned = []string{"name", "description", "inputSchema", "outputSchema", "annotations"}
-
-// digestOf is the hex SHA-256 over what pinned names; the order of keys and
-// white space do not count.
-func digestOf(raw json.RawMessage) string {
-	h := sha256.New()
-	for _, key := range pinned {
-		var v any
-		if value := rawjson.Field(raw, key); value != nil {
-			dec := json.NewDecoder(bytes.NewReader(value))
-			dec.UseNumber()
-			if dec.Decode(&v) != nil {
-				v = string(value)
-			}
-		}
-		canonical, err := json.Marshal(v)
-		if err != nil {
-			canonical = []byte("null")
-		}
-		_, _ = fmt.Fprintf(h, "%s:%d:", key, len(canonical))
-		_, _ = h.Write(canonical)
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
 
 // headerTool is what x-mcp-header checks need of a definition, nil when it
 // binds no header. A malformed binding is an error: such a tool must not be

@@ -2,14 +2,12 @@ package mcp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -29,9 +27,12 @@ type mount struct {
 	tried    chan struct{} // closed when the first attempt showed something
 	tryOnce  sync.Once
 
+	saves announcements
+	retry func(ctx context.Context) // saves again what could not be saved, until ctx ends
+
 	mu    sync.Mutex
-	defs  []keys.Definition // as stored or announced
-	known bool              // defs were stored once, or announced
+	defs  []keys.Definition // as stored or announced, each tool with its pin
+	known bool              // defs were stored once
 	reads bool              // it has resources, be they listed or not
 	left  []skipped         // what the catalog could not offer
 }
@@ -104,7 +105,8 @@ func sameClasses(a, b *keys.Instance) bool {
 
 // newMount makes a mount with what is stored of its tools; nothing runs yet.
 func (g *Gateway) newMount(ctx context.Context, i keys.Instance) *mount {
-	m := &mount{done: make(chan struct{}), tried: make(chan struct{})}
+	m := &mount{done: make(chan struct{}), tried: make(chan struct{}), saves: announcements{again: make(chan struct{}, 1)}}
+	m.retry = func(ctx context.Context) { g.saveAgain(ctx, m) }
 	m.instance.Store(&i)
 	reading, done := context.WithTimeout(ctx, readLimit)
 	defer done()
@@ -162,28 +164,13 @@ func (m *mount) run(ctx context.Context, log *zap.Logger, previous *mount) {
 		m.markTried()
 		return
 	}
+	saving, stop := context.WithCancel(ctx)
+	var saves sync.WaitGroup
+	saves.Go(func() { m.retry(saving) })
 	if err := m.up.Run(ctx); err != nil && ctx.Err() == nil {
 		log.Error("upstream stopped", zap.String("instance", m.instance.Load().Slug), zap.Error(err))
 	}
+	stop()
+	saves.Wait()
 	m.markTried()
-}
-
-const saveTimeout = 30 * time.Second
-
-// announced takes an upstream's lists.
-func (g *Gateway) announced(m *mount, lists upstream.Lists) {
-	defer m.markTried()
-	i := *m.instance.Load()
-	defs := definitionsOf(i, lists, g.cfg.Now())
-	if !m.setDefinitions(defs, lists.Reads) {
-		return
-	}
-	g.rebuild(i.TenantID)
-	m.markTried()
-	// The save may wait for a database; the catalog does not.
-	ctx, done := context.WithTimeout(context.Background(), saveTimeout)
-	defer done()
-	if err := g.svc.SaveDefinitions(ctx, i, defs); err != nil && !errors.Is(err, keys.ErrNotFound) {
-		g.log.Warn("tool definitions can't be stored", zap.String("instance", i.Slug), zap.Error(err))
-	}
 }

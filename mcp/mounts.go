@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -10,10 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
-	"github.com/bailiwick-mcp/bailiwick/keys/wire"
-	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
-	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // mountTable holds the mounts by instance id.
@@ -23,6 +19,7 @@ type mountTable struct {
 	turn    sync.Mutex
 	over    bool // under turn: nothing is started any more
 	running sync.WaitGroup
+	repin   map[string]bool // under turn: ids of instances whose pins are to be read again
 
 	mu       sync.Mutex
 	byID     map[string]*mount
@@ -36,7 +33,7 @@ type mountTable struct {
 }
 
 func newMountTable() *mountTable {
-	return &mountTable{byID: map[string]*mount{}, disabled: map[string]bool{}, withheld: map[string]bool{},
+	return &mountTable{byID: map[string]*mount{}, disabled: map[string]bool{}, withheld: map[string]bool{}, repin: map[string]bool{},
 		wake: make(chan struct{}, 1), loaded: make(chan struct{})}
 }
 
@@ -127,6 +124,7 @@ func (g *Gateway) applyEdits(ctx context.Context, changes []keys.Change) {
 	t := g.mounts
 	t.turn.Lock()
 	defer t.turn.Unlock()
+	t.doubtPins(changes)
 	err := g.reconcileTurn(ctx)
 	if err == nil || ctx.Err() != nil {
 		return
@@ -165,6 +163,10 @@ func (g *Gateway) reconcileTurn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pins, err := g.readPins(reading)
+	if err != nil {
+		return err
+	}
 	t := g.mounts
 	touched := map[string]bool{}
 	seen := map[string]bool{}
@@ -175,10 +177,12 @@ func (g *Gateway) reconcileTurn(ctx context.Context) error {
 			continue
 		}
 		seen[i.ID] = true
-		if g.mountOne(ctx, i) {
+		changed := g.mountOne(ctx, i)
+		if t.get(i.ID).applyPins(pins[i.ID]) || changed {
 			touched[i.TenantID] = true
 		}
 	}
+	clear(t.repin)
 	t.mu.Lock()
 	t.disabled = disabled
 	for id, m := range t.byID {
@@ -302,59 +306,6 @@ func (g *Gateway) InstanceStatus(id string) (state, problem string) {
 		return "disabled", ""
 	}
 	return "", ""
-}
-
-// ToolInfo is one tool of an instance, for people.
-type ToolInfo struct {
-	Name        string // upstream name
-	ExposedName string // as clients see it
-	Category    string
-	Effect      policy.Effect
-	Digest      string
-	Quarantined bool
-	Problem     string          // why it is not offered; "" = it is
-	Definition  json.RawMessage // as announced
-}
-
-// Wire is the tool's JSON form.
-func (t ToolInfo) Wire() wire.Tool {
-	return wire.Tool{Name: t.Name, Exposed: t.ExposedName, Category: t.Category, Effect: t.Effect.String(),
-		Digest: t.Digest, Quarantined: t.Quarantined, Problem: t.Problem, Definition: t.Definition}
-}
-
-// InstanceTools are the tools of an instance as stored or announced, with
-// their classes, in the upstream's order; those that are left out say why. The
-// caller has made sure that the instance is the principal's to see.
-func (g *Gateway) InstanceTools(ctx context.Context, i keys.Instance) ([]ToolInfo, error) {
-	var defs []keys.Definition
-	if m := g.mounts.get(i.ID); m != nil {
-		defs, _ = m.definitions()
-	} else {
-		var err error
-		if defs, err = g.svc.Definitions(ctx, i); err != nil {
-			return nil, err
-		}
-	}
-	_, left, err := newCatalog(nil, []mounted{{instance: i, defs: defs}})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]ToolInfo, 0, len(defs))
-	for _, d := range defs {
-		if d.Kind != kindTool.String() {
-			continue
-		}
-		category, effect := classify(i, d.Name, rawjson.Field(d.Raw, "annotations"))
-		info := ToolInfo{Name: d.Name, ExposedName: exposedName(i.Slug, d.Name), Category: category,
-			Effect: effect, Digest: d.Digest, Definition: d.Raw}
-		for _, l := range left[i.ID] {
-			if l.name == d.Name {
-				info.Problem = l.reason
-			}
-		}
-		out = append(out, info)
-	}
-	return out, nil
 }
 
 // unseen are the mounts whose tools the catalog does not know yet and whose

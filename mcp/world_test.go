@@ -61,10 +61,16 @@ func (c *clock) Advance(d time.Duration) {
 
 func newWorld(t testing.TB, edits ...func(*mcp.Config)) *world {
 	t.Helper()
+	return newWorldOver(t, func(m *keystest.Memory) keys.Store { return m }, edits...)
+}
+
+// newWorldOver is a world that sees its store through another.
+func newWorldOver(t testing.TB, over func(*keystest.Memory) keys.Store, edits ...func(*mcp.Config)) *world {
+	t.Helper()
 	w := &world{t: t, clock: &clock{}, store: keystest.NewMemory()}
 	ctx := context.Background()
 	var err error
-	w.svc, err = keys.New(ctx, keys.Config{Store: w.store, Now: w.clock.Now, AllowPrivateUpstreams: true,
+	w.svc, err = keys.New(ctx, keys.Config{Store: over(w.store), Now: w.clock.Now, AllowPrivateUpstreams: true,
 		PollInterval: 20 * time.Millisecond,
 		Root:         keys.RootSecret{Version: 1, Value: keys.Secret("0123456789abcdefghijklmnopqrstuvwxyz-root")}})
 	must(t, err)

@@ -41,6 +41,8 @@ var arrows = map[string][]string{
 	// no code of its own: tests only
 	"cmd/bailiwick/e2e":              {},
 	"cmd/bailiwick/e2e/oidcprovider": {"keys/bearer/bearertest"},
+	// an MCP server, as independent of what it tests as one out there
+	"cmd/bailiwick/e2e/conformanceserver": {},
 }
 
 // standardOnly are the packages that import only the standard library.

@@ -19,7 +19,7 @@ var fieldFlags = map[string][]string{
 	"parentKeyId": {"parent"}, "projectId": {"confine", "project"}, "reason": {"reason"}, "graceSeconds": {"grace"},
 	"mcpPreset": {"preset"}, "mcpPermissions": {"categories"}, "mcpProjectIds": {"projects"}, "mcpInstanceIds": {"instances"},
 	"mcpToolAllowlist": {"allow", "deny"}, "mcpReadOnly": {"read-only"}, "maxEffect": {"max-effect"},
-	"transport": {"transport"}, "command": {"command"}, "args": {"arg"}, "url": {"url"}, "env": {"env"}, "headers": {"header"},
+	"quarantineNew": {"quarantine-new"}, "transport": {"transport"}, "command": {"command"}, "args": {"arg"}, "url": {"url"}, "env": {"env"}, "headers": {"header"},
 }
 
 // flagFaults says what is wrong with values as one of the flags that gave them:

@@ -10,12 +10,12 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
-	"github.com/bailiwick-mcp/bailiwick/mcp"
 )
 
 func (c *cli) instances() *cobra.Command {
 	return group("instances", "Mount and manage MCP servers",
-		c.instancesList(), c.instancesGet(), c.instancesCreate(), c.instancesUpdate(), c.instancesTools(),
+		c.instancesList(), c.instancesGet(), c.instancesCreate(), c.instancesUpdate(),
+		c.instancesTools(), c.instancesDiff(), c.instancesApprove(),
 		c.deleter("instance", "Unmount a server", deleteInstance))
 }
 
@@ -48,7 +48,7 @@ func target(i keys.Instance) string {
 func (c *cli) writeInstance(out *output, i keys.Instance) error {
 	rows := []row{{"id", i.ID}, {"slug", i.Slug}, {"project", i.ProjectID}, {"transport", string(i.Transport)}, {"target", target(i)},
 		{"credentials", yesNo(len(i.Sealed) > 0)}, {"enabled", yesNo(i.Enabled)}, {"writes", yesNo(i.WriteEnabled)},
-		{"trusted", yesNo(i.TrustAnnotations)}, {"source", i.Source}, {"created", when(&i.CreatedAt)}, {"version", fmt.Sprint(i.Version)}}
+		{"trusted", yesNo(i.TrustAnnotations)}, {"new tools wait", yesNo(i.QuarantineNew)}, {"source", i.Source}, {"created", when(&i.CreatedAt)}, {"version", fmt.Sprint(i.Version)}}
 	for _, r := range i.Tools {
 		effect := ""
 		if r.Effect != 0 {
@@ -77,6 +77,7 @@ type instanceFlags struct {
 	slug, project, transport, command, url string
 	args, env, headers                     []string
 	enabled, writeEnabled, trust           bool
+	quarantineNew                          bool
 }
 
 func (f *instanceFlags) flags(flags *pflag.FlagSet) {
@@ -91,6 +92,7 @@ func (f *instanceFlags) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.enabled, "enabled", true, "offer its tools")
 	flags.BoolVar(&f.writeEnabled, "write-enabled", false, "let keys use its tools that write")
 	flags.BoolVar(&f.trust, "trust-annotations", false, "believe what its tools say of themselves")
+	flags.BoolVar(&f.quarantineNew, "quarantine-new", false, "let tools that it adds later wait for approval, as those that it changes do")
 }
 
 func (f *instanceFlags) spec(ctx context.Context, c *cli, flags *pflag.FlagSet, svc *keys.Service, p keys.Principal) (spec keys.InstanceSpec, err error) {
@@ -98,7 +100,8 @@ func (f *instanceFlags) spec(ctx context.Context, c *cli, flags *pflag.FlagSet, 
 		Slug: given(flags, "slug", f.slug), Command: given(flags, "command", f.command), Args: given(flags, "arg", f.args),
 		URL: given(flags, "url", f.url), Enabled: given(flags, "enabled", f.enabled),
 		WriteEnabled: given(flags, "write-enabled", f.writeEnabled), TrustAnnotations: given(flags, "trust-annotations", f.trust),
-		Transport: given(flags, "transport", keys.Transport(f.transport)), Source: keys.SourceCLI,
+		QuarantineNew: given(flags, "quarantine-new", f.quarantineNew),
+		Transport:     given(flags, "transport", keys.Transport(f.transport)), Source: keys.SourceCLI,
 	}
 	if spec.Env, err = c.secrets(flags, "env", f.env); err != nil {
 		return spec, err
@@ -189,35 +192,4 @@ func (c *cli) instancesUpdate() *cobra.Command {
 
 func deleteInstance(svc *keys.Service, ctx context.Context, p keys.Principal, name string) error {
 	return svc.DeleteInstance(ctx, p, name)
-}
-
-func (c *cli) instancesTools() *cobra.Command {
-	return c.onStore("tools INSTANCE", "List an instance's tools as last announced", exactly("INSTANCE"), func(_ *cobra.Command, out *output) act {
-		return func(ctx context.Context, svc *keys.Service, p keys.Principal, args []string) error {
-			one, err := svc.Instance(ctx, p, args[0])
-			if err != nil {
-				return absent(err, "instance", args[0])
-			}
-			gateway, err := mcp.New(mcp.Config{Service: svc, Authenticate: nobody, Version: version})
-			if err != nil {
-				return err
-			}
-			tools, err := toolsOf(gateway)(ctx, one)
-			if err != nil {
-				return err
-			}
-			rows := make([]row, len(tools))
-			for i, t := range tools {
-				state := "offered"
-				switch {
-				case t.Problem != "":
-					state = t.Problem
-				case t.Quarantined:
-					state = "quarantined"
-				}
-				rows[i] = row{t.Name, t.Exposed, t.Category, t.Effect, state}
-			}
-			return out.write(c.out, wire.ToolList{Tools: tools, Total: len(tools)}, row{"NAME", "EXPOSED", "CATEGORY", "EFFECT", "STATE"}, rows)
-		}
-	})
 }

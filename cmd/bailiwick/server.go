@@ -145,8 +145,7 @@ func toolsOf(g *mcp.Gateway) func(context.Context, keys.Instance) ([]wire.Tool, 
 		}
 		tools := make([]wire.Tool, len(infos))
 		for n, t := range infos {
-			tools[n] = wire.Tool{Name: t.Name, Exposed: t.ExposedName, Category: t.Category, Effect: t.Effect.String(),
-				Digest: t.Digest, Quarantined: t.Quarantined, Problem: t.Problem, Definition: t.Definition}
+			tools[n] = t.Wire()
 		}
 		return tools, nil
 	}

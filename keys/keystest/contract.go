@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) keys.Store) {
 		{"projects", projectTests},
 		{"instances", instanceTests},
 		{"definitions", definitionTests},
+		{"pins", pinTests},
 		{"presets", presetTests},
 		{"keys", keyTests},
 		{"search", searchTests},

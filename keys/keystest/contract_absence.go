@@ -129,7 +129,7 @@ var absenceTests = []contractTest{
 				return w.InsertKey(b.ctx, &fresh, keys.KeySecret{Hash: [32]byte{1}})
 			}))
 			b.invalid("value", b.failed(func(w keys.Writer) error { return w.PutMeta(b.ctx, "name", bad) }))
-			b.invalid("name", b.store.SaveDefinitions(b.ctx, b.acme, i.ID, []keys.Definition{{Kind: "tool", Name: bad}}))
+			b.invalid("name", b.save(i.ID, keys.Definition{Kind: "tool", Name: bad}))
 		}
 		b.untouchedBut(before, 1, 1)
 	}},
@@ -169,6 +169,8 @@ func (b *bench) absent(r keys.Reader, tenantID, id string) {
 	b.notFound("Instance", err)
 	_, err = r.Definitions(b.ctx, tenantID, id)
 	b.notFound("Definitions", err)
+	_, err = r.Pins(b.ctx, tenantID, id)
+	b.notFound("Pins", err)
 	_, err = r.Preset(b.ctx, tenantID, id)
 	b.notFound("Preset", err)
 	_, err = r.Key(b.ctx, tenantID, id)
@@ -198,6 +200,10 @@ func (b *bench) writes(tenantID, id string) map[string]func(w keys.Writer) error
 			return w.UpdateInstance(b.ctx, &keys.Instance{ID: id, TenantID: tenantID, ProjectID: id, Slug: "new"})
 		},
 		"DeleteInstance": func(w keys.Writer) error { return w.DeleteInstance(b.ctx, tenantID, id) },
+		"ApproveTool": func(w keys.Writer) error {
+			_, err := w.ApproveTool(b.ctx, tenantID, id, "t", "d")
+			return err
+		},
 		"UpdatePreset": func(w keys.Writer) error {
 			return w.UpdatePreset(b.ctx, &keys.Preset{TenantID: tenantID, Name: id, Preset: policy.Preset{MaxEffect: policy.EffectRead}})
 		},
@@ -212,6 +218,6 @@ func (b *bench) writes(tenantID, id string) map[string]func(w keys.Writer) error
 
 func (b *bench) notSaved(tenantID, instanceID string) {
 	b.Helper()
-	err := b.store.SaveDefinitions(b.ctx, tenantID, instanceID, []keys.Definition{{Kind: "tool", Name: "a"}})
+	_, err := b.store.SaveDefinitions(b.ctx, tenantID, instanceID, []keys.Definition{{Kind: "tool", Name: "a"}})
 	b.notFound("SaveDefinitions", err)
 }

@@ -126,7 +126,7 @@ var concurrencyTests = []contractTest{
 		defs := []keys.Definition{{Kind: "tool", Name: "a"}, {Kind: "tool", Name: "b"}}
 		for _, err := range parallel(8, func(int) (err error) {
 			for range 5 {
-				err = errors.Join(err, b.store.SaveDefinitions(b.ctx, b.acme, i.ID, defs))
+				err = errors.Join(err, b.save(i.ID, defs...))
 			}
 			return err
 		}) {
@@ -144,7 +144,7 @@ var concurrencyTests = []contractTest{
 			case 0:
 				return b.store.TouchKeys(b.ctx, map[string]time.Time{k.ID: begin})
 			case 1:
-				return b.store.SaveDefinitions(b.ctx, b.acme, i.ID, []keys.Definition{{Kind: "tool", Name: "a"}, {Kind: "tool", Name: "b"}})
+				return b.save(i.ID, keys.Definition{Kind: "tool", Name: "a"}, keys.Definition{Kind: "tool", Name: "b"})
 			case 2:
 				return b.store.AppendAudit(b.ctx, []keys.AuditEntry{{ID: newID(), TenantID: b.acme, Kind: kindCall}})
 			default:

@@ -184,7 +184,8 @@ var editTests = []contractTest{
 		_, err = b.store.Changes(ctx, 0, 1)
 		b.canceled("Changes", err)
 		b.canceled("TouchKeys", b.store.TouchKeys(ctx, nil))
-		b.canceled("SaveDefinitions", b.store.SaveDefinitions(ctx, b.acme, newID(), nil))
+		_, err = b.store.SaveDefinitions(ctx, b.acme, newID(), nil)
+		b.canceled("SaveDefinitions", err)
 		b.canceled("AppendAudit", b.store.AppendAudit(ctx, nil))
 	}},
 }

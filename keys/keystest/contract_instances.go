@@ -18,7 +18,7 @@ func fullInstance(tenantID, projectID string) keys.Instance {
 	return keys.Instance{
 		ID: newID(), TenantID: tenantID, ProjectID: projectID, Slug: "full", Transport: keys.TransportStdio,
 		Command: "npx", Args: []string{"-y", "", "it's \"quoted\" ? \\ ü"}, URL: "https://example.com/?a=b",
-		Sealed: []byte{0, 1, 0xff}, Enabled: true, WriteEnabled: true, TrustAnnotations: true, AllowPrivate: true, Source: "api",
+		Sealed: []byte{0, 1, 0xff}, Enabled: true, WriteEnabled: true, TrustAnnotations: true, QuarantineNew: true, AllowPrivate: true, Source: "api",
 		Tools: []keys.ToolRule{{Match: "b*", Category: "x"}, {Match: "a", Effect: policy.EffectWrite}, {Match: "c"},
 			{Match: "d", Category: "y", Effect: policy.EffectDestructive}},
 		CreatedAt: begin, UpdatedAt: begin,
@@ -111,7 +111,7 @@ var instanceTests = []contractTest{
 	{"delete", func(b *bench) {
 		p := b.project(b.acme, "p")
 		i := b.instance(b.acme, p.ID, "i")
-		if err := b.store.SaveDefinitions(b.ctx, b.acme, i.ID, []keys.Definition{{Kind: "tool", Name: "t"}}); err != nil {
+		if err := b.save(i.ID, keys.Definition{Kind: "tool", Name: "t"}); err != nil {
 			b.Fatal(err)
 		}
 		b.stripped(i.ID, func(k *keys.Key) *policy.Limit { return &k.Policy.InstanceIDs },
@@ -144,7 +144,7 @@ var definitionTests = []contractTest{
 			{{InstanceID: j.ID, Kind: "tool", Name: "b", Raw: raw, Digest: "d", SeenAt: begin}, {Kind: "tool", Name: "a-b"},
 				{Kind: "tool", Name: "B"}, {Kind: "prompt", Name: "z", Raw: json.RawMessage(`"` + big + `"`)}},
 		} {
-			if err := b.store.SaveDefinitions(b.ctx, b.acme, i.ID, defs); err != nil {
+			if err := b.save(i.ID, defs...); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -154,7 +154,7 @@ var definitionTests = []contractTest{
 				{InstanceID: i.ID, Kind: "prompt", Name: "z", Raw: json.RawMessage(`"` + big + `"`), SeenAt: time.Time{}.UTC()},
 				{InstanceID: i.ID, Kind: "tool", Name: "B", SeenAt: time.Time{}.UTC()},
 				{InstanceID: i.ID, Kind: "tool", Name: "a-b", SeenAt: time.Time{}.UTC()},
-				{InstanceID: i.ID, Kind: "tool", Name: "b", Raw: raw, Digest: "d", SeenAt: begun},
+				{InstanceID: i.ID, Kind: "tool", Name: "b", Raw: raw, Digest: "d", SeenAt: begun, Pinned: "d"},
 			})
 			others, err2 := r.Definitions(b.ctx, b.acme, j.ID)
 			b.equal("of another instance", len(others), 0)
@@ -166,7 +166,7 @@ var definitionTests = []contractTest{
 		p := b.project(b.acme, "p")
 		i := b.instance(b.acme, p.ID, "i")
 		for _, defs := range [][]keys.Definition{{{Kind: "tool", Name: "a"}}, nil} {
-			if err := b.store.SaveDefinitions(b.ctx, b.acme, i.ID, defs); err != nil {
+			if err := b.save(i.ID, defs...); err != nil {
 				b.Fatal(err)
 			}
 			b.read(func(r keys.Reader) error {
@@ -179,7 +179,7 @@ var definitionTests = []contractTest{
 	{"a name that appears twice", func(b *bench) {
 		p := b.project(b.acme, "p")
 		i := b.instance(b.acme, p.ID, "i")
-		save := func(defs ...keys.Definition) error { return b.store.SaveDefinitions(b.ctx, b.acme, i.ID, defs) }
+		save := func(defs ...keys.Definition) error { return b.save(i.ID, defs...) }
 		if err := save(keys.Definition{Kind: "tool", Name: "a"}, keys.Definition{Kind: "prompt", Name: "a"}); err != nil {
 			b.Fatal(err)
 		}

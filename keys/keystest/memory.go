@@ -64,7 +64,7 @@ type state struct {
 	presets     map[presetID]keys.Preset
 	keys        map[string]keys.Key
 	secrets     map[[32]byte]keys.KeySecret
-	definitions map[string][]keys.Definition // by instance
+	definitions map[string][]keys.Definition // by instance; those that are gone too
 	changes     []keys.Change
 	audit       map[string]keys.AuditEntry
 	answers     map[answerID]keys.Answer
@@ -203,31 +203,6 @@ func (m *Memory) TouchKeys(ctx context.Context, used map[string]time.Time) error
 				s.keys[id] = k
 			}
 		}
-		return nil
-	})
-}
-
-// SaveDefinitions replaces what is stored of one instance.
-func (m *Memory) SaveDefinitions(ctx context.Context, tenantID, instanceID string, defs []keys.Definition) error {
-	return m.update(ctx, func(s *state) error {
-		if i, ok := s.instances[instanceID]; !ok || i.TenantID != tenantID {
-			return keys.ErrNotFound
-		}
-		stored := make([]keys.Definition, len(defs))
-		for n, d := range defs {
-			if err := checkTexts(&d); err != nil {
-				return err
-			}
-			d.InstanceID = instanceID
-			stored[n] = cloneDefinition(d)
-		}
-		slices.SortFunc(stored, compareDefinitions)
-		for n := range stored[min(1, len(stored)):] {
-			if compareDefinitions(stored[n], stored[n+1]) == 0 {
-				return &keys.ConflictError{Field: "name", Problem: "appears twice"}
-			}
-		}
-		s.definitions[instanceID] = stored
 		return nil
 	})
 }

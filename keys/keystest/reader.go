@@ -90,17 +90,6 @@ func (r *reader) Instances(ctx context.Context, tenantID string) ([]keys.Instanc
 	}), r.check(ctx)
 }
 
-func (r *reader) Definitions(ctx context.Context, tenantID, instanceID string) ([]keys.Definition, error) {
-	if _, err := r.Instance(ctx, tenantID, instanceID); err != nil {
-		return nil, err
-	}
-	defs := []keys.Definition{}
-	for _, d := range r.state.definitions[instanceID] {
-		defs = append(defs, cloneDefinition(d))
-	}
-	return defs, nil
-}
-
 func (r *reader) Preset(ctx context.Context, tenantID, name string) (keys.Preset, error) {
 	p, ok := r.state.presets[presetID{tenantID, name}]
 	return found(ctx, r, p, ok, clonePreset)

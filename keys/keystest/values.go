@@ -58,6 +58,9 @@ func cloneInstance(i keys.Instance) keys.Instance {
 
 func cloneDefinition(d keys.Definition) keys.Definition {
 	d.Raw = append(json.RawMessage{}, d.Raw...)
+	if d.Approved = bytes.Clone(d.Approved); len(d.Approved) == 0 {
+		d.Approved = nil
+	}
 	d.SeenAt = stamp(d.SeenAt)
 	return d
 }

@@ -15,11 +15,12 @@ import (
 // notAlone are the operations whose example needs what another client, or a
 // person, did before.
 var notAlone = map[string]string{
-	"getDecision": "a denial must have been recorded",
-	"pollLogin":   "only the device that started it has its poll_token",
-	"getLogin":    "one that is decided waits for nobody",
-	"importKey":   "the example of importKeys takes over the same token",
-	"denyLogin":   "one that is approved can't be denied",
+	"getDecision":  "a denial must have been recorded",
+	"pollLogin":    "only the device that started it has its poll_token",
+	"getLogin":     "one that is decided waits for nobody",
+	"importKey":    "the example of importKeys takes over the same token",
+	"approveTools": "the upstream must have announced the tool",
+	"denyLogin":    "one that is approved can't be denied",
 }
 
 // Every documented example is a request that the server takes, once what it

@@ -44,6 +44,7 @@ func (a asked) is(r rest.Route) bool {
 //	response     status, headers, an empty line and the body, indented.
 //	state        what is stored, and in the audit trail, of all that came about.
 //	after TIME   lets time pass, as 2h30m.
+//	announce SLUG  has an instance announce tools: lines of a name and a digest.
 //	denial       records one of the first key, as a tool's call does, under the
 //	             reference zzzzzzzzzzzzzzzb.
 func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
@@ -76,6 +77,9 @@ func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 			s.must(err)
 			s.clock.advance(d)
 			add(part.Name, "")
+		case strings.HasPrefix(part.Name, "announce "):
+			s.announce(strings.TrimPrefix(part.Name, "announce "), string(part.Data))
+			add(part.Name, string(part.Data))
 		case part.Name == "denial":
 			s.deny(s.first.Key, 1)
 			add(part.Name, "")

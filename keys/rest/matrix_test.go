@@ -81,9 +81,14 @@ func (s *site) callers() []caller {
 	}
 	anywhere := func(rest.Route) bool { return true }
 	// REST goes on working for a paused key, but what it hands out is paused too.
+	// It may widen nothing for others, as any key with limits: that is asked of
+	// the exchange of approveTools.
 	resting := func(r rest.Route) int {
-		if r.Operation == "rotateKey" {
+		switch r.Operation {
+		case "rotateKey":
 			return http.StatusForbidden
+		case "approveTools":
+			return 0
 		}
 		return r.Status
 	}

@@ -47,6 +47,7 @@ func ocoreShape(o operations) shape {
 			{"PUT", "/api/instances/{id}", "updateInstance", 200, manageInstances, "Change an instance", on(o.updateInstance, fromJSON(instanceSpec).versioned(), o.oneInstance)},
 			{"DELETE", "/api/instances/{id}", "deleteInstance", 200, manageInstances, "Unmount and delete an instance", on(o.deleteInstance, byIDOrSlug(), said[nothing]("instance deleted"))},
 			{"GET", "/api/instances/{id}/tools", "listInstanceTools", 200, viewInstances, "List an instance's tools", on(o.instanceTools, from(toolsOf, pageParam, limitParam), toolList)},
+			{"POST", "/api/instances/{id}/approve", "approveTools", 200, manageInstances, "Approve tools of an instance as they are announced now", on(o.approveTools, fromJSON(approval), toolList)},
 
 			{"GET", "/api/presets", "listPresets", 200, viewPresets, "List the tenant's own presets", on(o.listPresets, pages(), presetList)},
 			{"POST", "/api/presets", "createPreset", 201, managePresets, "Make a preset", on(s.CreatePreset, fromJSON(newPreset), onePreset)},

@@ -23,6 +23,11 @@ func toolsOf(c *call) (instanceTools, error) {
 	return instanceTools{c.idOrSlug(), at}, err
 }
 
+func approval(c *call, body wire.ApproveTools) (approveTools, error) {
+	tools, err := body.Approvals()
+	return approveTools{c.idOrSlug(), tools}, err
+}
+
 func (o operations) wireInstance(i keys.Instance) wire.Instance {
 	out := wire.InstanceOf(i)
 	if o.status != nil {

@@ -164,6 +164,21 @@ func (o operations) instanceTools(ctx context.Context, p keys.Principal, r insta
 	return cut(all, r.at), err
 }
 
+type approveTools struct {
+	id    string
+	tools []keys.ToolApproval
+}
+
+// approveTools answers all tools of the instance, as they are now.
+func (o operations) approveTools(ctx context.Context, p keys.Principal, r approveTools) (many[wire.Tool], error) {
+	i, err := o.svc.ApproveTools(ctx, p, r.id, r.tools)
+	if err != nil || o.tools == nil {
+		return many[wire.Tool]{}, err
+	}
+	all, err := o.tools(ctx, i)
+	return many[wire.Tool]{all, len(all)}, err
+}
+
 type editPreset struct {
 	preset    keys.NewPreset
 	ifVersion int64

@@ -84,13 +84,47 @@ func newSite(t testing.TB, cfg db.Config) *site {
 	server := httptest.NewServer(rest.New(rest.Config{
 		Service: svc, Authenticate: bearer.Authenticator{APIKeys: svc}.Authenticate,
 		InstanceStatus: func(string) (string, string) { return "down", "no answer" },
-		InstanceTools: func(context.Context, keys.Instance) ([]wire.Tool, error) {
-			return []wire.Tool{{Name: "get", Exposed: "x__get", Category: "tools", Effect: "read", Digest: "0a", Definition: json.RawMessage(`{}`)}}, nil
-		},
+		InstanceTools:  toolsOf(svc),
 	}))
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
+}
+
+// toolsOf are the tools that an instance has announced, or one where none was,
+// as a gateway would list them.
+func toolsOf(svc *keys.Service) func(context.Context, keys.Instance) ([]wire.Tool, error) {
+	return func(ctx context.Context, i keys.Instance) ([]wire.Tool, error) {
+		defs, err := svc.Definitions(ctx, i)
+		if len(defs) == 0 || err != nil {
+			return []wire.Tool{{Name: "get", Exposed: "x__get", Category: "tools", Effect: "read", Digest: "0a", Definition: json.RawMessage(`{}`)}}, err
+		}
+		out := make([]wire.Tool, len(defs))
+		for n, d := range defs {
+			out[n] = wire.Tool{Name: d.Name, Exposed: i.Slug + "__" + d.Name, Category: "tools", Effect: "destructive",
+				Digest: d.Digest, Quarantined: d.Quarantined(), Definition: d.Raw}
+			if d.Quarantined() {
+				out[n].ApprovedDigest, out[n].Approved = d.Pinned, d.Accepted()
+			}
+		}
+		return out, nil
+	}
+}
+
+// announce stores definitions of an instance as its upstream would announce
+// them: lines of a name and a digest.
+func (s *site) announce(slug, lines string) {
+	s.t.Helper()
+	i, err := s.svc.Instance(s.ctx, s.op, slug)
+	s.must(err)
+	var defs []keys.Definition
+	for line := range strings.Lines(lines) {
+		name, digest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		defs = append(defs, keys.Definition{Kind: keys.KindTool, Name: name, Digest: digest, SeenAt: s.clock.now(),
+			Raw: json.RawMessage(`{"name":"` + name + `","description":"` + digest[:4] + `"}`)})
+	}
+	_, err = s.svc.SaveDefinitions(s.ctx, i, defs)
+	s.must(err)
 }
 
 // in is the site as a subtest sees it.

@@ -87,7 +87,11 @@ func tenantState(ctx context.Context, r keys.Reader, b *strings.Builder, began i
 	}
 	instances, instancesErr := r.Instances(ctx, t.ID)
 	for _, i := range instances {
-		put("instance", i.Version, i)
+		pins, err := pinsText(ctx, r, i)
+		if err != nil {
+			return err
+		}
+		put("instance", i.Version, i, pins...)
 	}
 	presets, presetsErr := r.Presets(ctx, t.ID)
 	for _, p := range presets {
@@ -110,6 +114,17 @@ func tenantState(ctx context.Context, r keys.Reader, b *strings.Builder, began i
 		fmt.Fprintf(b, "%s of %s: %s %s\n    by %s on %s%s\n", e.Kind, t.Slug, e.Action, e.Decision, e.Actor, text(e.Subject), detailText(e))
 	}
 	return errors.Join(err, instancesErr, presetsErr, keysErr, auditErr)
+}
+
+// pinsText says of each tool that is announced whether it is approved; an
+// instance that has announced none has no line.
+func pinsText(ctx context.Context, r keys.Reader, i keys.Instance) ([]line, error) {
+	defs, err := r.Definitions(ctx, i.TenantID, i.ID)
+	var out []line
+	for _, d := range defs {
+		out = append(out, line{"tool " + d.Name, map[bool]string{false: "approved", true: "waits for approval"}[d.Quarantined()]})
+	}
+	return out, err
 }
 
 func text(s string) string {

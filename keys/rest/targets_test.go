@@ -49,6 +49,10 @@ func (s *site) targets(who keys.Principal, routes ...rest.Route) targets {
 		})
 		s.must(err)
 		out.instance = instance.ID
+		_, err = s.svc.SaveDefinitions(s.ctx, instance, []keys.Definition{{Kind: keys.KindTool, Name: "get", Digest: strings.Repeat("0", 64)}})
+		s.must(err)
+		_, err = s.svc.SaveDefinitions(s.ctx, instance, []keys.Definition{{Kind: keys.KindTool, Name: "get", Digest: fmt.Sprintf("%064x", n), Raw: []byte(`{}`)}})
+		s.must(err)
 	}
 	if about("/presets") {
 		_, err := s.svc.CreatePreset(s.ctx, who, keys.NewPreset{Name: name, MaxEffect: policy.EffectRead})
@@ -118,6 +122,7 @@ var bodies = map[string]string{
 	"ocore updateProject":  `{"name":"changed %d"}`,
 	"ocore createInstance": `{"slug":"made-%d","projectId":"PROJECT","transport":"http","url":"https://tools.example/"}`,
 	"ocore updateInstance": `{"url":"https://tools.example/%d"}`,
+	"ocore approveTools":   `{"tools":[{"name":"get","digest":"HASH"}]}`,
 	"ocore createPreset":   `{"name":"made-%d","permissions":[],"maxEffect":"read"}`,
 	"ocore updatePreset":   `{"permissions":[],"maxEffect":"read"}`,
 	"ocore updateTenant":   `{"name":"Changed %d"}`,

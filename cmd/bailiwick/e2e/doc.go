@@ -8,4 +8,8 @@
 // reads its first key; mount creates projects and instances over REST; a key
 // made over REST goes to a client; what the client saw is compared with a
 // naive reading of the upstream's own answer.
+//
+// The conformance suite of the protocol's makers is one more client
+// (TestConformance): it runs against conformanceserver, alone and mounted, and
+// every check that fails must be named in testdata/conformance.
 package e2e
