@@ -39,7 +39,7 @@ func (g *Gateway) call(ctx context.Context, r *request, v verdict) reply {
 // It is for a call that is allowed: mcp-go checks them before its filter, and
 // so tells a hidden tool from an unknown one.
 func checkParamHeaders(r *request, e *entry) *reply {
-	if r.era != eraModern || r.header == nil || e.header == nil {
+	if r.era != eraModern || r.header == nil || e.header == nil || r.msg.method != string(mcpgo.MethodToolsCall) {
 		return nil
 	}
 	lookup := func(name string) (string, bool) {
@@ -66,6 +66,9 @@ func (g *Gateway) unknown(ctx context.Context, r *request, v verdict) reply {
 			code = mcpgo.RESOURCE_NOT_FOUND // -32602 from 2026-07-28 on
 		}
 	}
+	if v.class == classTask {
+		return failure(r.msg.id, code, "Unknown task: "+r.msg.taskID+" (ref "+ref+")", nil)
+	}
 	what := [...]string{kindTool: "tool", kindPrompt: "prompt", kindResource: "resource", kindTemplate: "resource template"}
 	return failure(r.msg.id, code, "Unknown "+what[v.target.kind]+": "+v.target.name+" (ref "+ref+")", data)
 }
@@ -91,8 +94,11 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 	if bad := checkParamHeaders(r, v.entry); bad != nil {
 		return *bad
 	}
+	if refused := taskRefusal(r, v); refused != nil {
+		return *refused
+	}
 	if r.session != nil && !r.tracked {
-		tracked, untrack, ok := r.session.track(ctx, string(r.msg.id))
+		tracked, untrack, ok := r.session.track(ctx, r)
 		if !ok {
 			return idRunning(r)
 		}
@@ -100,8 +106,14 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 		ctx = tracked
 	}
 	start := time.Now()
-	answer, outcome := g.performCall(ctx, r, v)
-	g.recordCall(ctx, r, v, outcome, time.Since(start))
+	perform := g.performCall
+	if v.class == classTask {
+		perform = g.performTask
+	}
+	answer, outcome := perform(ctx, r, v)
+	if outcome != outcomeDenied {
+		g.recordCall(ctx, r, v, outcome, time.Since(start))
+	}
 	return answer
 }
 
@@ -114,30 +126,43 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 		}
 		return g.toolResult(r, raw)
 	}
-	slug := v.entry.mount.instance.Load().Slug
 	answer, err := v.entry.mount.call(ctx, g.upstreamCall(r, v))
 	switch {
-	case ctx.Err() != nil:
-		if p := g.ended(r.principal); p != nil {
-			return problemReply(*p), outcomeCanceled
-		}
-		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
-	case err != nil:
-		g.log.Info("call failed", zap.String("tool", v.tool.ID), zap.Error(err))
-		if r.msg.method != string(mcpgo.MethodToolsCall) {
-			return failure(r.msg.id, mcpgo.INTERNAL_ERROR, unreachable(slug, err), nil), outcomeUpstream
-		}
-		raw, _ := g.toolResult(r, toolError(unreachable(slug, err)))
-		return raw, outcomeUpstream
+	case ctx.Err() != nil || err != nil:
+		return g.unanswered(ctx, r, v, err)
+	case answer.Error != nil && onlyAsTask(r, answer.Error):
+		return *needsTask(r, v), outcomeUpstream
 	case answer.Error != nil:
 		return failure(r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcomeUpstream
+	case r.madeTask(answer):
+		return g.taskMade(r, v, answer.Result)
 	}
 	return g.toolResult(r, answer.Result)
 }
 
-func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {
-	c := upstream.Call{Meta: metaForUpstream(r.msg.meta)}
+// unanswered answers for an upstream that gave none: the request ended before, or
+// err says why.
+func (g *Gateway) unanswered(ctx context.Context, r *request, v verdict, err error) (reply, string) {
+	if ctx.Err() != nil {
+		if p := g.ended(r.principal); p != nil {
+			return problemReply(*p), outcomeCanceled
+		}
+		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
+	}
+	slug := v.entry.mount.instance.Load().Slug
+	g.log.Info("call failed", zap.String("tool", v.tool.ID), zap.Error(err))
+	if r.msg.method != string(mcpgo.MethodToolsCall) {
+		return failure(r.msg.id, mcpgo.INTERNAL_ERROR, unreachable(slug, err), nil), outcomeUpstream
+	}
+	raw, _ := g.toolResult(r, toolError(unreachable(slug, err)))
+	return raw, outcomeUpstream
+}
+
+func (g *Gateway) upstreamCall(r *request, v verdict) (c upstream.Call) {
+	c.Meta = metaForUpstream(r.msg.meta)
 	r.passParams(&c, v)
+	r.takeTasks(&c)
+	defer r.maskCall(&c, v)
 	if r.sink == nil {
 		return c
 	}

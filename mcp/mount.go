@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -139,6 +141,11 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 		OnStatus: func(s upstream.Status) {
 			if s.State == upstream.StateDown {
 				m.markTried()
+			}
+		},
+		OnNotification: func(method string, params json.RawMessage) {
+			if method == mcpgo.MethodNotificationTasksStatus {
+				g.taskStatus(m, params)
 			}
 		},
 	})
