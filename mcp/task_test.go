@@ -331,6 +331,7 @@ func TestTaskIsolation(t *testing.T) {
 			u.beginAnew()
 			for who, c := range theirs {
 				c.makeTask("a1__walk")
+				u.finish(1, "completed", `{"content":[]}`)
 				for _, method := range methods {
 					unknownTask(t, method+" after a restart, task of "+who, id, mine.task(method, id))
 				}
