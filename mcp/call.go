@@ -39,7 +39,7 @@ func (g *Gateway) call(ctx context.Context, r *request, v verdict) reply {
 // It is for a call that is allowed: mcp-go checks them before its filter, and
 // so tells a hidden tool from an unknown one.
 func checkParamHeaders(r *request, e *entry) *reply {
-	if r.era != eraModern || r.header == nil || e.header == nil || r.msg.method != string(mcpgo.MethodToolsCall) {
+	if r.era != eraModern || r.header == nil || e.header == nil {
 		return nil
 	}
 	lookup := func(name string) (string, bool) {
@@ -111,12 +111,14 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 		perform = g.performTask
 	}
 	answer, outcome := perform(ctx, r, v)
-	if outcome != outcomeDenied {
+	if outcome != "" {
 		g.recordCall(ctx, r, v, outcome, time.Since(start))
 	}
 	return answer
 }
 
+// performCall has an allowed call answered. An outcome of "" is one that is not to
+// be recorded as a call.
 func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply, string) {
 	if v.entry.builtin != nil {
 		params := append(append([]byte(`{"name":`), rawjson.Quote(r.msg.name)...), '}')
@@ -126,7 +128,9 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 		}
 		return g.toolResult(r, raw)
 	}
-	answer, err := v.entry.mount.call(ctx, g.upstreamCall(r, v))
+	c := g.upstreamCall(r, v)
+	r.withTasks(&c, v)
+	answer, err := v.entry.mount.call(ctx, c)
 	switch {
 	case ctx.Err() != nil || err != nil:
 		return g.unanswered(ctx, r, v, err)
@@ -158,11 +162,9 @@ func (g *Gateway) unanswered(ctx context.Context, r *request, v verdict, err err
 	return raw, outcomeUpstream
 }
 
-func (g *Gateway) upstreamCall(r *request, v verdict) (c upstream.Call) {
-	c.Meta = metaForUpstream(r.msg.meta)
+func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {
+	c := upstream.Call{Meta: metaForUpstream(r.msg.meta)}
 	r.passParams(&c, v)
-	r.takeTasks(&c)
-	defer r.maskCall(&c, v)
 	if r.sink == nil {
 		return c
 	}

@@ -22,8 +22,6 @@ const (
 	outcomeToolError = "tool_error"
 	outcomeUpstream  = "upstream_error"
 	outcomeCanceled  = "canceled"
-
-	outcomeDenied = "denied" // of a call that was denied in the end; recorded as such
 )
 
 // recordPatience is how long an answer waits for room in the audit trail.

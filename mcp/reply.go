@@ -95,11 +95,11 @@ func notification(method string, params json.RawMessage) []byte {
 // complete adds to a result object what 2026-07-28 requires of every result,
 // and leaves each of its other bytes as it is.
 func complete(raw json.RawMessage, serverInfo []byte) json.RawMessage {
-	return typed(raw, string(mcpgo.ResultTypeComplete), serverInfo)
+	return finished(raw, string(mcpgo.ResultTypeComplete), serverInfo)
 }
 
-// typed is complete for a result of another kind.
-func typed(raw json.RawMessage, kind string, serverInfo []byte) json.RawMessage {
+// finished is complete for a result of another kind.
+func finished(raw json.RawMessage, kind string, serverInfo []byte) json.RawMessage {
 	list, err := rawjson.List(raw)
 	if err != nil {
 		return raw

@@ -74,6 +74,7 @@ func (c *catalog) ofTask(ref *taskRef) (*policy.Tool, *entry) {
 // says of it, and whatever tasks/get does not itself answer is asked after one.
 func (g *Gateway) performTask(ctx context.Context, r *request, v verdict) (reply, string) {
 	c := g.upstreamCall(r, v)
+	r.withTasks(&c, v)
 	if r.msg.method != tasksGet {
 		look := c
 		look.Method, look.Params = tasksGet, taskParams(v.task.id)
@@ -109,12 +110,12 @@ func (g *Gateway) askTask(ctx context.Context, r *request, v verdict, c upstream
 		return no(problemReply(*p), outcomeCanceled)
 	}
 	if !now.allowed() {
-		return no(g.unknown(ctx, r, now), outcomeDenied)
+		return no(g.unknown(ctx, r, now), "")
 	}
 	if born, ok := bornAt(answer.Result); c.Method == tasksGet && (!ok || !sameBirth(born, v.task.born)) {
 		now.task, now.tool = nil, nil
 		now.decision = r.principal.Grant().Decide(r.narrowing.session, nil, g.cfg.Now())
-		return no(g.unknown(ctx, r, now), outcomeDenied)
+		return no(g.unknown(ctx, r, now), "")
 	}
 	return answer.Result, nil, outcomeOK
 }

@@ -174,7 +174,7 @@ func TestTaskLegacy(t *testing.T) {
 // TestTaskModern is a task of 2026-07-28 from its making to its end.
 func TestTaskModern(t *testing.T) {
 	w := newWorld(t)
-	u := newTaskUpstream(t, true, taskTool("run", "optional"))
+	u := newTaskUpstream(t, true, taskTool("run", "optional"), `{"name":"head","inputSchema":{"type":"object","properties":{"q":{"type":"string","x-mcp-header":"Q"}}}}`)
 	w.mountTasks("a1", u)
 	k := w.key()
 	c := w.stateless(k)
@@ -213,6 +213,12 @@ func TestTaskModern(t *testing.T) {
 				t.Errorf("%s was asked with %v %s", method, r.header, r.params)
 			}
 		}
+	}
+
+	// What a tool mirrors in headers is no matter of its tasks.
+	headed := c.send("tools/call", "a1__head", `"name":"a1__head","arguments":{"q":"v"}`, "Mcp-Param-Q", "v").taskID(t)
+	if a := c.send("tasks/get", headed, `"taskId":`+quoted(headed), "Mcp-Param-Q", "v"); a.taskID(t) != headed {
+		t.Errorf("with another header: %s", a.body)
 	}
 
 	// A client that takes no tasks gets none, and may not ask about any.

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	resultTypeTask = "task" // of a result that is a task (SEP-2663)
+	typeTask = "task" // of a result that is a task (SEP-2663)
 
 	taskRequired = string(mcpgo.TaskSupportRequired)
 	taskOptional = string(mcpgo.TaskSupportOptional)
@@ -116,13 +116,15 @@ func (r *request) takeTasks(c *upstream.Call) {
 		c.Capabilities = rawjson.Prepend(c.Capabilities, "extensions", rawjson.Prepend(extensions, upstream.TasksExtension, []byte(`{}`)))
 	}
 	if r.msg.method == string(mcpgo.MethodToolsCall) {
-		c.Types = append(c.Types, resultTypeTask)
+		c.Types = append(c.Types, typeTask)
 	}
 }
 
-// maskCall has what the upstream says and asks during a call name the task as the
-// client knows it.
-func (r *request) maskCall(c *upstream.Call, v verdict) {
+// withTasks is to be called when all else of a call is set: it tells the upstream
+// that the client takes tasks, and has what it says and asks during the call name
+// the task as the client knows it.
+func (r *request) withTasks(c *upstream.Call, v verdict) {
+	r.takeTasks(c)
 	switch {
 	case v.task != nil:
 		maskCall(c, v.task.id, r.msg.taskID)
@@ -134,7 +136,7 @@ func (r *request) maskCall(c *upstream.Call, v verdict) {
 // madeTask tells whether an answer to a call is a task instead of its result.
 func (r *request) madeTask(answer upstream.Reply) bool {
 	if r.era == eraModern {
-		return answer.Type == resultTypeTask
+		return answer.Type == typeTask
 	}
 	return r.makesTask() && rawjson.IsObject(rawjson.Field(answer.Result, "task"))
 }
@@ -154,7 +156,7 @@ func (g *Gateway) taskMade(r *request, v verdict, raw json.RawMessage) (reply, s
 	id := g.taskIDs.id(r.principal, ref)
 	raw = maskTask(r.msg.method, raw, id)
 	if r.era == eraModern {
-		return result(r.msg.id, typed(raw, resultTypeTask, r.tenant.info)), outcomeOK
+		return result(r.msg.id, finished(raw, typeTask, r.tenant.info)), outcomeOK
 	}
 	g.tasks.add(r, ref, id)
 	return result(r.msg.id, raw), outcomeOK
