@@ -106,4 +106,3 @@ func unknownTask(t testing.TB, what, id string, a answer) {
 		t.Errorf("%s: %d %s", what, a.status, a.body)
 	}
 }
-

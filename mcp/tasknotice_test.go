@@ -49,4 +49,3 @@ func TestTaskStatus(t *testing.T) {
 	u.tell("notifications/tasks/status", `{`+state("working")+`}`)
 	mine.quiet("a task of a tool that was taken away")
 }
-

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+	"pgregory.net/rapid"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -70,4 +70,3 @@ func TestTasksOfPairs(t *testing.T) {
 		}
 	})
 }
-
