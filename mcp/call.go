@@ -66,6 +66,9 @@ func (g *Gateway) unknown(ctx context.Context, r *request, v verdict) reply {
 			code = mcpgo.RESOURCE_NOT_FOUND // -32602 from 2026-07-28 on
 		}
 	}
+	if v.class == classTask {
+		return failure(r.msg.id, code, "Unknown task: "+r.msg.taskID+" (ref "+ref+")", nil)
+	}
 	what := [...]string{kindTool: "tool", kindPrompt: "prompt", kindResource: "resource", kindTemplate: "resource template"}
 	return failure(r.msg.id, code, "Unknown "+what[v.target.kind]+": "+v.target.name+" (ref "+ref+")", data)
 }
@@ -91,8 +94,11 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 	if bad := checkParamHeaders(r, v.entry); bad != nil {
 		return *bad
 	}
+	if refused := taskRefusal(r, v); refused != nil {
+		return *refused
+	}
 	if r.session != nil && !r.tracked {
-		tracked, untrack, ok := r.session.track(ctx, string(r.msg.id))
+		tracked, untrack, ok := r.session.track(ctx, r)
 		if !ok {
 			return idRunning(r)
 		}
@@ -100,11 +106,19 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 		ctx = tracked
 	}
 	start := time.Now()
-	answer, outcome := g.performCall(ctx, r, v)
-	g.recordCall(ctx, r, v, outcome, time.Since(start))
+	perform := g.performCall
+	if v.class == classTask {
+		perform = g.performTask
+	}
+	answer, outcome := perform(ctx, r, v)
+	if outcome != "" {
+		g.recordCall(ctx, r, v, outcome, time.Since(start))
+	}
 	return answer
 }
 
+// performCall has an allowed call answered. An outcome of "" is one that is not to
+// be recorded as a call.
 func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply, string) {
 	if v.entry.builtin != nil {
 		params := append(append([]byte(`{"name":`), rawjson.Quote(r.msg.name)...), '}')
@@ -114,25 +128,38 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 		}
 		return g.toolResult(r, raw)
 	}
-	slug := v.entry.mount.instance.Load().Slug
-	answer, err := v.entry.mount.call(ctx, g.upstreamCall(r, v))
+	c := g.upstreamCall(r, v)
+	r.withTasks(&c, v)
+	answer, err := v.entry.mount.call(ctx, c)
 	switch {
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || err != nil:
+		return g.unanswered(ctx, r, v, err)
+	case answer.Error != nil && onlyAsTask(r, answer.Error):
+		return *needsTask(r, v), outcomeUpstream
+	case answer.Error != nil:
+		return failure(r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcomeUpstream
+	case r.madeTask(answer):
+		return g.taskMade(r, v, answer.Result)
+	}
+	return g.toolResult(r, answer.Result)
+}
+
+// unanswered answers for an upstream that gave none: the request ended before, or
+// err says why.
+func (g *Gateway) unanswered(ctx context.Context, r *request, v verdict, err error) (reply, string) {
+	if ctx.Err() != nil {
 		if p := g.ended(r.principal); p != nil {
 			return problemReply(*p), outcomeCanceled
 		}
 		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
-	case err != nil:
-		g.log.Info("call failed", zap.String("tool", v.tool.ID), zap.Error(err))
-		if r.msg.method != string(mcpgo.MethodToolsCall) {
-			return failure(r.msg.id, mcpgo.INTERNAL_ERROR, unreachable(slug, err), nil), outcomeUpstream
-		}
-		raw, _ := g.toolResult(r, toolError(unreachable(slug, err)))
-		return raw, outcomeUpstream
-	case answer.Error != nil:
-		return failure(r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcomeUpstream
 	}
-	return g.toolResult(r, answer.Result)
+	slug := v.entry.mount.instance.Load().Slug
+	g.log.Info("call failed", zap.String("tool", v.tool.ID), zap.Error(err))
+	if r.msg.method != string(mcpgo.MethodToolsCall) {
+		return failure(r.msg.id, mcpgo.INTERNAL_ERROR, unreachable(slug, err), nil), outcomeUpstream
+	}
+	raw, _ := g.toolResult(r, toolError(unreachable(slug, err)))
+	return raw, outcomeUpstream
 }
 
 func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {

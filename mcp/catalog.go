@@ -42,6 +42,7 @@ type entry struct {
 	upstream   string          // upstream name, uri or uriTemplate
 	builtin    *builtin        // nil = an instance's
 	template   *template       // of a template that uris can be held against
+	tasks      string          // execution.taskSupport of a tool; "" = not said
 }
 
 // shelf is one mounted instance in the catalog.

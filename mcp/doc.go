@@ -12,6 +12,12 @@
 // the built-in tools go to mcp-go's server of the tenant, whose tool filter
 // asks the gate again.
 //
+// The data flow of a task: a call that the upstream answers with a task gives the
+// client an id of ours (taskid), which only its key can open; each request about the
+// task opens it, is decided as a call of the task's tool, and goes to the upstream
+// under the upstream's own id (task, taskcall), whose place in answers, questions and
+// notifications the client's id takes (taskmask, tasknotice).
+//
 // The data flow of a change: an upstream's list or an edit of an instance makes
 // a new catalog of the tenant, swapped in whole; it and every edit of a key or
 // a tenant make follow look again at open streams (told of a change that they

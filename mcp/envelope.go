@@ -30,6 +30,8 @@ type message struct {
 	name      string          // params.name of tools/call and prompts/get
 	uri       string          // params.uri of resources/read
 	ref       json.RawMessage // params.ref of completion/complete; nil = absent
+	task      json.RawMessage // params.task of tools/call; nil = absent
+	taskID    string          // params.taskId of tasks/*
 	arguments json.RawMessage // params.arguments; nil = absent
 	meta      json.RawMessage // params._meta, an object; nil = absent
 	version   string          // protocol version that _meta declares
@@ -135,6 +137,10 @@ func (m *message) readParams() (*message, error) {
 			m.uri = rawjson.Text(f.Value)
 		case "ref":
 			m.ref = f.Value
+		case "task":
+			m.task = f.Value
+		case "taskId":
+			m.taskID = rawjson.Text(f.Value)
 		case "arguments":
 			m.arguments = f.Value
 		case "_meta":

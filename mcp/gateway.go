@@ -58,6 +58,8 @@ type Gateway struct {
 	streams  *streamTable
 	calls    *callTable
 	mounts   *mountTable
+	taskIDs  *taskIDs
+	tasks    *taskTable
 	builtins []builtin
 	edits    atomic.Int64 // batches of edits seen by this process
 
@@ -97,6 +99,8 @@ func New(cfg Config) (*Gateway, error) {
 	g.streams = newStreamTable()
 	g.calls = newCallTable()
 	g.mounts = newMountTable()
+	g.taskIDs = newTaskIDs(cfg.Service)
+	g.tasks = newTaskTable()
 	g.builtins = g.builtinTools()
 	return g, nil
 }

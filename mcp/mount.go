@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -141,6 +143,11 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 		OnStatus: func(s upstream.Status) {
 			if s.State == upstream.StateDown {
 				m.markTried()
+			}
+		},
+		OnNotification: func(method string, params json.RawMessage) {
+			if method == mcpgo.MethodNotificationTasksStatus {
+				g.taskStatus(m, params)
 			}
 		},
 	})

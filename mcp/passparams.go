@@ -16,6 +16,11 @@ func (r *request) passParams(c *upstream.Call, v verdict) {
 	switch r.msg.method {
 	case string(mcpgo.MethodToolsCall):
 		c.Tool, c.Arguments = up, r.msg.arguments
+		if r.makesTask() {
+			c.Params = rawjson.Prepend([]byte(`{}`), "task", r.msg.task)
+		}
+	case tasksGet, tasksResult, tasksUpdate, tasksCancel:
+		r.passTask(c, v)
 	case string(mcpgo.MethodPromptsGet):
 		c.Method, c.Mirror = r.msg.method, up
 		c.Params = rawjson.Prepend([]byte(`{}`), "name", rawjson.Quote(up))

@@ -29,6 +29,8 @@ func (g *Gateway) pump(st *stream, out sink, w wants, s *session) {
 				return
 			}
 			err = w.announce(out, st.takeDue())
+		case message := <-st.said:
+			err = out.send(message)
 		case <-alive.C:
 			if s != nil {
 				s.used.Store(g.cfg.Now().UnixNano())
@@ -90,6 +92,10 @@ func subscriptionMeta(id json.RawMessage) json.RawMessage {
 func (g *Gateway) subscribe(ctx context.Context, r *request) reply {
 	if r.sink == nil {
 		return refusal(r.era, r.msg.id, mcpgo.METHOD_NOT_FOUND, "Method not found", nil)
+	}
+	// Polling is what tells of tasks: of those asked for here, none is granted.
+	if rawjson.Field(rawjson.Field(r.msg.params, "notifications"), "taskIds") != nil && !r.declaresTasks() {
+		return missingTasks(r)
 	}
 	st, done, ok := g.openStream(ctx, r, [upstream.Kinds]uint64{})
 	if !ok {

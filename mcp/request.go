@@ -58,10 +58,14 @@ func requestFrom(ctx context.Context) *request {
 
 // question is what the gate is asked about the request.
 func (r *request) question(g *Gateway) question {
-	return question{
+	q := question{
 		principal: r.principal, session: r.narrowing.session, catalog: r.tenant.catalog.Load(),
 		method: r.msg.method, era: r.era, target: r.msg.target(), now: g.cfg.Now(),
 	}
+	if methods[r.msg.method].class == classTask {
+		q.task = g.openTask(r)
+	}
+	return q
 }
 
 // clientName reads name/version of an Implementation object.

@@ -53,8 +53,11 @@ func newSession(p keys.Principal, n narrowing, client string) *session {
 
 // track makes a request of this session one that notifications/cancelled can
 // end; done must be called. ok is false for an id that is running already: of
-// two requests with one id, none could be canceled for sure.
-func (s *session) track(ctx context.Context, id string) (_ context.Context, done func(), ok bool) {
+// two requests with one id, none could be canceled for sure. One that makes a
+// task can't be ended so: its task would go on, and nobody know its id (2025-11-25,
+// basic/utilities/cancellation).
+func (s *session) track(ctx context.Context, r *request) (_ context.Context, done func(), ok bool) {
+	id := string(r.msg.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, running := s.running[id]; running {
@@ -63,6 +66,9 @@ func (s *session) track(ctx context.Context, id string) (_ context.Context, done
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.ctx, cancel)
 	s.running[id] = cancel
+	if r.makesTask() {
+		s.running[id] = func() {}
+	}
 	return ctx, func() {
 		stop()
 		s.mu.Lock()

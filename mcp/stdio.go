@@ -142,7 +142,7 @@ func (c *stdioClient) run(ctx context.Context, r *request) {
 			done() // before the client can use its id again
 			c.answer(answer, r.msg)
 		})
-	case classCall, classList:
+	case classCall, classList, classTask:
 		ctx, done, ok := c.track(ctx, r)
 		if !ok {
 			return
@@ -174,7 +174,7 @@ func (c *stdioClient) track(ctx context.Context, r *request) (_ context.Context,
 	if !r.msg.isRequest() {
 		return ctx, func() {}, true // nothing can name it
 	}
-	ctx, done, ok = c.session.track(ctx, string(r.msg.id))
+	ctx, done, ok = c.session.track(ctx, r)
 	if r.tracked = ok; !ok {
 		c.answer(idRunning(r), r.msg)
 	}

@@ -15,7 +15,9 @@ import (
 type stream struct {
 	tenant    *tenant
 	narrowing narrowing
+	session   *session      // of the legacy era; nil in the modern one
 	changed   chan struct{} // a list_changed is due
+	said      chan []byte   // messages for the client besides; one too many is dropped
 	ctx       context.Context
 	cut       context.CancelFunc
 
@@ -43,7 +45,8 @@ func (g *Gateway) openStream(ctx context.Context, r *request, listed [upstream.K
 	if !ok {
 		return nil, nil, false
 	}
-	s := &stream{tenant: r.tenant, narrowing: r.narrowing, principal: r.principal, changed: make(chan struct{}, 1)}
+	s := &stream{tenant: r.tenant, narrowing: r.narrowing, principal: r.principal, session: r.session,
+		changed: make(chan struct{}, 1), said: make(chan []byte, maxSaid)}
 	s.ctx, s.cut = context.WithCancel(ctx)
 	s.shown = g.fingerprint(s, r.principal)
 	for k, sum := range listed {

@@ -27,6 +27,8 @@ func (m *message) target() target {
 		return refTarget(m.ref)
 	case t.kind == kindResource:
 		t.name = m.uri
+	case methods[m.method].class == classTask:
+		t.name = m.taskID
 	}
 	return t
 }
