@@ -102,7 +102,7 @@ func (g *Gateway) fingerprint(s *stream, p keys.Principal) (sums [upstream.Kinds
 	c := s.tenant.catalog.Load()
 	q := question{principal: p, session: s.narrowing.session, catalog: c, now: g.cfg.Now()}
 	for k := range sums {
-		sums[k] = c.offers[k].fingerprint(visible(q, kind(k)))
+		sums[k] = c.offers[k].fingerprint(listed(q, kind(k)))
 	}
 	return sums
 }
