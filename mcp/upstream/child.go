@@ -87,7 +87,7 @@ func (c *child) scan(out *os.File) error {
 		if err == nil {
 			stray = 0
 			c.stray.Store(nil)
-			c.mux.route(f)
+			c.mux.route(f, 0)
 			continue
 		}
 		if errors.Is(err, rawjson.ErrInvalid) && bytes.Contains(line[:min(len(line), 512)], []byte(`"jsonrpc"`)) {
@@ -186,7 +186,7 @@ func (c *child) exchange(ctx context.Context, r *request) (frame, error) {
 	f, err := box.wait(ctx, r.notes)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
-		if r.relayed {
+		if r.told {
 			c.notify(cancelled(r.id))
 		} else {
 			err = c.heard(err)

@@ -20,22 +20,24 @@ func dropMeta(key string) bool {
 	return false
 }
 
-// complete takes the modern era's own members out of a result, and refuses the
-// kinds of result that cannot be passed on yet. Of a legacy upstream it takes
-// them too, for a client of the modern era would believe them. Some clients
-// match keys whatever their case, so other spellings go as well.
-func complete(result json.RawMessage, modern bool) (json.RawMessage, *Error) {
-	kind, metas := "complete", 0
+// resultOf takes the modern era's own members out of a result, and says of what
+// kind it is ("" = complete). Of a legacy upstream it takes them too, for a client
+// of the modern era would believe them. Some clients match keys whatever their
+// case, so other spellings go as well.
+func resultOf(result json.RawMessage, modern bool) (json.RawMessage, string, *Error) {
+	kind, odd, metas := string(mcpgo.ResultTypeComplete), false, 0
 	out, err := rawjson.Edit(result, func(key string, value []byte) []byte {
 		switch {
 		case strings.EqualFold(key, "resultType"):
-			if modern && key == "resultType" && kind == "complete" {
-				kind = rawjson.Text(value)
+			if modern && key == "resultType" {
+				said := rawjson.Text(value)
+				odd = odd || said == "" || kind != string(mcpgo.ResultTypeComplete) && kind != said
+				kind = said
 			}
 			return nil
 		case key == "_meta":
 			metas++
-			return withoutServerInfo(value)
+			return without(value, mcpgo.MetaKeyServerInfo)
 		case strings.EqualFold(key, "_meta"):
 			return nil
 		}
@@ -43,28 +45,26 @@ func complete(result json.RawMessage, modern bool) (json.RawMessage, *Error) {
 	})
 	switch {
 	case err != nil:
-		return nil, &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result cannot be read"}
+		return nil, "", &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result cannot be read"}
 	case metas > 1:
-		return nil, &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result has _meta twice"}
-	case kind == "complete":
-		return out, nil
-	case kind == "input_required":
-		return nil, &Error{Code: mcpgo.INTERNAL_ERROR,
-			Message: "upstream needs input from the client, which is not supported yet"}
+		return nil, "", &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result has _meta twice"}
+	case odd:
+		return nil, "", &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result does not say of what kind it is"}
+	case kind == string(mcpgo.ResultTypeComplete):
+		kind = ""
 	}
-	return nil, &Error{Code: mcpgo.INTERNAL_ERROR,
-		Message: "upstream answered with a kind of result that is not supported: " + printable(kind, 40)}
+	return out, kind, nil
 }
 
-// withoutServerInfo is a result's _meta without serverInfo, nil when nothing is
-// left of it or it is no object.
-func withoutServerInfo(meta []byte) []byte {
+// without is a _meta without one of its members, nil when nothing is left of it or
+// it is no object.
+func without(meta []byte, member string) []byte {
 	if !rawjson.IsObject(meta) {
 		return nil
 	}
 	left, found := 0, false
 	out, err := rawjson.Edit(meta, func(key string, value []byte) []byte {
-		if key == mcpgo.MetaKeyServerInfo {
+		if key == member {
 			found = true
 			return nil
 		}

@@ -1,7 +1,10 @@
 package upstream
 
 import (
+	"context"
+	"encoding/json"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -28,3 +31,55 @@ func Problem(u *Upstream, err error) string { return u.problem(err) }
 
 // Broken is broken.
 func Broken(err error) error { return broken(err) }
+
+// Running is how many calls run on the live session.
+func (u *Upstream) Running() int {
+	s := u.live.Load()
+	if s == nil {
+		return 0
+	}
+	s.callers.mu.Lock()
+	defer s.callers.mu.Unlock()
+	return len(s.callers.running)
+}
+
+// Route reads and routes lines as they come from an upstream, in a session in
+// which the calls run, the first as request 1; on is the request on whose stream
+// they come, 0 for none. It returns what the upstream was answered.
+func Route(calls []Call, on int64, lines [][]byte) (answers [][]byte) {
+	var mu sync.Mutex
+	s := newSession(&Config{Asks: true, OnNotification: func(string, json.RawMessage) {}})
+	s.asks.Store(true)
+	m := mux{session: s, answer: func(b []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		answers = append(answers, b)
+	}}
+	var ends []func(bool)
+	for i := range calls {
+		id := int64(i + 1)
+		_, _ = m.register(&request{id: id, notes: calls[i].deliver})
+		ends = append(ends, s.callers.begin(context.Background(), id, &calls[i]))
+	}
+	for _, line := range lines {
+		if f, err := parseFrame(line); err == nil {
+			m.route(f, on)
+		}
+	}
+	for _, end := range ends {
+		end(true)
+	}
+	return answers
+}
+
+// OwnerAfter is whose all calls are, when one of owner's runs and n were given up.
+func OwnerAfter(owner string, n int) string {
+	var c callers
+	for id := range int64(n) {
+		c.begin(context.Background(), id+1, &Call{Owner: owner})(false)
+	}
+	c.begin(context.Background(), int64(n)+1, &Call{Owner: owner})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owner()
+}

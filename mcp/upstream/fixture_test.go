@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ type mounted struct {
 	mu     sync.Mutex
 	lists  []upstream.Lists
 	states []upstream.Status
+	heard  []string // notifications: method and params
 	wake   chan struct{}
 }
 
@@ -37,6 +40,9 @@ func run(t *testing.T, cfg upstream.Config) *mounted {
 	}
 	cfg.OnLists = func(lists upstream.Lists) { m.tell(func() { m.lists = append(m.lists, lists) }) }
 	cfg.OnStatus = func(st upstream.Status) { m.tell(func() { m.states = append(m.states, st) }) }
+	cfg.OnNotification = func(method string, params json.RawMessage) {
+		m.tell(func() { m.heard = append(m.heard, strings.TrimSpace(method+" "+string(params))) })
+	}
 	u, err := upstream.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +107,12 @@ func (m *mounted) down() upstream.Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.last()
+}
+
+// hears waits for a notification.
+func (m *mounted) hears(want string) {
+	m.t.Helper()
+	m.until("the notification "+want, func() bool { return slices.Contains(m.heard, want) })
 }
 
 // tools is the names of the last list.

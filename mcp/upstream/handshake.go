@@ -87,6 +87,7 @@ type hello struct {
 
 func (s *session) settle(h hello) error {
 	s.version, s.modern, s.server, s.offers = h.version, h.modern, h.server, h.offers
+	s.asks.Store(!h.modern && s.cfg.Asks)
 	s.link.speak(h.version)
 	if !h.modern {
 		s.link.notify(notification("notifications/initialized", "{}"))
@@ -135,8 +136,12 @@ func (s *session) discover(ctx context.Context) (hello, error) {
 // initialize asks in the old way.
 func (s *session) initialize(ctx context.Context) (hello, error) {
 	r := newRequest(s.ids.Add(1), string(mcpgo.MethodInitialize), 256, func(b []byte) []byte {
-		return fmt.Appendf(b, `{"protocolVersion":%q,"capabilities":{},"clientInfo":%s}`,
-			mcpgo.ProtocolVersion20251125, s.self)
+		can := `{}`
+		if s.cfg.Asks {
+			can = declared
+		}
+		return fmt.Appendf(b, `{"protocolVersion":%q,"capabilities":%s,"clientInfo":%s}`,
+			mcpgo.ProtocolVersion20251125, can, s.self)
 	})
 	f, err := s.link.exchange(ctx, r)
 	if err != nil {

@@ -67,8 +67,8 @@ func TestModernResults(t *testing.T) {
 		{`{"_meta":{"io.modelcontextprotocol/serverInfo":{}},"b":2}`, `{"b":2}`, ""},
 		{`{"_meta":{},"b":2}`, `{"_meta":{},"b":2}`, ""},
 		{`{"x":{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{}}}}`, `{"x":{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{}}}}`, ""},
-		{`{"result\u0054ype":"input_required","inputRequests":{},"requestState":"s"}`, ``, "needs input from the client, which is not supported yet"},
-		{`{"resultType":"task"}`, ``, "a kind of result that is not supported: task"},
+		{`{"result\u0054ype":"input_required","inputRequests":{},"requestState":"s"}`, ``, "a kind of result that the client does not take: input_required"},
+		{`{"resultType":"task"}`, ``, "a kind of result that the client does not take: task"},
 	}
 	var next atomic.Value
 	h := modernWeb(named("a"))

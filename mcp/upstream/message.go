@@ -24,8 +24,8 @@ type request struct {
 	headers map[string]string
 	modern  bool
 	notes   func(note) // nil = the caller wants none
-	relayed bool       // passed on for a client, so that its end is told to the upstream
-	own     bool       // notifications/message on its own stream are for notes too
+	told    bool       // the upstream is told when it ends before its answer
+	logs    bool       // notifications/message on its own stream are for notes too
 }
 
 // note is a notification that belongs to a request.

@@ -25,8 +25,8 @@ type mux struct {
 	open  map[int64]*inbox
 	cause error // set once the connection is lost
 
-	// changed is told which lists changed; it must not block.
-	changed func(kindSet)
+	// session takes what belongs to no request of ours.
+	session *session
 	// answer sends an answer to the upstream's own request; it must not block.
 	answer func(message []byte)
 }
@@ -66,8 +66,8 @@ func (m *mux) drop(id int64) {
 }
 
 func (m *mux) find(id json.RawMessage) *inbox {
-	n, err := strconv.ParseInt(string(id), 10, 64)
-	if err != nil {
+	n, ok := number(id)
+	if !ok {
 		return nil
 	}
 	m.mu.Lock()
@@ -89,36 +89,47 @@ func (m *mux) fail(cause error) {
 	}
 }
 
-// route hands a message to its request. An answer to a request that is gone
-// (cancelled a moment ago) is dropped.
-func (m *mux) route(f frame) {
+// number is an id of ours.
+func number(id json.RawMessage) (int64, bool) {
+	n, err := strconv.ParseInt(string(id), 10, 64)
+	return n, err == nil
+}
+
+// route hands a message to whom it belongs. on is the request on whose own stream
+// it came; 0 = a stream of the whole connection. An answer to a request that is
+// gone (cancelled a moment ago) is dropped.
+func (m *mux) route(f frame, on int64) {
+	s := m.session
 	switch {
 	case f.isRequest():
-		m.answer(refusal(f))
+		s.asked(f, on, m.answer)
 	case f.method == "":
+		s.callers.answered(f.id)
 		if box := m.find(f.id); box != nil {
 			box.end(&f, nil)
 		}
+	case f.broken != nil:
 	case f.method == mcpgo.MethodNotificationSubscriptionsAcknowledged:
-		m.changed(everyKind) // what changed before it was not announced
+		s.acknowledged(f.params, on)
 	case announced[f.method] != 0:
-		m.changed(announced[f.method])
-	case f.method == "notifications/progress":
+		s.changed(announced[f.method])
+	case f.method == string(mcpgo.MethodNotificationProgress):
 		token, rest := progress(f.params)
 		if box := m.find(token); box != nil {
 			box.push(note{f.method, rest})
 		}
+	case f.method == string(mcpgo.MethodNotificationMessage):
+		if id := s.callers.listener(); on == 0 && id != 0 {
+			if box := m.find(strconv.AppendInt(nil, id, 10)); box != nil {
+				box.push(note{f.method, f.params})
+			}
+		}
+	case f.method == string(mcpgo.MethodNotificationCancelled):
+		s.callers.withdraw(f.params)
+		s.ended(f.params)
+	default:
+		s.noticed(f)
 	}
-}
-
-// refusal answers a request of the upstream: a ping as it should be, and
-// everything else as unknown, because no capability was declared.
-func refusal(f frame) []byte {
-	b := append([]byte(`{"jsonrpc":"2.0","id":`), f.id...)
-	if f.method == "ping" {
-		return append(b, `,"result":{}}`...)
-	}
-	return append(b, `,"error":{"code":-32601,"message":"Method not found"}}`...)
 }
 
 // progress takes the token out of the params of notifications/progress.

@@ -3,6 +3,8 @@ package upstream
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // capabilities is the part of a server's capabilities that matters here; nil is
@@ -13,7 +15,41 @@ type capabilities struct {
 	Resources   *listCapability `json:"resources"`
 	Completions *struct{}       `json:"completions"`
 	Logging     *struct{}       `json:"logging"`
-	Tasks       json.RawMessage `json:"tasks"`
+	Tasks       json.RawMessage `json:"tasks"`      // of the legacy era; later it is an extension
+	Extensions  json.RawMessage `json:"extensions"` // of the modern era, by name
+}
+
+// TasksExtension is the name of the extension for tasks (2026-07-28).
+const TasksExtension = "io.modelcontextprotocol/tasks"
+
+// Offers are what an upstream offers besides its lists.
+type Offers struct {
+	Modern      bool // it speaks 2026-07-28
+	Prompts     bool
+	Resources   bool
+	Subscribe   bool // to its resources
+	Completions bool
+	Logging     bool
+	Tasks       bool // in its era's way
+	// Extensions are those that it declares, with their settings as received.
+	Extensions map[string]json.RawMessage
+}
+
+// Offers is what the upstream offers now; the zero value when it is down.
+func (u *Upstream) Offers() Offers {
+	s := u.live.Load()
+	if s == nil {
+		return Offers{}
+	}
+	c := &s.offers
+	var extensions map[string]json.RawMessage
+	_ = json.Unmarshal(c.Extensions, &extensions) // odd ones are none
+	_, tasks := extensions[TasksExtension]
+	if !s.modern {
+		tasks = rawjson.IsObject(c.Tasks)
+	}
+	return Offers{Modern: s.modern, Prompts: c.Prompts != nil, Resources: c.Resources != nil, Subscribe: c.subscribe(),
+		Completions: c.Completions != nil, Logging: c.Logging != nil, Tasks: tasks, Extensions: extensions}
 }
 
 type listCapability struct {
@@ -28,9 +64,12 @@ func (c *capabilities) announce() bool {
 	return c.Tools.changes() || c.Prompts.changes() || c.Resources.changes()
 }
 
-// filter asks for the announcements that there are (2026-07-28,
-// subscriptions/listen).
-func (c *capabilities) filter() string {
+// subscribe says that it tells when a resource changes.
+func (c *capabilities) subscribe() bool { return c.Resources != nil && c.Resources.Subscribe }
+
+// filter asks for the announcements that there are, and for updates of these
+// resources (2026-07-28, subscriptions/listen).
+func (c *capabilities) filter(uris []string) string {
 	var asked []string
 	for name, l := range map[string]*listCapability{
 		"toolsListChanged": c.Tools, "promptsListChanged": c.Prompts, "resourcesListChanged": c.Resources,
@@ -38,6 +77,13 @@ func (c *capabilities) filter() string {
 		if l.changes() {
 			asked = append(asked, `"`+name+`":true`)
 		}
+	}
+	if len(uris) > 0 {
+		quoted := make([]string, len(uris))
+		for i, uri := range uris {
+			quoted[i] = string(rawjson.Quote(uri))
+		}
+		asked = append(asked, `"resourceSubscriptions":[`+strings.Join(quoted, ",")+`]`)
 	}
 	return "{" + strings.Join(asked, ",") + "}"
 }

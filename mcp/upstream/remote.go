@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // remote is where an HTTP or SSE upstream is and how it is reached. It lives
@@ -20,6 +21,23 @@ type remote struct {
 	url       *url.URL
 	header    http.Header    // the configured one; read-only
 	work      sync.WaitGroup // what goes on in the background
+	pending   atomic.Int32   // messages of it
+}
+
+// maxPending is how many messages may be on their way in the background: an
+// upstream that asks without end and takes no answer gets no more of them.
+const maxPending = 1000
+
+// later sends a message in the background, or drops it where too many are.
+func (r *remote) later(send func()) {
+	if r.pending.Add(1) > maxPending {
+		r.pending.Add(-1)
+		return
+	}
+	r.work.Go(func() {
+		defer r.pending.Add(-1)
+		send()
+	})
 }
 
 func newRemote(cfg *Config) (*remote, error) {

@@ -1,14 +1,10 @@
 package upstream
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -40,6 +36,7 @@ type link interface {
 // session is a link and the protocol that is spoken on it.
 type session struct {
 	link    link
+	cfg     *Config
 	self    json.RawMessage // clientInfo
 	ids     atomic.Int64
 	version string
@@ -52,6 +49,10 @@ type session struct {
 	lists   [kinds]*listing // as read last; only Run uses it
 	// mirrored are the tools with parameters that travel as headers, too.
 	mirrored atomic.Pointer[map[string]*mcpgo.Tool]
+	callers  callers
+	asks     atomic.Bool // the upstream may ask: capabilities were declared to it
+	notices  inbox       // for Config.OnNotification
+	streams  listens
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
 }
@@ -62,7 +63,8 @@ func newSession(cfg *Config) *session {
 		version = "dev"
 	}
 	self, _ := json.Marshal(map[string]string{"name": "bailiwick", "version": version})
-	return &session{self: self, changes: make(chan struct{}, 1)}
+	return &session{cfg: cfg, self: self, changes: make(chan struct{}, 1),
+		notices: inbox{wants: cfg.OnNotification != nil, wake: make(chan struct{}, 1)}}
 }
 
 // changed notes that lists must be read again.
@@ -74,135 +76,13 @@ func (s *session) changed(which kindSet) {
 	}
 }
 
-// call relays one request.
-func (s *session) call(ctx context.Context, c *Call) (Reply, error) {
-	switch {
-	case c.Arguments != nil && !rawjson.ValidObject(c.Arguments):
-		return Reply{}, errors.New("arguments are not a JSON object")
-	case c.Params != nil && !rawjson.ValidObject(c.Params):
-		return Reply{}, errors.New("params are not a JSON object")
-	}
-	r := s.relayed(c)
-	if c.Progress != nil || c.Log != nil {
-		r.notes = c.deliver
-	}
-	if tools := s.mirrored.Load(); s.modern && c.Tool != "" && tools != nil && (*tools)[c.Tool] != nil {
-		r.headers = mcpgo.GenerateParamHeaders((*tools)[c.Tool], r.params)
-	}
-	f, err := s.link.exchange(ctx, r)
-	switch {
-	case err != nil:
-		return Reply{}, err
-	case f.err != nil:
-		if f.err.Code == mcpgo.HEADER_MISMATCH {
-			s.changed(setOf(KindTool)) // the schema that says which headers to send is old
-		}
-		return Reply{Error: f.err}, nil
-	}
-	result, e := complete(f.result, s.modern)
-	return Reply{Result: result, Error: e}, nil
-}
-
-// relayed encodes a request that is passed on.
-func (s *session) relayed(c *Call) *request {
-	method, mirror := c.Method, c.Mirror
-	if method == "" {
-		method, mirror = string(mcpgo.MethodToolsCall), c.Tool
-	}
-	id := s.ids.Add(1)
-	size := len(c.Tool) + len(c.Arguments) + len(c.Params) + len(c.Meta) + 256
-	r := newRequest(id, method, size, func(b []byte) []byte {
-		b = append(b, '{')
-		sep := byte(0)
-		if inside := bytes.TrimSpace(c.Params); len(inside) > 2 {
-			if inside = bytes.TrimSpace(inside[1 : len(inside)-1]); len(inside) > 0 {
-				b, sep = append(b, inside...), ','
-			}
-		}
-		if c.Tool != "" || c.Method == "" {
-			if sep != 0 {
-				b = append(b, sep)
-			}
-			b, sep = append(append(b, `"name":`...), rawjson.Quote(c.Tool)...), ','
-		}
-		if c.Arguments != nil {
-			if sep != 0 {
-				b = append(b, sep)
-			}
-			b, sep = append(append(b, `"arguments":`...), c.Arguments...), ','
-		}
-		return append(s.appendMeta(b, sep, c, id), '}')
-	})
-	r.modern, r.name, r.own, r.relayed = s.modern, mirror, c.Log != nil, true
-	return r
-}
-
-// deliver hands a notification to the caller.
-func (c *Call) deliver(n note) {
-	switch {
-	case n.method == "notifications/progress" && c.Progress != nil:
-		c.Progress(n.params)
-	case n.method == "notifications/message" && c.Log != nil:
-		c.Log(n.params)
-	}
-}
-
-// appendMeta appends the _meta member behind the separator sep (0 = none),
-// when there is anything in it: the client's own members, our progress token,
-// and in the modern era what every request must carry.
-func (s *session) appendMeta(b []byte, sep byte, c *Call, id int64) []byte {
-	start := len(b)
-	if sep != 0 {
-		b = append(b, sep)
-	}
-	b = append(b, `"_meta":{`...)
-	empty := len(b)
-	add := func(key string, value []byte) {
-		if len(b) > empty {
-			b = append(b, ',')
-		}
-		name, _ := json.Marshal(key)
-		b = append(append(append(b, name...), ':'), value...)
-	}
-	if c != nil && c.Meta != nil {
-		mark := len(b)
-		err := rawjson.Members(c.Meta, func(key string, value []byte) error {
-			if !dropMeta(key) {
-				add(key, value)
-			}
-			return nil
-		})
-		if err != nil {
-			b = b[:mark] // not an object: nothing of it can be passed on
-		}
-	}
-	if c != nil && c.Progress != nil {
-		add("progressToken", fmt.Append(nil, id))
-	}
-	if s.modern {
-		add(mcpgo.MetaKeyProtocolVersion, []byte(`"`+mcpgo.ProtocolVersion20260728+`"`))
-		add(mcpgo.MetaKeyClientCapabilities, []byte(`{}`))
-		add(mcpgo.MetaKeyClientInfo, s.self)
-		if c != nil && c.Log != nil {
-			level, _ := json.Marshal(c.level())
-			add(mcpgo.MetaKeyLogLevel, level)
-		}
-	}
-	if len(b) == empty {
-		return b[:start]
-	}
-	return append(b, '}')
-}
-
-func (c *Call) level() string {
-	if c.LogLevel == "" {
-		return string(mcpgo.LoggingLevelInfo)
-	}
-	return c.LogLevel
-}
-
 // ask sends a request of our own; params is the inside of the params object.
 func (s *session) ask(ctx context.Context, method mcpgo.MCPMethod, params string) (frame, error) {
+	return s.link.exchange(ctx, s.request(method, params))
+}
+
+// request is a request of our own.
+func (s *session) request(method mcpgo.MCPMethod, params string) *request {
 	r := newRequest(s.ids.Add(1), string(method), len(params)+256, func(b []byte) []byte {
 		b = append(append(b, '{'), params...)
 		sep := byte(',')
@@ -212,50 +92,19 @@ func (s *session) ask(ctx context.Context, method mcpgo.MCPMethod, params string
 		return append(s.appendMeta(b, sep, nil, 0), '}')
 	})
 	r.modern = s.modern
-	return s.link.exchange(ctx, r)
+	return r
 }
 
-// follow begins to listen for announcements, and waits a moment until they
-// flow, so that no change falls between reading the list and listening.
-func (s *session) follow(ctx context.Context) {
-	ctx, s.cancel = context.WithCancel(ctx)
-	if !s.offers.announce() {
-		return
-	}
-	settled := make(chan struct{})
-	s.wg.Go(func() {
-		defer close(settled)
-		if s.modern {
-			s.subscribe(ctx)
-			return
+// noticed hands on a notification that belongs to no request, without the id of
+// the subscription that brought it, which is of this connection.
+func (s *session) noticed(f frame) {
+	params, _ := rawjson.Edit(f.params, func(key string, value []byte) []byte {
+		if key == "_meta" {
+			return without(value, mcpgo.MetaKeySubscriptionID)
 		}
-		s.link.stream(ctx, func() { s.changed(everyKind) })
+		return value
 	})
-	select {
-	case <-settled:
-	case <-s.changes:
-	case <-s.link.lost():
-	case <-time.After(settleTime):
-	}
-}
-
-// settleTime is how long reading the list waits for the announcements.
-const settleTime = time.Second
-
-// subscribe keeps a subscriptions/listen request open. Its acknowledgement
-// counts as a change: what happened before it was not announced.
-func (s *session) subscribe(ctx context.Context) {
-	var wait backoff
-	for ctx.Err() == nil {
-		begun := time.Now()
-		f, err := s.ask(ctx, mcpgo.MethodSubscriptionsListen, `"notifications":`+s.offers.filter())
-		if err == nil && f.err != nil && f.err.Code == mcpgo.METHOD_NOT_FOUND {
-			return
-		}
-		if !wait.sleep(ctx, time.Since(begun), s.link.lost()) {
-			return
-		}
-	}
+	s.notices.push(note{f.method, params})
 }
 
 // close ends the session; its link goes with it.

@@ -17,14 +17,14 @@ const (
 )
 
 // startChild starts the command in a process group of its own.
-func startChild(u *Upstream, changed func(kindSet)) (*child, error) {
+func startChild(u *Upstream, s *session) (*child, error) {
 	path, err := lookCommand(&u.cfg)
 	if err != nil {
 		return nil, err
 	}
 	c := &child{u: u, exited: make(chan struct{}), read: make(chan struct{}), wake: make(chan struct{}, 1),
 		loss: loss{gone: make(chan struct{})}}
-	c.mux.changed, c.mux.answer = changed, c.notify
+	c.mux.session, c.mux.answer = s, c.notify
 	cmd := exec.Command(path, u.cfg.Args...)
 	cmd.Args[0] = u.cfg.Command
 	cmd.Env = environ(&u.cfg)

@@ -28,12 +28,11 @@ type sse struct {
 
 // openSSE opens the stream and waits for the address; ctx is for the stream's
 // life, attempt for its opening.
-func openSSE(ctx, attempt context.Context, r *remote, changed func(kindSet)) (*sse, error) {
+func openSSE(ctx, attempt context.Context, r *remote, s *session) (*sse, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &sse{remote: r, ctx: ctx, cancel: cancel, done: make(chan struct{}), loss: loss{gone: make(chan struct{})},
 		header: r.with("Content-Type", "application/json")}
-	l.mux.changed = changed
-	l.mux.answer = l.later
+	l.mux.session, l.mux.answer = s, l.later
 	stop := context.AfterFunc(attempt, cancel)
 	resp, at, err := r.do(ctx, http.MethodGet, r.url, r.with("Accept", acceptSSE, "Cache-Control", "no-cache"), nil)
 	if err != nil {
@@ -111,7 +110,7 @@ func (l *sse) read(ev *events, body io.ReadCloser) {
 			l.end(fmt.Errorf("%w: %w", ErrGarbage, err))
 			return
 		}
-		l.mux.route(f)
+		l.mux.route(f, 0)
 	}
 }
 
@@ -167,7 +166,7 @@ func (l *sse) exchange(ctx context.Context, r *request) (frame, error) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		if r.relayed {
+		if r.told {
 			l.later(cancelled(r.id))
 		}
 		return frame{}, context.Cause(ctx)
@@ -181,7 +180,7 @@ func (l *sse) exchange(ctx context.Context, r *request) (frame, error) {
 	return frame{}, err
 }
 
-func (l *sse) later(message []byte) { l.remote.work.Go(func() { l.notify(message) }) }
+func (l *sse) later(message []byte) { l.remote.later(func() { l.notify(message) }) }
 
 func (l *sse) notify(message []byte) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), noteTimeout)

@@ -48,10 +48,10 @@ func (l *loss) lose(err error)        { l.once.Do(func() { l.why = err; close(l.
 func (l *loss) lost() <-chan struct{} { return l.gone }
 func (l *loss) cause() error          { <-l.gone; return l.why }
 
-func newStreamable(ctx context.Context, r *remote, changed func(kindSet)) *streamable {
-	l := &streamable{remote: r, ctx: ctx, check: func() { changed(setOf(KindTool)) }, loss: loss{gone: make(chan struct{})}}
-	l.mux.changed = changed
-	l.mux.answer = func(message []byte) { l.later(message) }
+func newStreamable(ctx context.Context, r *remote, s *session) *streamable {
+	l := &streamable{remote: r, ctx: ctx, check: func() { s.changed(setOf(KindTool)) }, loss: loss{gone: make(chan struct{})}}
+	l.mux.session, l.mux.answer = s, l.later
+	s.callers.linger = true
 	l.target.Store(r.url)
 	l.speak("")
 	return l
@@ -115,7 +115,7 @@ func (l *streamable) exchange(ctx context.Context, r *request) (frame, error) {
 	}
 	switch {
 	case ctx.Err() != nil:
-		if !r.modern && r.relayed {
+		if !r.modern && r.told {
 			l.later(cancelled(r.id))
 		}
 		return frame{}, context.Cause(ctx)
@@ -239,7 +239,7 @@ func (l *streamable) refused(r *request, resp *http.Response) (frame, error) {
 
 // later sends a message in the background.
 func (l *streamable) later(message []byte) {
-	l.remote.work.Go(func() { l.notify(message) })
+	l.remote.later(func() { l.notify(message) })
 }
 
 // notify sends a message that has no answer. It outlives Run's context for a

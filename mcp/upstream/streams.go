@@ -105,12 +105,14 @@ func (l *streamable) scan(ev *events, r *request, box *inbox) (frame, error) {
 			return frame{}, fmt.Errorf("%w: %w", ErrGarbage, err)
 		case r != nil && (f.answers(r.id) || f.method == "" && f.id == nil && f.err != nil):
 			return f, nil
-		case f.method == "notifications/message":
-			if box != nil && r.own {
+		case r == nil:
+			l.mux.route(f, 0)
+		case f.method == string(mcpgo.MethodNotificationMessage):
+			if box != nil && r.logs {
 				box.push(note{f.method, f.params})
 			}
 		default:
-			l.mux.route(f)
+			l.mux.route(f, r.id)
 		}
 	}
 }

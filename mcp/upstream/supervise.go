@@ -121,7 +121,7 @@ func (u *Upstream) connect(ctx context.Context) (*session, error) {
 		u.era = eraLegacy
 	}
 	if err == nil {
-		s.follow(ctx)
+		s.follow(ctx, &u.wishes)
 		s.dirty.Store(0)
 		err = s.readLists(attempt, everyKind)
 	}
@@ -143,11 +143,11 @@ func (u *Upstream) connect(ctx context.Context) (*session, error) {
 func (u *Upstream) dial(ctx, attempt context.Context, s *session) (link, error) {
 	switch u.cfg.Transport {
 	case keys.TransportStdio:
-		return startChild(u, s.changed)
+		return startChild(u, s)
 	case keys.TransportSSE:
-		return openSSE(ctx, attempt, u.remote, s.changed)
+		return openSSE(ctx, attempt, u.remote, s)
 	default:
-		return newStreamable(ctx, u.remote, s.changed), nil
+		return newStreamable(ctx, u.remote, s), nil
 	}
 }
 

@@ -39,6 +39,20 @@ type Config struct {
 	OnLists func(Lists)
 	// OnStatus is called from Run when the status changes; never concurrently.
 	OnStatus func(Status)
+
+	// Asks says that the clients behind this connection may be asked: it declares
+	// sampling and elicitation to an upstream of the legacy era (questions.go), to
+	// which Call.Ask answers. One of the modern era learns what each call's own
+	// client can from Call.Capabilities.
+	Asks bool
+	// OnNotification gets, in their order and never concurrently, the notifications
+	// that belong to no call and that this package does not act on itself:
+	// resources/updated, elicitation/complete, tasks/status and whatever else. The
+	// params are as received, without the modern era's subscription id. They are the
+	// whole connection's: who may see one is for the caller to decide. It may block:
+	// nothing is read less for it, but one that is 1,000 notifications or 4 MiB behind
+	// loses the oldest. nil = none is wanted.
+	OnNotification func(method string, params json.RawMessage)
 }
 
 // State of a connection.
@@ -60,55 +74,15 @@ type Status struct {
 	Server   string   // name/version as the server says
 }
 
-// Call is one request that is passed on for a client: tools/call, unless
-// Method names another.
-type Call struct {
-	Method    string          // "" = tools/call
-	Tool      string          // upstream name; of tools/call only
-	Arguments json.RawMessage // an object, as received; nil = absent
-	// Params are the other members of params, an object without _meta; nil =
-	// none. Mirror is what Mcp-Name repeats of them to a modern upstream
-	// (params.name or params.uri); "" = nothing.
-	Params json.RawMessage
-	Mirror string
-	Meta   json.RawMessage // the client's params._meta, without the protocol's own keys and the progress token; nil = absent
-	// Progress, when not nil, asks the upstream for progress; each notification's
-	// params come without progressToken. Called in order, from the goroutine of
-	// Call, never after Call returned. A caller that is 1,000 notifications or
-	// 4 MiB behind loses the oldest.
-	Progress func(params json.RawMessage)
-	// Log, when not nil, gets the params of notifications/message that arrive
-	// on this call's own stream, in the same way.
-	Log func(params json.RawMessage)
-	// LogLevel is the level asked of a modern upstream when Log is not nil;
-	// empty = info.
-	LogLevel string
-}
-
-// Reply is what the upstream answered: a result as received (without what the
-// modern era's resultType and serverInfo say, in either era), or its JSON-RPC error. There are no
-// line breaks in its JSON: those between tokens became spaces.
-type Reply struct {
-	Result json.RawMessage
-	Error  *Error
-}
-
-// Error is an upstream's own JSON-RPC error.
-type Error struct {
-	Code    int
-	Message string
-	Data    json.RawMessage
-}
-
-func (e *Error) Error() string { return fmt.Sprintf("upstream error %d: %s", e.Code, e.Message) }
-
-// The errors of Call, besides the context's. All are wrapped with the name.
+// The errors of an Upstream's methods, besides the context's. All are wrapped with the name.
 var (
 	// ErrDown is an upstream that is not connected now, or that went away
 	// during the call.
 	ErrDown = errors.New("upstream is down")
 	// ErrGarbage is an answer that is not what the protocol says.
 	ErrGarbage = errors.New("upstream answered garbage")
+	// ErrUnsupported is what this upstream does not offer (Subscribe, SetLogLevel).
+	ErrUnsupported = errors.New("upstream does not offer this")
 )
 
 // Upstream is one supervised connection.
@@ -120,6 +94,7 @@ type Upstream struct {
 
 	running atomic.Bool
 	calls   calls
+	wishes  wishes
 	live    atomic.Pointer[session]
 	era     era // only Run uses it
 
@@ -137,7 +112,8 @@ func New(cfg Config) (*Upstream, error) {
 	if cfg.ConnectTimeout <= 0 {
 		cfg.ConnectTimeout = 30 * time.Second
 	}
-	u := &Upstream{cfg: cfg, log: cfg.Log, renewed: make(chan struct{}), over: make(chan struct{}), status: Status{State: StateConnecting}}
+	u := &Upstream{cfg: cfg, log: cfg.Log, renewed: make(chan struct{}), over: make(chan struct{}),
+		wishes: wishes{wake: make(chan struct{}, 1)}, status: Status{State: StateConnecting}}
 	if u.log == nil {
 		u.log = zap.NewNop()
 	}
