@@ -106,6 +106,9 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 }
 
 func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply, string) {
+	if r.msg.method == methodSubscribe || r.msg.method == methodUnsubscribe {
+		return g.changeSubscription(ctx, r, v)
+	}
 	if v.entry.builtin != nil {
 		params := append(append([]byte(`{"name":`), rawjson.Quote(r.msg.name)...), '}')
 		raw, failed := r.tenant.ask(ctx, r, r.msg.method, params)

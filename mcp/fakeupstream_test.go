@@ -22,7 +22,8 @@ type fakeUpstream struct {
 	more    others   // what it lists besides; never changed while it serves but by setOthers
 	results map[string]func(call fakeCall) string
 	calls   []fakeCall
-	listens map[chan string]struct{} // get the methods of announcements
+	listens map[chan string]struct{} // get announcements, as members of a message
+	fakeEra
 	over    chan struct{}
 	held    <-chan struct{} // requests wait for it; nil = they do not
 	starts  int             // initialize requests
@@ -57,7 +58,7 @@ func (u *fakeUpstream) announce(method string) {
 	defer u.mu.Unlock()
 	for c := range u.listens {
 		select {
-		case c <- method:
+		case c <- `"method":` + quoted(method):
 		default:
 		}
 	}
@@ -176,7 +177,8 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	switch m.Method {
+	switch u.serveEra(w, r, m.Method, m.ID, m.Params); m.Method {
+	case "server/discover", "subscriptions/listen", "resources/subscribe", "resources/unsubscribe", "logging/setLevel":
 	case "initialize":
 		u.mu.Lock()
 		u.starts++
@@ -188,7 +190,10 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 			offers += `,"prompts":{"listChanged":true},"completions":{}`
 		}
 		if u.more.resources != nil || u.more.templates != nil {
-			offers += `,"resources":{"listChanged":true}`
+			offers += `,"resources":{"listChanged":true` + u.offersSubscribe() + `}`
+		}
+		if u.logs {
+			offers += `,"logging":{}`
 		}
 		u.mu.Unlock()
 		u.answer(w, m.ID, `{"protocolVersion":"2025-11-25","capabilities":{`+offers+`},"serverInfo":{"name":"fake","version":"1"}}`)
@@ -278,8 +283,8 @@ func (u *fakeUpstream) listen(w http.ResponseWriter, r *http.Request) {
 	w.(http.Flusher).Flush()
 	for {
 		select {
-		case method := <-changed:
-			_, _ = io.WriteString(w, "data: {\"jsonrpc\":\"2.0\",\"method\":"+quoted(method)+"}\n\n")
+		case said := <-changed:
+			_, _ = io.WriteString(w, "data: {\"jsonrpc\":\"2.0\","+said+"}\n\n")
 			w.(http.Flusher).Flush()
 		case <-r.Context().Done():
 			return

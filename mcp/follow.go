@@ -95,6 +95,7 @@ func (g *Gateway) review(s *stream) {
 		return
 	}
 	s.update(p, g.fingerprint(s, p))
+	g.reviewSubscriptions(s, p)
 }
 
 // fingerprint sums up what a stream's client sees, kind by kind.

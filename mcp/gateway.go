@@ -56,6 +56,7 @@ type Gateway struct {
 	front    *front
 	sessions *sessionTable
 	streams  *streamTable
+	subs     *subscriptionTable
 	calls    *callTable
 	mounts   *mountTable
 	builtins []builtin
@@ -95,6 +96,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, svc: cfg.Service, log: cfg.Log, front: f, tenants: map[string]*tenant{}}
 	g.sessions = newSessionTable(cfg.Service.MACKey("mcp session"), cfg.SessionTTL, cfg.Now)
 	g.streams = newStreamTable()
+	g.subs = newSubscriptionTable()
 	g.calls = newCallTable()
 	g.mounts = newMountTable()
 	g.builtins = g.builtinTools()

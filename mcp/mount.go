@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -130,7 +131,7 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 	if err != nil {
 		return nil, fmt.Errorf("the stored environment and headers can't be opened; write them again")
 	}
-	return upstream.New(upstream.Config{
+	up, err := upstream.New(upstream.Config{
 		Name: i.Slug, Transport: i.Transport, Command: i.Command, Args: i.Args, URL: i.URL,
 		Env: secrets(creds.Env), Headers: secrets(creds.Headers),
 		AllowPrivate: g.svc.PrivateUpstreamAllowed(i),
@@ -141,7 +142,14 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 				m.markTried()
 			}
 		},
+		OnNotification: func(method string, params json.RawMessage) { g.noticed(m, method, params) },
 	})
+	if err == nil {
+		// Everything, so that what one client hears does not depend on what another
+		// asked for; each gets what it wants of it (loglevel.go).
+		_ = up.SetLogLevel(string(levels[0])) // one that sends none needs no level
+	}
+	return up, err
 }
 
 func secrets(plain map[string]string) map[string]keys.Secret {

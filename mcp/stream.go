@@ -15,7 +15,8 @@ import (
 type stream struct {
 	tenant    *tenant
 	narrowing narrowing
-	changed   chan struct{} // a list_changed is due
+	changed   chan struct{}  // a list_changed or an update is due
+	subs      *subscriptions // whose updates it tells of; nil = none
 	ctx       context.Context
 	cut       context.CancelFunc
 
@@ -51,10 +52,19 @@ func (g *Gateway) openStream(ctx context.Context, r *request, listed [upstream.K
 			s.shown[k] = sum
 		}
 	}
+	if s.subs = r.subs; s.subs == nil && r.session != nil {
+		s.subs = r.session.subs
+	}
+	if s.subs != nil {
+		s.subs.stream.Store(s)
+	}
 	g.streams.add(s)
 	g.review(s) // an edit may have come between authentication and add
 	return s, func() {
 		g.streams.remove(s)
+		if s.subs != nil {
+			s.subs.stream.CompareAndSwap(s, nil)
+		}
 		s.cut()
 		release()
 	}, true
@@ -78,10 +88,15 @@ func (s *stream) update(p keys.Principal, shown [upstream.Kinds]uint64) {
 	s.principal, s.shown = p, shown
 	s.mu.Unlock()
 	if differs {
-		select {
-		case s.changed <- struct{}{}:
-		default: // one is due already
-		}
+		s.signal()
+	}
+}
+
+// signal has what is due taken.
+func (s *stream) signal() {
+	select {
+	case s.changed <- struct{}{}:
+	default: // it will be
 	}
 }
 
