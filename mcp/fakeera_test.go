@@ -149,12 +149,18 @@ func (u *fakeUpstream) logLevel() string {
 func (u *fakeUpstream) updated(uri string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	say := func(to chan string, text string) {
+		select {
+		case to <- text:
+		default: // its client is gone
+		}
+	}
 	if !u.modern {
 		for c := range u.listens {
-			c <- `"method":"notifications/resources/updated","params":{"uri":` + quoted(uri) + `,"title":"t"}`
+			say(c, `"method":"notifications/resources/updated","params":{"uri":`+quoted(uri)+`,"title":"t"}`)
 		}
 	}
 	for l := range u.opened {
-		l.said <- `"method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":` + l.id + `},"uri":` + quoted(uri) + `}`
+		say(l.said, `"method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":`+l.id+`},"uri":`+quoted(uri)+`}`)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -63,6 +64,22 @@ func (e *watcher) told(uri string) {
 	want := `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":` + quoted(uri) + e.tag + `}}`
 	if got := e.next(); got != want {
 		e.t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// untold fails when an update is there; lists may change.
+func (e *watcher) untold(why string) {
+	e.t.Helper()
+	for {
+		select {
+		case data, ok := <-e.got:
+			if !ok || !strings.Contains(data, "list_changed") {
+				e.t.Errorf("%s: got %s", why, data)
+				return
+			}
+		case <-time.After(100 * time.Millisecond):
+			return
+		}
 	}
 }
 
@@ -185,14 +202,14 @@ func TestSubscribeIsDecided(t *testing.T) {
 		edit(keys.PolicyPatch{MCPToolAllowlist: keys.Some([]string{"*no", "a1__x:a"})})
 		ua.updated("x:a")
 		full.told("x:a")
-		e.quiet("what an edit took away")
+		e.untold("what an edit took away")
 		ub.updated("x:b")
 		e.told("x:b")
 		full.told("x:b")
 		edit(keys.PolicyPatch{MCPToolAllowlist: keys.Some([]string{"*no"})})
 		ua.updated("x:a")
 		full.told("x:a")
-		e.quiet("what was ended by an edit")
+		e.untold("what was ended by an edit")
 		// With the instance, everything of it is gone.
 		_, err := w.svc.UpdateInstance(t.Context(), w.op, b2.ID, keys.InstanceSpec{Enabled: keys.Some(false)})
 		must(t, err)
@@ -330,5 +347,116 @@ func TestSubscribeIsDeclared(t *testing.T) {
 		if a := w.modern(k, "/mcp", method, `"uri":"x:a"`); a.status != 404 || !strings.Contains(a.body, "-32601") {
 			t.Errorf("%s: %d %s", method, a.status, a.body)
 		}
+	}
+}
+
+// TestSubscriptionStays: a subscription is to the resource of one instance, also
+// when another one, which a read would reach first, comes into sight.
+func TestSubscriptionStays(t *testing.T) {
+	w := newWorld(t)
+	ua, ub := subscribable(t, false, "x:all"), subscribable(t, false, "x:all")
+	w.mount("a1", ua)
+	b2 := w.mount("b2", ub)
+	k := w.key(func(n *keys.NewKey) { n.MCPInstanceIDs = keys.Some(policy.Only(b2.ID)) })
+	e, _ := w.watch("legacy", k, "/mcp", "x:all")
+	ub.updated("x:all")
+	e.told("x:all")
+	_, err := w.svc.UpdateKey(t.Context(), w.op, k.Key.ID, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPInstanceIDs: keys.Null[policy.Limit]()}})
+	must(t, err)
+	if got := e.next(); !strings.Contains(got, "list_changed") {
+		t.Fatal(got)
+	}
+	ua.updated("x:all")
+	e.untold("of another instance")
+	ub.updated("x:all")
+	e.told("x:all")
+	// The uri is all that a client can name.
+	e.c.unsubscribe("x:all")
+	w.until("nothing is asked for", func() bool { return len(ub.wanted()) == 0 })
+}
+
+// TestSubscriptionsOverPipes: SSE and stdio clients are told on their one stream.
+func TestSubscriptionsOverPipes(t *testing.T) {
+	w := newWorld(t)
+	up := subscribable(t, false, "x:a")
+	w.mount("a1", up)
+	k := w.key()
+	const request = `{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"x:a"}}`
+	const update = `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"x:a"}}`
+	sse := w.stream(http.MethodGet, "/sse", "", auth(k)...)
+	endpoint := sse.next()
+	w.post(endpoint, request, auth(k)...)
+	if got := sse.next(); got != `{"jsonrpc":"2.0","id":1,"result":{}}` {
+		t.Fatal(got)
+	}
+	var ends []*pipes
+	for _, serve := range doors(w, k) {
+		p := startPipes(t, serve)
+		p.send(initialize)
+		p.expect(`"id":"init"`)
+		p.send(initialized, request)
+		p.expect(`"id":1,"result":{}`)
+		ends = append(ends, p)
+	}
+	up.updated("x:a")
+	for _, got := range []string{sse.next(), ends[0].next(), ends[1].next()} {
+		if got != update {
+			t.Error(got)
+		}
+	}
+	sse.stop()
+	for _, p := range ends {
+		_ = p.in.Close()
+		must(t, p.ended())
+	}
+	w.until("nothing is asked for", func() bool { return len(up.wanted()) == 0 })
+}
+
+// TestLogLevels: an upstream is asked for everything once, and each client hears
+// what it asked for, whatever others do.
+func TestLogLevels(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t, tool("t", "r"))
+	up.logs = true
+	// It keeps to the level that it was asked for.
+	up.on("t", func(c fakeCall) string {
+		order := []string{"debug", "info", "warning", "error"}
+		for _, level := range order[max(0, slices.Index(order, up.logLevel())):] {
+			if up.logLevel() != "" || level == "error" {
+				c.notify("notifications/message", `{"level":"`+level+`","data":1}`)
+			}
+		}
+		return `{"content":[]}`
+	})
+	w.mount("a1", up)
+	w.until("the upstream is asked", func() bool { return up.logLevel() == "debug" })
+	k := w.key()
+	hears := func(c *legacy, want ...string) {
+		t.Helper()
+		a := c.call("a1__t", `{}`)
+		for _, level := range []string{"debug", "info", "warning", "error"} {
+			if strings.Contains(a.body, `"level":"`+level+`"`) != slices.Contains(want, level) {
+				t.Errorf("want %v: %s", want, a.body)
+			}
+		}
+	}
+	unset, loud, still := w.connect(k, "/mcp"), w.connect(k, "/mcp"), w.connect(k, "/mcp")
+	hears(unset, "info", "warning", "error")
+	for c, level := range map[*legacy]string{loud: "debug", still: "error"} {
+		if a := c.send(`{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"` + level + `"}}`); !strings.Contains(a.body, `"result":{}`) {
+			t.Fatal(a.body)
+		}
+	}
+	hears(loud, "debug", "info", "warning", "error")
+	hears(still, "error")
+	hears(unset, "info", "warning", "error")
+	if got := up.logLevel(); got != "debug" {
+		t.Errorf("a client's level went on: %s", got)
+	}
+	meta := strings.Replace(modernMeta, `"_meta":{`, `"_meta":{"io.modelcontextprotocol/logLevel":"warning",`, 1)
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a1__t",` + meta + `}}`
+	a := w.post("/mcp", body, append(auth(k), "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/call", "Mcp-Name", "a1__t")...)
+	if strings.Contains(a.body, `"level":"info"`) || !strings.Contains(a.body, `"level":"warning"`) {
+		t.Errorf("stateless: %s", a.body)
 	}
 }
