@@ -117,9 +117,15 @@ func TestAnnouncements(t *testing.T) {
 			kind []string
 		}{
 			{"a prompt more", func() { ups["a1"].setOthers(more(func(o *others) { o.prompts = append(o.prompts, prompt("q")) })) }, "a1", []string{"prompts"}},
-			{"a resource more", func() { ups["a1"].setOthers(more(func(o *others) { o.resources = append(o.resources, resource("x:s")) })) }, "a1", []string{"resources"}},
-			{"a template more", func() { ups["a1"].setOthers(more(func(o *others) { o.templates = append(o.templates, template("x:u/{id}")) })) }, "a1", []string{"resources"}},
-			{"a template other", func() { ups["a1"].setOthers(more(func(o *others) { o.templates[0] = `{"uriTemplate":"x:t/{id}","name":"other"}` })) }, "a1", []string{"resources"}},
+			{"a resource more", func() {
+				ups["a1"].setOthers(more(func(o *others) { o.resources = append(o.resources, resource("x:s")) }))
+			}, "a1", []string{"resources"}},
+			{"a template more", func() {
+				ups["a1"].setOthers(more(func(o *others) { o.templates = append(o.templates, template("x:u/{id}")) }))
+			}, "a1", []string{"resources"}},
+			{"a template other", func() {
+				ups["a1"].setOthers(more(func(o *others) { o.templates[0] = `{"uriTemplate":"x:t/{id}","name":"other"}` }))
+			}, "a1", []string{"resources"}},
 			{"a tool more", func() { ups["a1"].setTools(tool("t", "r"), tool("u", "r")) }, "a1", []string{"tools"}},
 			{"said, but the same", func() {
 				for _, g := range []string{"tools", "prompts", "resources"} {

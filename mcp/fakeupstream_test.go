@@ -24,9 +24,9 @@ type fakeUpstream struct {
 	calls   []fakeCall
 	listens map[chan string]struct{} // get announcements, as members of a message
 	fakeEra
-	over    chan struct{}
-	held    <-chan struct{} // requests wait for it; nil = they do not
-	starts  int             // initialize requests
+	over   chan struct{}
+	held   <-chan struct{} // requests wait for it; nil = they do not
+	starts int             // initialize requests
 }
 
 // others is what an upstream lists besides tools: definitions.
