@@ -101,7 +101,9 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 	}
 	start := time.Now()
 	answer, outcome := g.performCall(ctx, r, v)
-	g.recordCall(ctx, r, v, outcome, time.Since(start))
+	if outcome != "" {
+		g.recordCall(ctx, r, v, outcome, time.Since(start))
+	}
 	return answer
 }
 

@@ -42,7 +42,7 @@ func (g *Gateway) changeSubscription(ctx context.Context, r *request, v verdict)
 	case ctx.Err() != nil:
 		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
 	case errors.Is(err, errTooManySubscriptions):
-		return g.rateLimited(ctx, r, v, maxSubscribed, "resources subscribed to in one session"), outcomeUpstream
+		return g.rateLimited(ctx, r, v, maxSubscribed, "resources subscribed to in one session"), "" // recorded already
 	case errors.As(err, &own):
 		return failure(r.msg.id, own.Code, own.Message, own.Data), outcomeUpstream
 	case errors.Is(err, upstream.ErrUnsupported):
