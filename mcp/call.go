@@ -120,6 +120,9 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 // performCall has an allowed call answered. An outcome of "" is one that is not to
 // be recorded as a call.
 func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply, string) {
+	if r.msg.method == methodSubscribe || r.msg.method == methodUnsubscribe {
+		return g.changeSubscription(ctx, r, v)
+	}
 	if v.entry.builtin != nil {
 		params := append(append([]byte(`{"name":`), rawjson.Quote(r.msg.name)...), '}')
 		raw, failed := r.tenant.ask(ctx, r, r.msg.method, params)

@@ -23,6 +23,11 @@
 // a tenant make follow look again at open streams (told of a change that they
 // see, cut when their key no longer counts) and at running calls.
 //
+// The data flow of an update: clients subscribe to resources, each decided like a
+// read, and their instance's upstream is asked once for all of them. What it tells
+// is marked as due with every subscription to that uri at that instance, decided
+// again, and sent on the client's stream.
+//
 // Neighbours: keys (the Service, principals), keys/wire (the JSON of keys and
 // instances) and policy below; mcp/upstream for the connections to mounted
 // servers, mcp/rawjson for the JSON of messages; cmd above. It never imports db

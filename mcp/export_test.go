@@ -72,3 +72,31 @@ func AskEngine(g *Gateway, p *keys.Principal, tenantID, body string) string {
 	}
 	return string(raw)
 }
+
+// MaxMatching is the most steps that one uri is held against templates.
+const MaxMatching = maxMatching
+
+// IsTemplate tells whether uris can be held against a text.
+func IsTemplate(text string) bool { return parseTemplate(text) != nil }
+
+// Fits holds one uri against one template.
+func Fits(text, uri string) bool {
+	work := maxMatching
+	return parseTemplate(text).fits(uri, &work)
+}
+
+// FitsAny holds a uri against n templates of one text, none of which counts, and
+// answers the steps.
+func FitsAny(text string, n int, uri string) int {
+	work, t := maxMatching, parseTemplate(text)
+	for range n {
+		t.fits(uri, &work)
+	}
+	return maxMatching - work
+}
+
+// RefTarget reads what a completion is for.
+func RefTarget(ref json.RawMessage) (kind, name string) {
+	t := refTarget(ref)
+	return t.kind.String(), t.name
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,10 +22,11 @@ type fakeUpstream struct {
 	more    others   // what it lists besides; never changed while it serves but by setOthers
 	results map[string]func(call fakeCall) string
 	calls   []fakeCall
-	listens map[chan struct{}]struct{}
-	over    chan struct{}
-	held    <-chan struct{} // requests wait for it; nil = they do not
-	starts  int             // initialize requests
+	listens map[chan string]struct{} // get announcements, as members of a message
+	fakeEra
+	over   chan struct{}
+	held   <-chan struct{} // requests wait for it; nil = they do not
+	starts int             // initialize requests
 }
 
 // others is what an upstream lists besides tools: definitions.
@@ -36,12 +38,30 @@ func (u *fakeUpstream) with(more others) *fakeUpstream {
 	return u
 }
 
-// setOthers changes them and tells the listeners.
+// setOthers changes them and tells the listeners what changed.
 func (u *fakeUpstream) setOthers(more others) {
 	u.mu.Lock()
+	was := u.more
 	u.more = more
 	u.mu.Unlock()
-	u.setTools(u.tools...)
+	if !slices.Equal(was.prompts, more.prompts) {
+		u.announce("notifications/prompts/list_changed")
+	}
+	if !slices.Equal(was.resources, more.resources) || !slices.Equal(was.templates, more.templates) {
+		u.announce("notifications/resources/list_changed")
+	}
+}
+
+// announce tells the listeners something without params.
+func (u *fakeUpstream) announce(method string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c := range u.listens {
+		select {
+		case c <- `"method":` + quoted(method):
+		default:
+		}
+	}
 }
 
 func prompt(name string) string {
@@ -70,7 +90,7 @@ type fakeCall struct {
 func newUpstream(t testing.TB, tools ...string) *fakeUpstream {
 	t.Helper()
 	u := &fakeUpstream{tools: tools, results: map[string]func(fakeCall) string{},
-		listens: map[chan struct{}]struct{}{}, over: make(chan struct{})}
+		listens: map[chan string]struct{}{}, over: make(chan struct{})}
 	u.server = httptest.NewServer(http.HandlerFunc(u.serve))
 	t.Cleanup(func() {
 		close(u.over)
@@ -123,14 +143,9 @@ func (u *fakeUpstream) seen() []fakeCall {
 // setTools changes the list and tells the listeners.
 func (u *fakeUpstream) setTools(tools ...string) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	u.tools = tools
-	for c := range u.listens {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
+	u.mu.Unlock()
+	u.announce("notifications/tools/list_changed")
 }
 
 func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
@@ -162,7 +177,8 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	switch m.Method {
+	switch u.serveEra(w, r, m.Method, m.ID, m.Params); m.Method {
+	case "server/discover", "subscriptions/listen", "resources/subscribe", "resources/unsubscribe", "logging/setLevel":
 	case "initialize":
 		u.mu.Lock()
 		u.starts++
@@ -174,7 +190,10 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 			offers += `,"prompts":{"listChanged":true},"completions":{}`
 		}
 		if u.more.resources != nil || u.more.templates != nil {
-			offers += `,"resources":{"listChanged":true}`
+			offers += `,"resources":{"listChanged":true` + u.offersSubscribe() + `}`
+		}
+		if u.logs {
+			offers += `,"logging":{}`
 		}
 		u.mu.Unlock()
 		u.answer(w, m.ID, `{"protocolVersion":"2025-11-25","capabilities":{`+offers+`},"serverInfo":{"name":"fake","version":"1"}}`)
@@ -255,7 +274,7 @@ func (u *fakeUpstream) call(w http.ResponseWriter, r *http.Request, method strin
 }
 
 func (u *fakeUpstream) listen(w http.ResponseWriter, r *http.Request) {
-	changed := make(chan struct{}, 1)
+	changed := make(chan string, 10)
 	u.mu.Lock()
 	u.listens[changed] = struct{}{}
 	u.mu.Unlock()
@@ -264,8 +283,8 @@ func (u *fakeUpstream) listen(w http.ResponseWriter, r *http.Request) {
 	w.(http.Flusher).Flush()
 	for {
 		select {
-		case <-changed:
-			_, _ = io.WriteString(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n")
+		case said := <-changed:
+			_, _ = io.WriteString(w, "data: {\"jsonrpc\":\"2.0\","+said+"}\n\n")
 			w.(http.Flusher).Flush()
 		case <-r.Context().Done():
 			return

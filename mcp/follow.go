@@ -95,6 +95,7 @@ func (g *Gateway) review(s *stream) {
 		return
 	}
 	s.update(p, g.fingerprint(s, p))
+	g.reviewSubscriptions(s, p)
 }
 
 // fingerprint sums up what a stream's client sees, kind by kind.
@@ -102,7 +103,7 @@ func (g *Gateway) fingerprint(s *stream, p keys.Principal) (sums [upstream.Kinds
 	c := s.tenant.catalog.Load()
 	q := question{principal: p, session: s.narrowing.session, catalog: c, now: g.cfg.Now()}
 	for k := range sums {
-		sums[k] = c.offers[k].fingerprint(visible(q, kind(k)))
+		sums[k] = c.offers[k].fingerprint(listed(q, kind(k)))
 	}
 	return sums
 }

@@ -73,11 +73,21 @@ func decide(q question) verdict {
 	return v
 }
 
-// visible marks what of a kind a list shows: what decide would let through.
+// visible marks what of a kind decide would let through.
 func visible(q question, k kind) policy.Bitset {
 	grant := q.principal.Grant()
 	if !q.principal.Valid() || grant == nil {
 		return nil
 	}
 	return grant.Visible(q.session, q.catalog.offers[k].tools, q.now)
+}
+
+// listed marks what of a kind a list shows: what is visible, and of resources of
+// one uri the one that a read of it reaches.
+func listed(q question, k kind) policy.Bitset {
+	set := visible(q, k)
+	if k == kindResource && len(set) > 0 {
+		set = q.catalog.inFront(set)
+	}
+	return set
 }

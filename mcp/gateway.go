@@ -56,6 +56,7 @@ type Gateway struct {
 	front    *front
 	sessions *sessionTable
 	streams  *streamTable
+	subs     *subscriptionTable
 	calls    *callTable
 	mounts   *mountTable
 	taskIDs  *taskIDs
@@ -97,6 +98,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, svc: cfg.Service, log: cfg.Log, front: f, tenants: map[string]*tenant{}}
 	g.sessions = newSessionTable(cfg.Service.MACKey("mcp session"), cfg.SessionTTL, cfg.Now)
 	g.streams = newStreamTable()
+	g.subs = newSubscriptionTable()
 	g.calls = newCallTable()
 	g.mounts = newMountTable()
 	g.taskIDs = newTaskIDs(cfg.Service)

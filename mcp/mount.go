@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	mcpgo "github.com/mark3labs/mcp-go/mcp"
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -134,7 +133,7 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 	if err != nil {
 		return nil, fmt.Errorf("the stored environment and headers can't be opened; write them again")
 	}
-	return upstream.New(upstream.Config{
+	up, err := upstream.New(upstream.Config{
 		Name: i.Slug, Transport: i.Transport, Command: i.Command, Args: i.Args, URL: i.URL,
 		Env: secrets(creds.Env), Headers: secrets(creds.Headers),
 		AllowPrivate: g.svc.PrivateUpstreamAllowed(i),
@@ -145,12 +144,14 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 				m.markTried()
 			}
 		},
-		OnNotification: func(method string, params json.RawMessage) {
-			if method == mcpgo.MethodNotificationTasksStatus {
-				g.taskStatus(m, params)
-			}
-		},
+		OnNotification: func(method string, params json.RawMessage) { g.noticed(m, method, params) },
 	})
+	if err == nil {
+		// Everything, so that what one client hears does not depend on what another
+		// asked for; each gets what it wants of it (loglevel.go).
+		_ = up.SetLogLevel(string(levels[0])) // one that sends none needs no level
+	}
+	return up, err
 }
 
 func secrets(plain map[string]string) map[string]keys.Secret {

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"encoding/json"
+	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -58,10 +59,13 @@ func completionParams(m *message, k kind, up string) json.RawMessage {
 func private(raw json.RawMessage) json.RawMessage {
 	timed := false
 	out, err := rawjson.Edit(raw, func(key string, value []byte) []byte {
-		switch key {
-		case "cacheScope":
+		switch {
+		case strings.EqualFold(key, "cacheScope"): // some clients match keys whatever their case
 			return nil
-		case "ttlMs":
+		case !strings.EqualFold(key, "ttlMs"):
+		case key != "ttlMs" || timed:
+			return nil
+		default:
 			timed = true
 		}
 		return value

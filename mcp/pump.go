@@ -28,7 +28,9 @@ func (g *Gateway) pump(st *stream, out sink, w wants, s *session) {
 			if st.ctx.Err() != nil {
 				return
 			}
-			err = w.announce(out, st.takeDue())
+			if err = w.announce(out, st.takeDue()); err == nil {
+				err = g.tellUpdates(st, out, w)
+			}
 		case message := <-st.said:
 			err = out.send(message)
 		case <-alive.C:
@@ -97,17 +99,24 @@ func (g *Gateway) subscribe(ctx context.Context, r *request) reply {
 	if rawjson.Field(rawjson.Field(r.msg.params, "notifications"), "taskIds") != nil && !r.declaresTasks() {
 		return missingTasks(r)
 	}
+	r.subs = &subscriptions{}
+	defer g.subs.end(r.subs)
 	st, done, ok := g.openStream(ctx, r, [upstream.Kinds]uint64{})
 	if !ok {
 		return g.rateLimited(ctx, r, verdict{class: classListen}, maxStreams, "streams open")
 	}
 	defer done()
 	w, granted := wantsOf(r.msg)
+	uris := g.listenTo(st.ctx, r)
+	if uris != nil {
+		list, _ := json.Marshal(uris) // strings only
+		granted = rawjson.Prepend(granted, "resourceSubscriptions", list)
+	}
 	ack := rawjson.Prepend(subscriptionMeta(r.msg.id), "notifications", granted)
 	if r.sink.send(notification("notifications/subscriptions/acknowledged", ack)) != nil {
 		return reply{}
 	}
-	if w.groups != 0 {
+	if w.groups != 0 || uris != nil {
 		g.pump(st, r.sink, w, nil)
 		if ctx.Err() == nil { // cut: the key no longer counts, or the server stops
 			return reply{}

@@ -69,7 +69,7 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 	}
 	if v.class == classCall || v.class == classTask {
 		e.Tool = truncated(v.target.name, maxRecordedTool)
-		sum := sha256.Sum256(r.msg.arguments)
+		sum := sha256.Sum256(r.msg.digested())
 		e.ArgsDigest = hex.EncodeToString(sum[:])
 	}
 	if v.tool != nil {

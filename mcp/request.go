@@ -27,6 +27,8 @@ type request struct {
 	// when the transport has none.
 	sink sink
 
+	subs *subscriptions // of a subscriptions/listen
+
 	tracked bool   // its transport has made it cancelable
 	release func() // of its place among its key's calls; nil = it has none
 }

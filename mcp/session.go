@@ -30,6 +30,8 @@ type session struct {
 	logLevel  atomic.Pointer[mcpgo.LoggingLevel]
 	used      atomic.Int64 // Unix nanoseconds
 	listed    prints       // of the last lists
+	subs      *subscriptions
+	ending    sync.Once // the end of subs with the session is arranged
 
 	// Of the HTTP+SSE transport: where all answers go; nil in streamable HTTP.
 	sink sink
@@ -46,7 +48,7 @@ type session struct {
 
 func newSession(p keys.Principal, n narrowing, client string) *session {
 	s := &session{tenantID: p.TenantID(), owner: p.ID(), narrowing: n, client: client,
-		running: map[string]context.CancelFunc{}}
+		subs: &subscriptions{}, running: map[string]context.CancelFunc{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }

@@ -15,9 +15,10 @@ import (
 type stream struct {
 	tenant    *tenant
 	narrowing narrowing
-	session   *session      // of the legacy era; nil in the modern one
-	changed   chan struct{} // a list_changed is due
-	said      chan []byte   // messages for the client besides; one too many is dropped
+	session   *session       // of the legacy era; nil in the modern one
+	changed   chan struct{}  // a list_changed or an update is due
+	said      chan []byte    // messages for the client besides; one too many is dropped
+	subs      *subscriptions // whose updates it tells of; nil = none
 	ctx       context.Context
 	cut       context.CancelFunc
 
@@ -54,10 +55,19 @@ func (g *Gateway) openStream(ctx context.Context, r *request, listed [upstream.K
 			s.shown[k] = sum
 		}
 	}
+	if s.subs = r.subs; s.subs == nil && r.session != nil {
+		s.subs = r.session.subs
+	}
+	if s.subs != nil {
+		s.subs.stream.Store(s)
+	}
 	g.streams.add(s)
 	g.review(s) // an edit may have come between authentication and add
 	return s, func() {
 		g.streams.remove(s)
+		if s.subs != nil {
+			s.subs.stream.CompareAndSwap(s, nil)
+		}
 		s.cut()
 		release()
 	}, true
@@ -81,10 +91,15 @@ func (s *stream) update(p keys.Principal, shown [upstream.Kinds]uint64) {
 	s.principal, s.shown = p, shown
 	s.mu.Unlock()
 	if differs {
-		select {
-		case s.changed <- struct{}{}:
-		default: // one is due already
-		}
+		s.signal()
+	}
+}
+
+// signal has what is due taken.
+func (s *stream) signal() {
+	select {
+	case s.changed <- struct{}{}:
+	default: // it will be
 	}
 }
 

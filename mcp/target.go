@@ -71,3 +71,12 @@ func (m *message) missing() string {
 	}
 	return "params.uri must be a string that names a resource"
 }
+
+// digested is what the audit trail keeps a digest of: the arguments, or what a
+// completion completes.
+func (m *message) digested() json.RawMessage {
+	if m.method == string(mcpgo.MethodCompletionComplete) {
+		return rawjson.Field(m.params, "argument")
+	}
+	return m.arguments
+}

@@ -58,7 +58,7 @@ func (g *Gateway) newServer() *mcpserver.MCPServer {
 	s := mcpserver.NewMCPServer(serverName, g.cfg.Version,
 		mcpserver.WithToolCapabilities(true),
 		mcpserver.WithPromptCapabilities(true),
-		mcpserver.WithResourceCapabilities(false, true),
+		mcpserver.WithResourceCapabilities(true, true),
 		mcpserver.WithCompletions(),
 		mcpserver.WithLogging(),
 		mcpserver.WithTaskCapabilities(false, true, true),
