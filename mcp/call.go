@@ -180,7 +180,12 @@ func (g *Gateway) toolResult(r *request, raw json.RawMessage) (reply, string) {
 // names the instance and nothing of its insides.
 func unreachable(slug string, err error) json.RawMessage {
 	problem := "The instance " + slug + " is not reachable right now. It is tried again by itself; call again later."
-	if errors.Is(err, upstream.ErrGarbage) {
+	switch {
+	case errors.Is(err, upstream.ErrNotUTF8):
+		problem = "The instance " + slug + " gave an answer that is not valid MCP: its text is not valid UTF-8."
+	case errors.Is(err, upstream.ErrTooLarge):
+		problem = "The instance " + slug + " gave an answer that is larger than a message may be."
+	case errors.Is(err, upstream.ErrGarbage):
 		problem = "The instance " + slug + " gave an answer that is not valid MCP."
 	}
 	raw, _ := json.Marshal(struct {

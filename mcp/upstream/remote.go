@@ -128,7 +128,7 @@ func (r *remote) do(ctx context.Context, method string, to *url.URL, h http.Head
 // readAll reads a whole body of at most max bytes.
 func readAll(resp *http.Response, max int64) ([]byte, error) {
 	if resp.ContentLength > max {
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	if resp.ContentLength >= 0 {
 		b := make([]byte, resp.ContentLength)
@@ -143,12 +143,10 @@ func readAll(resp *http.Response, max int64) ([]byte, error) {
 	}()
 	_, err := buf.ReadFrom(io.LimitReader(resp.Body, max+1))
 	if err == nil && int64(buf.Len()) > max {
-		err = errTooLarge
+		err = ErrTooLarge
 	}
 	return bytes.Clone(buf.Bytes()), err
 }
 
 // buffers are for answers whose length is not known before.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-var errTooLarge = fmt.Errorf("%w: a message larger than %d MiB", ErrGarbage, maxMessage>>20)

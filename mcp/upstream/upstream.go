@@ -109,6 +109,10 @@ var (
 	ErrDown = errors.New("upstream is down")
 	// ErrGarbage is an answer that is not what the protocol says.
 	ErrGarbage = errors.New("upstream answered garbage")
+	// ErrNotUTF8 is an ErrGarbage whose text is not valid UTF-8.
+	ErrNotUTF8 = errors.New("its text is not valid UTF-8")
+	// ErrTooLarge is an ErrGarbage that was not read to its end.
+	ErrTooLarge = fmt.Errorf("%w: a message larger than %d MiB", ErrGarbage, maxMessage>>20)
 )
 
 // Upstream is one supervised connection.
