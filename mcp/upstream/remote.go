@@ -19,7 +19,8 @@ type remote struct {
 	transport *http.Transport
 	url       *url.URL
 	header    http.Header    // the configured one; read-only
-	work      sync.WaitGroup // what goes on in the background
+	work      sync.WaitGroup // streams that are read on in the background
+	outbox
 }
 
 func newRemote(cfg *Config) (*remote, error) {
@@ -75,6 +76,7 @@ func isToken(s string) bool {
 
 func (r *remote) close() {
 	r.work.Wait()
+	r.flush()
 	r.transport.CloseIdleConnections()
 }
 

@@ -181,7 +181,7 @@ func (l *sse) exchange(ctx context.Context, r *request) (frame, error) {
 	return frame{}, err
 }
 
-func (l *sse) later(message []byte) { l.remote.work.Go(func() { l.notify(message) }) }
+func (l *sse) later(message []byte) { l.remote.later(func() { l.notify(message) }) }
 
 func (l *sse) notify(message []byte) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), noteTimeout)

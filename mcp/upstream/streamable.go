@@ -51,7 +51,7 @@ func (l *loss) cause() error          { <-l.gone; return l.why }
 func newStreamable(ctx context.Context, r *remote, changed func()) *streamable {
 	l := &streamable{remote: r, ctx: ctx, check: changed, loss: loss{gone: make(chan struct{})}}
 	l.mux.changed = changed
-	l.mux.answer = func(message []byte) { l.later(message) }
+	l.mux.answer = l.later
 	l.target.Store(r.url)
 	l.speak("")
 	return l
@@ -239,7 +239,7 @@ func (l *streamable) refused(r *request, resp *http.Response) (frame, error) {
 
 // later sends a message in the background.
 func (l *streamable) later(message []byte) {
-	l.remote.work.Go(func() { l.notify(message) })
+	l.remote.later(func() { l.notify(message) })
 }
 
 // notify sends a message that has no answer. It outlives Run's context for a
