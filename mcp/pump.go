@@ -30,7 +30,7 @@ func (g *Gateway) pump(st *stream, out sink, changed []byte, s *session) {
 			err = out.send(changed)
 		case <-alive.C:
 			if s != nil {
-				s.used.Store(g.cfg.Now().UnixNano())
+				g.sessions.touch(s)
 			}
 			err = out.keepAlive()
 		}
