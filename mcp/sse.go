@@ -14,7 +14,7 @@ import (
 // address for POSTs, then every answer and notification. It is ours and not
 // mcp-go's (v1.2.1), whose sessions anybody may post to who knows the id.
 func (g *Gateway) serveSSE(v *visit) {
-	out := newEventSink(v.w)
+	out := newEventSink(g.patient(v.w))
 	s := newSession(v.principal, v.narrowing, "")
 	s.sink = out
 	g.sessions.add(s)
