@@ -23,6 +23,7 @@ type session struct {
 	// Of the HTTP+SSE transport: where all answers go; nil in streamable HTTP.
 	sink sink
 	work sync.WaitGroup // messages of it that are being answered
+	busy int            // how many of them; mu guards it
 
 	ctx    context.Context // ends with the session
 	cancel context.CancelFunc
@@ -69,13 +70,27 @@ func idRunning(r *request) reply {
 }
 
 // begin answers a message of the HTTP+SSE transport beside its POST; nothing
-// begins in a session that has ended.
-func (s *session) begin(answer func()) {
+// begins in a session that has ended. ok is false while it answers as many as
+// it may: their client need not wait for one before it sends the next, and may
+// not even read.
+func (s *session) begin(answer func()) (ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() == nil {
-		s.work.Go(answer)
+	if s.busy >= maxParallel {
+		return false
 	}
+	if s.ctx.Err() == nil {
+		s.busy++
+		s.work.Go(func() {
+			defer func() {
+				s.mu.Lock()
+				s.busy--
+				s.mu.Unlock()
+			}()
+			answer()
+		})
+	}
+	return true
 }
 
 // finish ends the session's own context and waits for what it began.

@@ -56,8 +56,12 @@ func (g *Gateway) serveMessage(v *visit) {
 		s.setClient(clientName(rawjson.Field(m.params, "clientInfo")))
 	}
 	r.client = s.clientName()
-	v.w.WriteHeader(http.StatusAccepted)
-	s.begin(func() {
+	if !m.isRequest() { // at once: it may end what holds the places
+		g.dispatch(s.ctx, r)
+		v.w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	if !s.begin(func() {
 		defer r.answered()
 		var answer reply
 		if mcpgo.IsModernProtocol(m.version) {
@@ -65,8 +69,12 @@ func (g *Gateway) serveMessage(v *visit) {
 		} else {
 			answer = g.dispatch(s.ctx, r)
 		}
-		if body := answer.asMessage(m.id); body != nil && m.isRequest() {
+		if body := answer.asMessage(m.id); body != nil {
 			_ = s.sink.send(body)
 		}
-	})
+	}) {
+		v.tooMany(limitReached(maxParallel, "messages that are being answered in this session"))
+		return
+	}
+	v.w.WriteHeader(http.StatusAccepted)
 }
