@@ -207,7 +207,12 @@ func (g *Gateway) toolResult(r *request, raw json.RawMessage) (reply, string) {
 // unreachable says that an instance could not answer. It names the instance and
 // nothing of its insides.
 func unreachable(slug string, err error) string {
-	if errors.Is(err, upstream.ErrGarbage) {
+	switch {
+	case errors.Is(err, upstream.ErrNotUTF8):
+		return "The instance " + slug + " gave an answer that is not valid MCP: its text is not valid UTF-8."
+	case errors.Is(err, upstream.ErrTooLarge):
+		return "The instance " + slug + " gave an answer that is larger than a message may be."
+	case errors.Is(err, upstream.ErrGarbage):
 		return "The instance " + slug + " gave an answer that is not valid MCP."
 	}
 	return "The instance " + slug + " is not reachable right now. It is tried again by itself; call again later."

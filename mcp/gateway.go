@@ -36,6 +36,10 @@ type Config struct {
 	// SessionTTL ends a legacy session that nothing used for so long; default 1 h.
 	SessionTTL time.Duration
 
+	// WriteLimit ends a connection whose client takes nothing off it for so long
+	// while there is something to be written; default 10 s.
+	WriteLimit time.Duration
+
 	Log *zap.Logger      // nil = none
 	Now func() time.Time // default time.Now
 }
@@ -44,6 +48,7 @@ const (
 	defaultMaxBody    = 4 << 20
 	defaultListWait   = 10 * time.Second
 	defaultSessionTTL = time.Hour
+	defaultWriteLimit = 10 * time.Second
 	serverName        = "bailiwick"
 )
 
@@ -84,6 +89,9 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	if cfg.SessionTTL <= 0 {
 		cfg.SessionTTL = defaultSessionTTL
+	}
+	if cfg.WriteLimit <= 0 {
+		cfg.WriteLimit = defaultWriteLimit
 	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()

@@ -35,7 +35,7 @@ func (g *Gateway) pump(st *stream, out sink, w wants, s *session) {
 			err = out.send(message)
 		case <-alive.C:
 			if s != nil {
-				s.used.Store(g.cfg.Now().UnixNano())
+				g.sessions.touch(s)
 			}
 			err = out.keepAlive()
 		}

@@ -62,8 +62,12 @@ func (g *Gateway) rateLimited(ctx context.Context, r *request, v verdict, most i
 
 // refuseStream answers a GET of a stream over its key's limit.
 func (g *Gateway) refuseStream(v *visit) {
+	v.tooMany(limitReached(maxStreams, "streams open"))
+}
+
+func (v *visit) tooMany(detail string) {
 	v.w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
-	wire.NewProblem(http.StatusTooManyRequests, "rate_limited", limitReached(maxStreams, "streams open")).Answer(v.w)
+	wire.NewProblem(http.StatusTooManyRequests, "rate_limited", detail).Answer(v.w)
 }
 
 func limitReached(most int, what string) string {

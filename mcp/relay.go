@@ -48,7 +48,7 @@ func RelayStdio(ctx context.Context, cfg RelayConfig) error {
 		cfg.HTTPClient = &http.Client{Transport: transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
-	r := &relay{cfg: cfg, out: &lineSink{w: cfg.Out}, running: map[string]context.CancelFunc{},
+	r := &relay{cfg: cfg, out: newLineSink(cfg.Out), running: map[string]context.CancelFunc{},
 		tools: map[string]*mcpgo.Tool{}, refused: make(chan struct{})}
 	return r.serve(ctx)
 }
@@ -75,6 +75,7 @@ type relay struct {
 func (r *relay) serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	lines := readLines(ctx, r.cfg.In, maxRelayed)
+	defer r.out.endWith(ctx)()
 	defer r.work.Wait()
 	defer stop()
 	defer r.goodbye(ctx)

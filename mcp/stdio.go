@@ -40,7 +40,7 @@ func (g *Gateway) ServeStdio(ctx context.Context, token keys.Secret, in io.Reade
 		return err
 	}
 	c := &stdioClient{g: g, principal: p, edits: edits, tenant: g.tenantOf(p.TenantID()),
-		session: newSession(p, n, ""), out: &lineSink{w: out}, slots: make(chan struct{}, maxParallel)}
+		session: newSession(p, n, ""), out: newLineSink(out), slots: make(chan struct{}, maxParallel)}
 	return c.serve(ctx, in)
 }
 
@@ -61,6 +61,7 @@ type stdioClient struct {
 func (c *stdioClient) serve(ctx context.Context, in io.Reader) error {
 	ctx, stop := context.WithCancel(ctx)
 	lines := readLines(ctx, in, c.g.cfg.MaxBody)
+	defer c.out.endWith(ctx)()
 	defer c.work.Wait()
 	defer c.session.cancel()
 	defer stop()
@@ -202,22 +203,6 @@ func (c *stdioClient) answer(r reply, m *message) {
 		_ = c.out.send(body) // a client that is gone ends the input too
 	}
 }
-
-// lineSink writes one message a line.
-type lineSink struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (s *lineSink) send(message []byte) error {
-	message = oneLine(message)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, err := s.w.Write(append(message[:len(message):len(message)], '\n'))
-	return err
-}
-
-func (s *lineSink) keepAlive() error { return nil }
 
 type line struct {
 	text    []byte

@@ -35,7 +35,7 @@ func (g *Gateway) post(v *visit) {
 		return
 	}
 	r := &request{msg: m, edits: v.edits, principal: v.principal, tenant: v.tenant, narrowing: v.narrowing}
-	out := newPostSink(v.w)
+	out := newPostSink(g.patient(v.w))
 	r.sink = out
 	defer r.answered()
 	if modern(m, v.r.Header) {
@@ -115,7 +115,8 @@ func (g *Gateway) getStream(v *visit) {
 	defer done()
 	defer context.AfterFunc(s.ctx, st.cut)()
 	s.attach(st)
-	out := newEventSink(v.w)
+	out := newEventSink(g.patient(v.w))
+	defer out.close()
 	if out.open() != nil {
 		return
 	}
