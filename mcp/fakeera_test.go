@@ -120,6 +120,9 @@ func (u *fakeUpstream) listenModern(w http.ResponseWriter, r *http.Request, id s
 func (u *fakeUpstream) wanted() []string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if len(u.opened) > 1 { // one takes the other's place, and both tell of updates
+		return []string{"(two streams)"}
+	}
 	out := []string{}
 	for uri := range u.uris {
 		out = append(out, uri)
