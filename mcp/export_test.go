@@ -25,7 +25,7 @@ func ReadMessage(body []byte) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, err
 	}
-	if m == nil {
+	if m.isResponse() {
 		return Envelope{Response: true}, nil
 	}
 	return Envelope{ID: m.id, Params: m.params, Arguments: m.arguments, Meta: m.meta, Progress: m.progress,

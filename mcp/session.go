@@ -14,6 +14,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // maxSessions is how many legacy sessions one principal may have open; the one that
@@ -38,8 +39,11 @@ type session struct {
 	ctx    context.Context // ends with the session
 	cancel context.CancelFunc
 
+	inquiries inquiries // that its client has not answered yet
+
 	mu      sync.Mutex
 	client  string                        // name/version as it says
+	can     abilities                     // that it declared at initialize
 	running map[string]context.CancelFunc // by request id, as received
 	stream  *stream                       // the open GET stream; nil = none
 }
@@ -99,6 +103,19 @@ func (s *session) setClient(client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.client = client
+}
+
+// declare notes what the client says at initialize that it can be asked for.
+func (s *session) declare(hello *message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.can = abilitiesOf(rawjson.Field(hello.params, "capabilities"))
+}
+
+func (s *session) abilities() abilities {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.can
 }
 
 func (s *session) clientName() string {
