@@ -57,6 +57,8 @@ type Gateway struct {
 	sessions *sessionTable
 	streams  *streamTable
 	calls    *callTable
+	parked   *parkedTable
+	states   *stateSealer
 	mounts   *mountTable
 	builtins []builtin
 	edits    atomic.Int64 // batches of edits seen by this process
@@ -96,6 +98,10 @@ func New(cfg Config) (*Gateway, error) {
 	g.sessions = newSessionTable(cfg.Service.MACKey("mcp session"), cfg.SessionTTL, cfg.Now)
 	g.streams = newStreamTable()
 	g.calls = newCallTable()
+	g.parked = newParkedTable()
+	if g.states, err = newStateSealer(cfg.Service.MACKey("mcp request state")); err != nil {
+		return nil, err
+	}
 	g.mounts = newMountTable()
 	g.builtins = g.builtinTools()
 	return g, nil
@@ -115,6 +121,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.reconcileLoop(ctx) })
 	<-ctx.Done()
 	g.calls.cancelAll()
+	g.parked.end()
 	g.EndStreams()
 	g.sessions.endAll()
 	wg.Wait()

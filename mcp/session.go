@@ -25,6 +25,7 @@ const maxSessions = 512
 // client whose session is gone gets 404 and initializes again.
 type session struct {
 	id        string
+	name      string // tells it from all others; no secret
 	tenantID  string
 	owner     string    // the principal's id
 	narrowing narrowing // fixed at initialize
@@ -49,7 +50,7 @@ type session struct {
 }
 
 func newSession(p keys.Principal, n narrowing, client string) *session {
-	s := &session{tenantID: p.TenantID(), owner: p.ID(), narrowing: n, client: client,
+	s := &session{name: newReference(), tenantID: p.TenantID(), owner: p.ID(), narrowing: n, client: client,
 		running: map[string]context.CancelFunc{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
