@@ -2,7 +2,9 @@ package mcp
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
@@ -71,4 +73,24 @@ func AskEngine(g *Gateway, p *keys.Principal, tenantID, body string) string {
 		return err.Error()
 	}
 	return string(raw)
+}
+
+// SealState and OpenState work on the text of a parked call's state, under the
+// key and for the request that these name.
+func SealState(key []byte, request, text string, expires time.Time) string {
+	s, err := newStateSealer(key)
+	if err != nil {
+		return err.Error()
+	}
+	return s.seal(sha256.Sum256([]byte(request)), requestState{kind: stateParked, text: text, expires: expires})
+}
+
+// OpenState is the reverse of SealState.
+func OpenState(key []byte, request, sealed string, now time.Time) (text string, ok bool) {
+	s, err := newStateSealer(key)
+	if err != nil {
+		return "", false
+	}
+	state, ok := s.open(sha256.Sum256([]byte(request)), sealed, now)
+	return state.text, ok
 }
