@@ -145,7 +145,7 @@ func TestQuestionEnds(t *testing.T) {
 				t.Errorf("answered %+v", m)
 			}
 		},
-		"the key expires or is paused": func(a *asked) {
+		"the key is paused": func(a *asked) {
 			_, err := a.w.svc.UpdateKey(context.Background(), a.w.op, a.k.Key.ID, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPActive: keys.Some(false)}})
 			must(t, err)
 			cancelled(a)
