@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -386,25 +387,27 @@ func TestParkedPlaces(t *testing.T) {
 	w.mount("a1", up)
 	up.asksAll("ask", `"content":[]`, [2]string{"elicitation/create", form})
 	k := w.key()
-	for range 40 { // two places each time, if they were kept
+	for range 33 { // two places each time, if they were kept
 		askingDoors["modern/http"](w, k, canAll, "tools/call", callAsk, answers)
 	}
-	for range 3 {
+	for i := range 3 {
 		for range 10 {
 			inputOf(t, parse(t, w.modernCan(k, canAll, "tools/call", callAsk).body).Result)
 		}
 		w.clock.Advance(11 * time.Minute)
-		w.until("they have ended", func() bool { return w.outcomes(k)["canceled"]%10 == 0 && w.outcomes(k)["canceled"] > 0 })
+		w.until("they have ended", func() bool { return w.outcomes(k)["canceled"] == 10*(i+1) })
 	}
 	release := make(chan struct{})
 	var running atomic.Int64
+	free := sync.OnceFunc(func() { close(release) })
+	defer free()
 	up.on("wait", func(fakeCall) string { running.Add(1); <-release; return `{"content":[]}` })
 	all := make(chan answer, 64)
 	for range 64 {
 		go func() { all <- w.modernCan(k, canAll, "tools/call", `"name":"a1__wait"`) }()
 	}
 	w.until("every place is taken", func() bool { return running.Load() == 64 })
-	close(release)
+	free()
 	for range 64 {
 		if a := <-all; a.status != 200 || strings.Contains(a.body, "error") {
 			t.Errorf("%d %s", a.status, a.body)

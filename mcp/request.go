@@ -59,13 +59,13 @@ func (r *request) abilities() abilities {
 
 // owner names, for upstreams that several clients share, who may see what is
 // meant for this request: the session that it is of. Without sessions it is the
-// request alone, for two clients may have one key.
+// key, for nothing else tells its clients apart.
 func (r *request) owner() string {
 	who := r.principal.TenantID() + "/" + r.principal.ID() + "/"
-	if r.era == eraLegacy && r.session != nil {
-		return who + r.session.name
+	if r.session != nil {
+		who += r.session.name
 	}
-	return who + newReference()
+	return who
 }
 
 type requestKey struct{}
