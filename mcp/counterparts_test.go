@@ -38,7 +38,7 @@ func libraryServer(t *testing.T, opts ...mcpserver.StreamableHTTPOption) *fakeUp
 		}
 		return mcpgo.NewGetPromptResult("", []mcpgo.PromptMessage{mcpgo.NewPromptMessage(mcpgo.RoleUser, mcpgo.NewTextContent(fmt.Sprint(who.Content)))}), nil
 	})
-	u := newUpstream(t, "both")
+	u := &fakeUpstream{tools: []string{"both"}} // for mount, which counts them
 	u.server = httptest.NewServer(mcpserver.NewStreamableHTTPServer(s, opts...))
 	t.Cleanup(func() { u.server.CloseClientConnections(); u.server.Close() })
 	return u
