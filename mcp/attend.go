@@ -145,7 +145,7 @@ func (g *Gateway) resume(ctx context.Context, r *request, v verdict, state reque
 // reviewParked ends a parked call whose client may not make it any more, or
 // whose upstream is another now.
 func (g *Gateway) reviewParked(p *parkedCall) {
-	fresh, err := g.svc.Refresh(p.ctx, p.first.principal)
+	fresh, err := g.svc.Refresh(context.Background(), p.first.principal)
 	if err != nil && !errors.Is(err, keys.ErrBadCredential) {
 		g.streams.later(p.first.tenant.id) // nothing new is known
 		return

@@ -47,8 +47,11 @@ func abilitiesOf(declared json.RawMessage) (a abilities) {
 func (a abilities) none() bool { return !a.form && !a.url && !a.sampling }
 
 // declaration is the client's capabilities as an upstream of 2026-07-28 is told
-// them: those that questions pass for, and no others.
+// them: those that questions pass for, and no others; nil = none.
 func (a abilities) declaration() json.RawMessage {
+	if a == (abilities{}) {
+		return nil
+	}
 	all := needs{}
 	if a.form || a.url {
 		all.add("elicitation", "")
