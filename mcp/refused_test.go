@@ -140,7 +140,7 @@ func TestInitializeClaims(t *testing.T) {
 	must(t, json.Unmarshal([]byte(a.body), &v))
 	for name := range v.Result.Capabilities {
 		switch name {
-		case "tools", "prompts", "resources", "completions", "logging":
+		case "tools", "prompts", "resources", "completions", "logging", "tasks":
 		default:
 			t.Errorf("claims %s", name)
 		}
