@@ -3,14 +3,11 @@ package mcp
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
-	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
-	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
 // call answers a request that names one thing: a tool's call, a prompt, a
@@ -115,114 +112,4 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 		g.recordCall(ctx, r, v, outcome, time.Since(start))
 	}
 	return answer
-}
-
-// performCall has an allowed call answered. An outcome of "" is one that is not to
-// be recorded as a call.
-func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply, string) {
-	if r.msg.method == methodSubscribe || r.msg.method == methodUnsubscribe {
-		return g.changeSubscription(ctx, r, v)
-	}
-	if v.entry.builtin != nil {
-		params := append(append([]byte(`{"name":`), rawjson.Quote(r.msg.name)...), '}')
-		raw, failed := r.tenant.ask(ctx, r, r.msg.method, params)
-		if failed != nil {
-			return failure(r.msg.id, failed.Code, failed.Message, nil), outcomeUpstream
-		}
-		return g.toolResult(r, raw)
-	}
-	c := g.upstreamCall(r, v)
-	r.withTasks(&c, v)
-	answer, err := v.entry.mount.call(ctx, c)
-	switch {
-	case ctx.Err() != nil || err != nil:
-		return g.unanswered(ctx, r, v, err)
-	case answer.Error != nil && onlyAsTask(r, answer.Error):
-		return *needsTask(r, v), outcomeUpstream
-	case answer.Error != nil:
-		return failure(r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcomeUpstream
-	case r.madeTask(answer):
-		return g.taskMade(r, v, answer.Result)
-	}
-	return g.toolResult(r, answer.Result)
-}
-
-// unanswered answers for an upstream that gave none: the request ended before, or
-// err says why.
-func (g *Gateway) unanswered(ctx context.Context, r *request, v verdict, err error) (reply, string) {
-	if ctx.Err() != nil {
-		if p := g.ended(r.principal); p != nil {
-			return problemReply(*p), outcomeCanceled
-		}
-		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
-	}
-	slug := v.entry.mount.instance.Load().Slug
-	g.log.Info("call failed", zap.String("tool", v.tool.ID), zap.Error(err))
-	if r.msg.method != string(mcpgo.MethodToolsCall) {
-		return failure(r.msg.id, mcpgo.INTERNAL_ERROR, unreachable(slug, err), nil), outcomeUpstream
-	}
-	raw, _ := g.toolResult(r, toolError(unreachable(slug, err)))
-	return raw, outcomeUpstream
-}
-
-func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {
-	c := upstream.Call{Meta: metaForUpstream(r.msg.meta)}
-	r.passParams(&c, v)
-	if r.sink == nil {
-		return c
-	}
-	if token := r.msg.progress; token != nil {
-		c.Progress = func(params json.RawMessage) {
-			if rawjson.IsObject(params) {
-				_ = r.sink.send(notification("notifications/progress", rawjson.Prepend(params, "progressToken", token)))
-			}
-		}
-	}
-	if least, wanted := r.logLevel(); wanted {
-		c.LogLevel = string(levels[least])
-		c.Log = func(params json.RawMessage) {
-			if rawjson.IsObject(params) && severity(rawjson.Text(rawjson.Field(params, "level"))) >= least {
-				_ = r.sink.send(notification("notifications/message", params))
-			}
-		}
-	}
-	return c
-}
-
-// toolResult answers with a tool's result; its content goes out as it came.
-func (g *Gateway) toolResult(r *request, raw json.RawMessage) (reply, string) {
-	outcome := outcomeOK
-	if string(rawjson.Field(raw, "isError")) == "true" {
-		outcome = outcomeToolError
-	}
-	if r.era == eraModern {
-		if r.msg.method == string(mcpgo.MethodResourcesRead) {
-			raw = private(raw)
-		}
-		raw = complete(raw, r.tenant.info)
-	}
-	return result(r.msg.id, raw), outcome
-}
-
-// unreachable says that an instance could not answer. It names the instance and
-// nothing of its insides.
-func unreachable(slug string, err error) string {
-	switch {
-	case errors.Is(err, upstream.ErrNotUTF8):
-		return "The instance " + slug + " gave an answer that is not valid MCP: its text is not valid UTF-8."
-	case errors.Is(err, upstream.ErrTooLarge):
-		return "The instance " + slug + " gave an answer that is larger than a message may be."
-	case errors.Is(err, upstream.ErrGarbage):
-		return "The instance " + slug + " gave an answer that is not valid MCP."
-	}
-	return "The instance " + slug + " is not reachable right now. It is tried again by itself; call again later."
-}
-
-// toolError is the result of a tool that failed.
-func toolError(problem string) json.RawMessage {
-	raw, _ := json.Marshal(struct {
-		Content []mcpgo.TextContent `json:"content"`
-		IsError bool                `json:"isError"`
-	}{[]mcpgo.TextContent{{Type: "text", Text: problem}}, true})
-	return raw
 }

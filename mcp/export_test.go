@@ -2,7 +2,9 @@ package mcp
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
@@ -25,7 +27,7 @@ func ReadMessage(body []byte) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, err
 	}
-	if m == nil {
+	if m.isResponse() {
 		return Envelope{Response: true}, nil
 	}
 	return Envelope{ID: m.id, Params: m.params, Arguments: m.arguments, Meta: m.meta, Progress: m.progress,
@@ -116,4 +118,24 @@ func FitsAny(text string, n int, uri string) int {
 func RefTarget(ref json.RawMessage) (kind, name string) {
 	t := refTarget(ref)
 	return t.kind.String(), t.name
+}
+
+// SealState and OpenState work on the text of a parked call's state, under the
+// key and for the request that these name.
+func SealState(key []byte, request, text string, expires time.Time) string {
+	s, err := newStateSealer(key)
+	if err != nil {
+		return err.Error()
+	}
+	return s.seal(sha256.Sum256([]byte(request)), requestState{kind: stateParked, text: text, expires: expires})
+}
+
+// OpenState is the reverse of SealState.
+func OpenState(key []byte, request, sealed string, now time.Time) (text string, ok bool) {
+	s, err := newStateSealer(key)
+	if err != nil {
+		return "", false
+	}
+	state, ok := s.open(sha256.Sum256([]byte(request)), sealed, now)
+	return state.text, ok
 }

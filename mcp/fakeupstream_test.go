@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -24,9 +25,11 @@ type fakeUpstream struct {
 	calls   []fakeCall
 	listens map[chan string]struct{} // get announcements, as members of a message
 	fakeEra
-	over   chan struct{}
-	held   <-chan struct{} // requests wait for it; nil = they do not
-	starts int             // initialize requests
+	over      chan struct{}
+	held      <-chan struct{} // requests wait for it; nil = they do not
+	starts    int             // initialize requests
+	asked     sync.Map        // requests of its own: id -> chan string, for the answer
+	questions atomic.Int64    // how many there were
 }
 
 // others is what an upstream lists besides tools: definitions.
@@ -85,6 +88,28 @@ type fakeCall struct {
 	done      <-chan struct{} // the client went away or canceled
 	progress  func(params string)
 	notify    func(method, params string) // on the call's own stream
+	// asking sends a request of the upstream's on that stream; the answer comes as
+	// the whole message.
+	asking func(method, params string) (id string, answer <-chan string)
+}
+
+// ask sends a request and waits for its answer; "" when the call ends before.
+func (c fakeCall) ask(method, params string) string {
+	_, answer := c.asking(method, params)
+	select {
+	case got := <-answer:
+		return got
+	case <-c.done:
+		return ""
+	}
+}
+
+// newModern is one of 2026-07-28.
+func newModern(t testing.TB, tools ...string) *fakeUpstream {
+	t.Helper()
+	u := newUpstream(t, tools...)
+	u.modern = true
+	return u
 }
 
 func newUpstream(t testing.TB, tools ...string) *fakeUpstream {
@@ -160,6 +185,10 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.Method {
 	case http.MethodGet:
+		if u.modern {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
 		u.listen(w, r)
 		return
 	case http.MethodDelete:
@@ -172,11 +201,19 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 		Params json.RawMessage `json:"params"`
 	}
 	_ = json.Unmarshal(body, &m)
-	if m.ID == nil {
+	if m.ID == nil || m.Method == "" {
+		if c, ok := u.asked.LoadAndDelete(string(m.ID)); ok {
+			c.(chan string) <- string(body)
+		}
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if u.modern && m.Method == "initialize" {
+		w.WriteHeader(http.StatusNotFound)
+		u.answer(w, m.ID, answersError+`{"code":-32601,"message":"Method not found"}`)
+		return
+	}
 	switch u.serveEra(w, r, m.Method, m.ID, m.Params); m.Method {
 	case "server/discover", "subscriptions/listen", "resources/subscribe", "resources/unsubscribe", "logging/setLevel":
 	case "initialize":
@@ -245,13 +282,25 @@ func (u *fakeUpstream) call(w http.ResponseWriter, r *http.Request, method strin
 	}
 	_ = json.Unmarshal(c.Meta, &meta)
 	streamed := false
-	c.notify = func(method, params string) {
+	var writing sync.Mutex
+	send := func(message string) {
+		writing.Lock()
+		defer writing.Unlock()
 		if !streamed {
 			w.Header().Set("Content-Type", "text/event-stream")
 			streamed = true
 		}
-		_, _ = fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"method\":%q,\"params\":%s}\n\n", method, params)
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", message)
 		w.(http.Flusher).Flush()
+	}
+	c.notify = func(method, params string) {
+		send(fmt.Sprintf(`{"jsonrpc":"2.0","method":%q,"params":%s}`, method, params))
+	}
+	c.asking = func(method, params string) (string, <-chan string) {
+		id, answer := fmt.Sprintf(`"up-%d"`, u.questions.Add(1)), make(chan string, 1)
+		u.asked.Store(id, answer)
+		send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":%s}`, id, method, params))
+		return id, answer
 	}
 	c.progress = func(params string) {
 		c.notify("notifications/progress", `{"progressToken":`+string(meta.ProgressToken)+`,`+params+`}`)

@@ -28,6 +28,7 @@ func (g *Gateway) follow(ctx context.Context) {
 			g.lookAgain()
 		case <-tick.C:
 			g.sessions.expire()
+			g.parked.expire(g.cfg.Now())
 			g.dropEnded()
 			g.lookAgain()
 		}
@@ -73,6 +74,11 @@ func (g *Gateway) lookAgain() {
 	for _, s := range g.streams.all() {
 		if dirty[s.tenant.id] {
 			g.review(s)
+		}
+	}
+	for _, p := range g.parked.waiting() {
+		if dirty[p.first.tenant.id] {
+			g.reviewParked(p)
 		}
 	}
 }

@@ -63,6 +63,8 @@ type Gateway struct {
 	streams  *streamTable
 	subs     *subscriptionTable
 	calls    *callTable
+	parked   *parkedTable
+	states   *stateSealer
 	mounts   *mountTable
 	taskIDs  *taskIDs
 	tasks    *taskTable
@@ -108,6 +110,10 @@ func New(cfg Config) (*Gateway, error) {
 	g.streams = newStreamTable()
 	g.subs = newSubscriptionTable()
 	g.calls = newCallTable()
+	g.parked = newParkedTable()
+	if g.states, err = newStateSealer(cfg.Service.MACKey("mcp request state")); err != nil {
+		return nil, err
+	}
 	g.mounts = newMountTable()
 	g.taskIDs = newTaskIDs(cfg.Service)
 	g.tasks = newTaskTable()
@@ -129,6 +135,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.reconcileLoop(ctx) })
 	<-ctx.Done()
 	g.calls.cancelAll()
+	g.parked.end()
 	g.EndStreams()
 	g.sessions.endAll()
 	wg.Wait()

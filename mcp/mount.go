@@ -70,6 +70,9 @@ func (m *mount) call(ctx context.Context, c upstream.Call) (upstream.Reply, erro
 	return m.up.Call(ctx, c)
 }
 
+// modern tells whether the upstream speaks 2026-07-28, as far as is known now.
+func (m *mount) modern() bool { return m.up != nil && m.up.Offers().Modern }
+
 // status is the connection's state and, in one line, what is wrong.
 func (m *mount) status() (state, problem string) {
 	if m.up == nil {
@@ -138,6 +141,7 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 		Env: secrets(creds.Env), Headers: secrets(creds.Headers),
 		AllowPrivate: g.svc.PrivateUpstreamAllowed(i),
 		Version:      g.cfg.Version, Log: g.log.Named("upstream"),
+		Asks:    true,
 		OnLists: func(lists upstream.Lists) { g.announced(m, lists) },
 		OnStatus: func(s upstream.Status) {
 			if s.State == upstream.StateDown {

@@ -33,6 +33,17 @@ func (r *request) passParams(c *upstream.Call, v verdict) {
 		c.Method, c.Mirror = r.msg.method, r.msg.uri
 		c.Params = rawjson.Prepend([]byte(`{}`), "uri", rawjson.Quote(r.msg.uri))
 	}
+	if r.era == eraModern && r.msg.responses != nil && takesInput(r.msg.method) && v.entry.mount.modern() {
+		c.Params = withParam(c.Params, "inputResponses", r.msg.responses)
+	}
+}
+
+// withParam is params, of which nil is none, with one more member.
+func withParam(params json.RawMessage, key string, value []byte) json.RawMessage {
+	if params == nil {
+		params = json.RawMessage(`{}`)
+	}
+	return rawjson.Prepend(params, key, value)
 }
 
 // completionParams are those of a completion, with the upstream's name of the

@@ -22,6 +22,7 @@ const (
 	outcomeToolError = "tool_error"
 	outcomeUpstream  = "upstream_error"
 	outcomeCanceled  = "canceled"
+	outcomeInput     = "input_required" // the client was asked first; its next request goes on
 )
 
 // recordPatience is how long an answer waits for room in the audit trail.

@@ -141,8 +141,6 @@ func (r *relay) take(ctx context.Context, l line) {
 	case errors.As(err, &bad):
 		r.fail(bad.id, bad.code, bad.problem)
 		return
-	case m == nil:
-		m = &message{} // a response of the client's: passed on as it is
 	}
 	m.raw = l.text
 	switch {
@@ -153,7 +151,7 @@ func (r *relay) take(ctx context.Context, l line) {
 		r.forward(ctx, m)
 	case m.method == "notifications/cancelled":
 		r.cancel(ctx, m)
-	case !m.isRequest():
+	case !m.isRequest(): // or a response to a question of the server's
 		r.forward(ctx, m)
 		if m.method == "notifications/initialized" {
 			r.listen(ctx)

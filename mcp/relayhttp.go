@@ -111,7 +111,8 @@ func (r *relay) answer(ctx context.Context, m *message, res *http.Response) {
 	if media == "text/event-stream" {
 		answered := false
 		_ = readEvents(res.Body, maxRelayed, func(data []byte) {
-			answered = answered || m.id != nil && bytes.Equal(rawjson.Field(data, "id"), m.id)
+			// A request of the server's may have the same id.
+			answered = answered || m.id != nil && bytes.Equal(rawjson.Field(data, "id"), m.id) && rawjson.Field(data, "method") == nil
 			r.learnTools(m, data)
 			_ = r.out.send(data)
 		})

@@ -94,7 +94,7 @@ func notification(method string, params json.RawMessage) []byte {
 
 // complete marks a result as the last word on its request.
 func complete(raw json.RawMessage, serverInfo []byte) json.RawMessage {
-	return finished(raw, string(mcpgo.ResultTypeComplete), serverInfo)
+	return finished(raw, typeComplete, serverInfo)
 }
 
 // finished adds to a result object what 2026-07-28 requires of every result,

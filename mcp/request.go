@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
@@ -44,6 +46,28 @@ func (r *request) answered() {
 type sink interface {
 	send(message []byte) error
 	keepAlive() error
+}
+
+// abilities is what the request's client can be asked for.
+func (r *request) abilities() abilities {
+	switch {
+	case r.era == eraModern:
+		return abilitiesOf(rawjson.Field(r.msg.meta, mcpgo.MetaKeyClientCapabilities))
+	case r.session == nil || r.sink == nil:
+		return abilities{}
+	}
+	return r.session.abilities()
+}
+
+// owner names, for upstreams that several clients share, who may see what is
+// meant for this request: the session that it is of. Without sessions it is the
+// key, for nothing else tells its clients apart.
+func (r *request) owner() string {
+	who := r.principal.TenantID() + "/" + r.principal.ID() + "/"
+	if r.session != nil {
+		who += r.session.name
+	}
+	return who
 }
 
 type requestKey struct{}

@@ -8,12 +8,14 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
 // session is one legacy client's connection. It lives in this process only: a
 // client whose session is gone gets 404 and initializes again.
 type session struct {
 	id        string
+	name      string // tells it from all others; no secret
 	tenantID  string
 	owner     string    // the principal's id
 	narrowing narrowing // fixed at initialize
@@ -30,8 +32,11 @@ type session struct {
 	ctx    context.Context // ends with the session
 	cancel context.CancelFunc
 
+	inquiries inquiries // that its client has not answered yet
+
 	mu      sync.Mutex
 	client  string                        // name/version as it says
+	can     abilities                     // that it declared at initialize
 	running map[string]context.CancelFunc // by request id, as received
 	stream  *stream                       // the open GET stream; nil = none
 
@@ -39,7 +44,7 @@ type session struct {
 }
 
 func newSession(p keys.Principal, n narrowing, client string) *session {
-	s := &session{tenantID: p.TenantID(), owner: p.ID(), narrowing: n, client: client,
+	s := &session{name: newReference(), tenantID: p.TenantID(), owner: p.ID(), narrowing: n, client: client,
 		subs: &subscriptions{}, running: map[string]context.CancelFunc{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -113,6 +118,19 @@ func (s *session) setClient(client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.client = client
+}
+
+// declare notes what the client says at initialize that it can be asked for.
+func (s *session) declare(hello *message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.can = abilitiesOf(rawjson.Field(hello.params, "capabilities"))
+}
+
+func (s *session) abilities() abilities {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.can
 }
 
 func (s *session) clientName() string {

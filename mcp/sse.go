@@ -52,9 +52,14 @@ func (g *Gateway) serveMessage(v *visit) {
 		return
 	}
 	r := &request{msg: m, era: eraLegacy, edits: v.edits, principal: v.principal, tenant: v.tenant, session: s, sink: s.sink}
+	if m.isResponse() {
+		writeReply(v.w, g.answered(v.r.Context(), r))
+		return
+	}
 	r.narrowing = s.narrowing.with(v.narrowing)
 	if m.method == string(mcpgo.MethodInitialize) {
 		s.setClient(clientName(rawjson.Field(m.params, "clientInfo")))
+		s.declare(m)
 	}
 	r.client = s.clientName()
 	if !m.isRequest() { // at once: it may end what holds the places

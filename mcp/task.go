@@ -73,7 +73,9 @@ func (c *catalog) ofTask(ref *taskRef) (*policy.Tool, *entry) {
 // key. So the time at which the task was made is held against what the upstream
 // says of it, and whatever tasks/get does not itself answer is asked after one.
 func (g *Gateway) performTask(ctx context.Context, r *request, v verdict) (reply, string) {
-	c := g.upstreamCall(r, v)
+	can := r.abilities()
+	c := g.upstreamCall(r, v, func(each func(*request)) { each(r) })
+	c.Capabilities, c.Ask = can.declaration(), g.asker(r, can, &lacking{})
 	r.withTasks(&c, v)
 	if r.msg.method != tasksGet {
 		look := c
@@ -94,8 +96,10 @@ func (g *Gateway) askTask(ctx context.Context, r *request, v verdict, c upstream
 	answer, err := v.entry.mount.call(ctx, c)
 	no := func(answer reply, outcome string) (json.RawMessage, *reply, string) { return nil, &answer, outcome }
 	switch {
-	case ctx.Err() != nil || err != nil:
-		return no(g.unanswered(ctx, r, v, err))
+	case ctx.Err() != nil:
+		return no(g.canceled(r))
+	case err != nil:
+		return no(g.unanswered(r, v, err))
 	case answer.Error != nil:
 		e := maskError(answer.Error, v.task.id, r.msg.taskID)
 		return no(failure(r.msg.id, e.Code, e.Message, e.Data), outcomeUpstream)

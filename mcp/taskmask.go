@@ -32,9 +32,10 @@ func maskTask(method string, raw json.RawMessage, id string) json.RawMessage {
 			return maskRelated(value, id)
 		case key == "inputRequests":
 			return edited(value, func(_ string, asked []byte) []byte {
+				method := rawjson.Text(rawjson.Field(asked, "method"))
 				return edited(asked, func(key string, value []byte) []byte {
 					if key == "params" {
-						return maskRelated(value, id)
+						return maskRelated(withoutContext(method, value), id)
 					}
 					return value
 				})

@@ -11,14 +11,19 @@ import (
 // taskReport is what clients/tasks-v1.mjs reports.
 type taskReport struct {
 	Declared json.RawMessage
-	Stream   []struct {
-		Type   string
-		Task   struct{ TaskID, Status string }
-		Result json.RawMessage
-		Error  *clientError
-	}
+	Stream   []taskMessage
+	// Of a call that asks: how it went, and the _meta of what it asked.
+	Clarified                          []taskMessage
+	Asked                              []json.RawMessage
 	Again, Cancelled, Afterwards, List taskOutcome
 	Foreign                            []taskOutcome
+}
+
+type taskMessage struct {
+	Type   string
+	Task   struct{ TaskID, Status string }
+	Result json.RawMessage
+	Error  *clientError
 }
 
 type taskOutcome struct {
@@ -83,6 +88,13 @@ func (r taskReport) check(t *testing.T) {
 		if !strings.Contains(result, "Research Report: moss") || !strings.Contains(result, `"io.modelcontextprotocol/related-task":{"taskId":"`+id+`"}`) {
 			t.Errorf("%s: %s", what, result)
 		}
+	}
+	last := r.Clarified[len(r.Clarified)-1]
+	if last.Type != "result" || !strings.Contains(string(last.Result), "- **Clarification**: ") || strings.Contains(string(last.Result), "unavailable") {
+		t.Errorf("a call that asks went so: %+v", r.Clarified)
+	}
+	if want := `{"io.modelcontextprotocol/related-task":{"taskId":"` + r.Clarified[0].Task.TaskID + `"}}`; len(r.Asked) != 1 || string(r.Asked[0]) != want {
+		t.Errorf("it asked %s, not of %s", r.Asked, want)
 	}
 	if len(r.Foreign) != 3 {
 		t.Fatalf("another key: %+v", r.Foreign)

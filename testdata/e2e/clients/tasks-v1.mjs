@@ -3,11 +3,12 @@
 // output:
 //
 //   {"url": …, "tool": …, "arguments": {…}, "owner": {headers}, "other": {headers}}
-//   {"declared": …, "stream": [{"type": …, …}], "again": …, "foreign": [{"error": …}],
+//   {"declared": …, "stream": [{"type": …, …}], "again": …,
+//    "clarified": [{"type": …, …}], "asked": [_meta], "foreign": [{"error": …}],
 //    "cancelled": …, "afterwards": …, "list": {"error": …}}
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { CallToolResultSchema, CreateTaskResultSchema } from "@modelcontextprotocol/sdk/types.js";
+import { CallToolResultSchema, CreateTaskResultSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { describe } from "./job.mjs";
 
 let text = "";
@@ -15,7 +16,11 @@ for await (const chunk of process.stdin) text += chunk;
 const job = JSON.parse(text);
 
 async function open(headers) {
-  const client = new Client({ name: "e2e-tasks-v1", version: "1" });
+  const client = new Client({ name: "e2e-tasks-v1", version: "1" }, { capabilities: { elicitation: { form: {} } } });
+  client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+    report.asked.push(params._meta);
+    return { action: "accept", content: { interpretation: Object.values(params.requestedSchema.properties)[0].oneOf[0].const } };
+  });
   await client.connect(new StreamableHTTPClientTransport(new URL(job.url), { requestInit: { headers } }));
   await client.listTools(); // so that it knows which tools run as tasks
   return client;
@@ -29,9 +34,10 @@ async function outcome(promise) {
   }
 }
 
+const report = { stream: [], asked: [], clarified: [] };
 const owner = await open(job.owner);
 const other = await open(job.other);
-const report = { declared: owner.getServerCapabilities().tasks, stream: [] };
+report.declared = owner.getServerCapabilities().tasks;
 
 // The SDK's own way: it makes a task, polls, and fetches the result.
 const call = { name: job.tool, arguments: job.arguments };
@@ -47,6 +53,13 @@ report.foreign = [
   await outcome(other.experimental.tasks.getTaskResult(id, CallToolResultSchema)),
   await outcome(other.experimental.tasks.cancelTask(id)),
 ];
+
+// A task that asks while its result is waited for.
+const unclear = { ...call, arguments: { ...call.arguments, ambiguous: true } };
+for await (const message of owner.experimental.tasks.callToolStream(unclear, CallToolResultSchema)) {
+  if (message.type === "error") message.error = describe(message.error);
+  report.clarified.push(message);
+}
 
 // By hand: a task that is canceled while it runs.
 const made = await owner.request({ method: "tools/call", params: call }, CreateTaskResultSchema, { task: { ttl: 60000 } });
