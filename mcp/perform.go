@@ -105,13 +105,29 @@ func (g *Gateway) replyTo(r *request, v verdict, outcome string, answer upstream
 	case answer.Error != nil && answer.Error.Code == mcpgo.MISSING_REQUIRED_CLIENT_CAPABILITY:
 		return refusal(r.era, r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcome
 	case answer.Error != nil:
-		return failure(r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcome
+		e := r.inEra(answer.Error)
+		return failure(r.msg.id, e.Code, e.Message, e.Data), outcome
 	case answer.Type == typeInputRequired:
 		return g.inputReply(r, v, answer.Result)
 	case r.madeTask(answer):
 		return g.taskMade(r, v, answer.Result)
 	}
 	return g.toolResult(r, answer.Result)
+}
+
+// inEra is an upstream's error in the client's protocol version: a resource that
+// is not there is -32002 up to 2025-11-25, and -32602 with its uri from 2026-07-28
+// on. Every other error passes as it came.
+func (r *request) inEra(e *upstream.Error) *upstream.Error {
+	if r.era != eraModern || e.Code != mcpgo.RESOURCE_NOT_FOUND || r.msg.method != string(mcpgo.MethodResourcesRead) {
+		return e
+	}
+	now := *e
+	now.Code = mcpgo.INVALID_PARAMS
+	if now.Data == nil {
+		now.Data = rawjson.Prepend([]byte(`{}`), "uri", rawjson.Quote(r.msg.uri))
+	}
+	return &now
 }
 
 // canceled answers a request that ended before its upstream answered.
@@ -157,7 +173,8 @@ func (g *Gateway) inputReply(r *request, v verdict, raw json.RawMessage) (reply,
 // upstreamCall is the request as the upstream gets it. What it says meanwhile
 // goes to each request that tell calls back for.
 func (g *Gateway) upstreamCall(r *request, v verdict, tell func(each func(to *request))) upstream.Call {
-	c := upstream.Call{Meta: metaForUpstream(r.msg.meta), Owner: r.owner()}
+	c := upstream.Call{Meta: metaForUpstream(r.msg.meta), Owner: r.owner(),
+		Principal: r.principal.TenantID() + "/" + r.principal.ID()}
 	r.passParams(&c, v)
 	if takesInput(r.msg.method) {
 		c.Types = []string{typeInputRequired}
