@@ -235,13 +235,15 @@ func TestTaskAudit(t *testing.T) {
 	must(t, err)
 	c.task("tasks/get", id)
 	w.connect(foreign, "/mcp").task("tasks/get", id)
+	recorded := keys.WithoutToken(id) // an id may happen to look as if it held a key
+	recorded = recorded[:min(len(recorded), 256)]
 	type row struct{ action, tool, subject, decision, outcome, failed string }
 	want := map[row]bool{
 		{"tools/call", "a1__run", "a1/run", "allow", "ok", ""}:                             true,
 		{"tasks/get", "a1__run", "a1/run", "allow", "ok", ""}:                              true,
 		{"tasks/cancel", "a1__run", "a1/run", "allow", "ok", ""}:                           true,
 		{"tasks/get", "a1__run", "a1/run", "deny", "", policy.RuleReadOnly.String()}:       true,
-		{"tasks/get", id[:min(len(id), 256)], "", "deny", "", policy.RuleUnknown.String()}: true,
+		{"tasks/get", recorded, "", "deny", "", policy.RuleUnknown.String()}:               true,
 	}
 	got := map[row]bool{}
 	w.until("all are recorded", func() bool {
