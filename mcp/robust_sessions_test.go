@@ -34,7 +34,15 @@ func TestManySessions(t *testing.T) {
 	if a := first.send(ping); a.status != http.StatusOK {
 		t.Fatalf("the first session: %d", a.status)
 	}
-	w.open(k, 40)
+	for opened := sessionLimit; opened < 5000; opened += sessionLimit - 1 {
+		w.open(k, sessionLimit-1)
+		if a := first.send(ping); a.status != http.StatusOK {
+			t.Fatalf("after %d, the one in use: %d", opened, a.status)
+		}
+	}
+	if grown := heap() - began; grown > rest*16<<10 {
+		t.Errorf("after 5,000, sessions take %d bytes", grown)
+	}
 	other.served("a key opens sessions")
 	if n := mcp.Sessions(w.gw); n != open+sessionLimit {
 		t.Errorf("%d sessions are open, want %d", n, open+sessionLimit)
