@@ -65,7 +65,7 @@ func (l *lacking) all() needs {
 
 // asker answers what a legacy upstream asks during the call: a legacy client
 // does, on the call's own stream. A modern client can't be asked so.
-func (g *Gateway) asker(r *request, can abilities, missing *lacking) func(context.Context, string, json.RawMessage) (json.RawMessage, *upstream.Error) {
+func (g *Gateway) asker(r *request, v verdict, can abilities, missing *lacking) func(context.Context, string, json.RawMessage) (json.RawMessage, *upstream.Error) {
 	// A task's questions come while its result is waited for.
 	if !takesInput(r.msg.method) && methods[r.msg.method].class != classTask {
 		return nil
@@ -77,6 +77,7 @@ func (g *Gateway) asker(r *request, can abilities, missing *lacking) func(contex
 		if r.era == eraModern {
 			return nil, errCallOver
 		}
+		g.elicits(r, v.entry.mount.instance.Load().ID, method, params)
 		answer, failed := g.inquire(ctx, r, method, withoutContext(method, params))
 		if failed == nil && !g.stands(ctx, r) {
 			return nil, errCallOver
@@ -137,7 +138,7 @@ func (g *Gateway) converse(ctx context.Context, r *request, v verdict, c upstrea
 			}
 			pause *= 2
 		}
-		responses, failed := g.askAll(ctx, r, in.requests)
+		responses, failed := g.askAll(ctx, r, v, in.requests)
 		if failed != nil {
 			return upstream.Reply{Error: failed}, nil, nil
 		}
@@ -167,13 +168,14 @@ func withInput(params, responses json.RawMessage, in inputRequired) json.RawMess
 // askAll asks a legacy client all questions of a round at once, and answers the
 // object of its answers. A client that fails to ask its user has the user
 // dismissing the question; without a model's answer or roots the call fails.
-func (g *Gateway) askAll(ctx context.Context, r *request, requests []inputRequest) (json.RawMessage, *upstream.Error) {
+func (g *Gateway) askAll(ctx context.Context, r *request, v verdict, requests []inputRequest) (json.RawMessage, *upstream.Error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers, failures := make([]json.RawMessage, len(requests)), make([]*upstream.Error, len(requests))
 	var all sync.WaitGroup
 	for i, q := range requests {
 		all.Go(func() {
+			g.elicits(r, v.entry.mount.instance.Load().ID, q.method, q.params)
 			raw, failed := g.inquire(ctx, r, q.method, withoutContext(q.method, q.params))
 			switch {
 			case failed == nil && !rawjson.IsObject(raw):

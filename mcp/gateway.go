@@ -68,6 +68,7 @@ type Gateway struct {
 	mounts   *mountTable
 	taskIDs  *taskIDs
 	tasks    *taskTable
+	elicited *elicitedTable
 	builtins []builtin
 	edits    atomic.Int64 // batches of edits seen by this process
 
@@ -116,7 +117,7 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g.mounts = newMountTable()
 	g.taskIDs = newTaskIDs(cfg.Service)
-	g.tasks = newTaskTable()
+	g.tasks, g.elicited = newTaskTable(), newElicitedTable()
 	g.builtins = g.builtinTools()
 	return g, nil
 }

@@ -39,7 +39,7 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 	c := g.upstreamCall(r, v, func(each func(*request)) { each(r) })
 	c.Capabilities = can.declaration()
 	missing := &lacking{}
-	c.Ask = g.asker(r, can, missing)
+	c.Ask = g.asker(r, v, can, missing)
 	if state.kind == stateUpstream {
 		c.Params = withParam(c.Params, "requestState", rawjson.Quote(state.text))
 	}
@@ -106,6 +106,9 @@ func (g *Gateway) replyTo(r *request, v verdict, outcome string, answer upstream
 		return refusal(r.era, r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcome
 	case answer.Error != nil:
 		e := r.inEra(answer.Error)
+		if e.Code == mcpgo.URL_ELICITATION_REQUIRED {
+			g.elicitsFirst(r, v.entry.mount.instance.Load().ID, e.Data)
+		}
 		return failure(r.msg.id, e.Code, e.Message, e.Data), outcome
 	case answer.Type == typeInputRequired:
 		return g.inputReply(r, v, answer.Result)

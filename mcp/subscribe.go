@@ -115,6 +115,9 @@ func (g *Gateway) noticed(m *mount, method string, params json.RawMessage) {
 	case mcpgo.MethodNotificationTasksStatus:
 		g.taskStatus(m, params)
 		return
+	case elicitationComplete:
+		g.elicitationOver(m, params)
+		return
 	case mcpgo.MethodNotificationResourceUpdated:
 	default:
 		return

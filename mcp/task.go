@@ -75,7 +75,7 @@ func (c *catalog) ofTask(ref *taskRef) (*policy.Tool, *entry) {
 func (g *Gateway) performTask(ctx context.Context, r *request, v verdict) (reply, string) {
 	can := r.abilities()
 	c := g.upstreamCall(r, v, func(each func(*request)) { each(r) })
-	c.Capabilities, c.Ask = can.declaration(), g.asker(r, can, &lacking{})
+	c.Capabilities, c.Ask = can.declaration(), g.asker(r, v, can, &lacking{})
 	r.withTasks(&c, v)
 	if r.msg.method != tasksGet {
 		look := c
