@@ -26,7 +26,7 @@ type AuditEntry struct {
 	Ref      string   // the reference a denial carried; unique in the tenant
 
 	ArgsDigest string // hex SHA-256 of the arguments as received
-	Outcome    string // ok, tool_error, upstream_error, canceled; "" for changes
+	Outcome    string // ok, tool_error, upstream_error, input_required, canceled; "" for changes
 	Latency    time.Duration
 	Client     string // name/version as the client says
 	Epoch      int64

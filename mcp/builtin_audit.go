@@ -58,7 +58,7 @@ func eventProperties() schema {
 		"subject": nullable(str("What was changed, or the tool's canonical id")), "tool": nullable(str("Tool as asked for")),
 		"decision": nullable(str("allow or deny")), "failed": listOf(str("Rule"), "Failing rules"),
 		"ref": nullable(str("Reference that a denial carried")), "argsDigest": nullable(str("SHA-256 of the arguments")),
-		"outcome": nullable(str("ok, tool_error, upstream_error or canceled")), "latencyMs": nullable(schema{"type": "number", "description": "Duration"}),
+		"outcome": nullable(str("ok, tool_error, upstream_error, input_required or canceled")), "latencyMs": nullable(schema{"type": "number", "description": "Duration"}),
 		"client": nullable(str("name/version as the client says")), "epoch": whole("Edit as of which it was decided"),
 		"detail": schema{"description": "Of a change: the fields before and after; of a denial: every rule"},
 	}

@@ -3,14 +3,11 @@ package mcp
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
-	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
-	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
 // call answers a request that names one thing: a tool's call, a prompt, a
@@ -66,6 +63,9 @@ func (g *Gateway) unknown(ctx context.Context, r *request, v verdict) reply {
 			code = mcpgo.RESOURCE_NOT_FOUND // -32602 from 2026-07-28 on
 		}
 	}
+	if v.class == classTask {
+		return failure(r.msg.id, code, "Unknown task: "+r.msg.taskID+" (ref "+ref+")", nil)
+	}
 	what := [...]string{kindTool: "tool", kindPrompt: "prompt", kindResource: "resource", kindTemplate: "resource template"}
 	return failure(r.msg.id, code, "Unknown "+what[v.target.kind]+": "+v.target.name+" (ref "+ref+")", data)
 }
@@ -91,8 +91,11 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 	if bad := checkParamHeaders(r, v.entry); bad != nil {
 		return *bad
 	}
+	if refused := taskRefusal(r, v); refused != nil {
+		return *refused
+	}
 	if r.session != nil && !r.tracked {
-		tracked, untrack, ok := r.session.track(ctx, string(r.msg.id))
+		tracked, untrack, ok := r.session.track(ctx, r)
 		if !ok {
 			return idRunning(r)
 		}
@@ -100,94 +103,13 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 		ctx = tracked
 	}
 	start := time.Now()
-	answer, outcome := g.performCall(ctx, r, v)
-	g.recordCall(ctx, r, v, outcome, time.Since(start))
+	perform := g.performCall
+	if v.class == classTask {
+		perform = g.performTask
+	}
+	answer, outcome := perform(ctx, r, v)
+	if outcome != "" {
+		g.recordCall(ctx, r, v, outcome, time.Since(start))
+	}
 	return answer
-}
-
-func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply, string) {
-	if v.entry.builtin != nil {
-		params := append(append([]byte(`{"name":`), rawjson.Quote(r.msg.name)...), '}')
-		raw, failed := r.tenant.ask(ctx, r, r.msg.method, params)
-		if failed != nil {
-			return failure(r.msg.id, failed.Code, failed.Message, nil), outcomeUpstream
-		}
-		return g.toolResult(r, raw)
-	}
-	slug := v.entry.mount.instance.Load().Slug
-	answer, err := v.entry.mount.call(ctx, g.upstreamCall(r, v))
-	switch {
-	case ctx.Err() != nil:
-		if p := g.ended(r.principal); p != nil {
-			return problemReply(*p), outcomeCanceled
-		}
-		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
-	case err != nil:
-		g.log.Info("call failed", zap.String("tool", v.tool.ID), zap.Error(err))
-		if r.msg.method != string(mcpgo.MethodToolsCall) {
-			return failure(r.msg.id, mcpgo.INTERNAL_ERROR, unreachable(slug, err), nil), outcomeUpstream
-		}
-		raw, _ := g.toolResult(r, toolError(unreachable(slug, err)))
-		return raw, outcomeUpstream
-	case answer.Error != nil:
-		return failure(r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcomeUpstream
-	}
-	return g.toolResult(r, answer.Result)
-}
-
-func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {
-	c := upstream.Call{Meta: metaForUpstream(r.msg.meta)}
-	r.passParams(&c, v)
-	if r.sink == nil {
-		return c
-	}
-	if token := r.msg.progress; token != nil {
-		c.Progress = func(params json.RawMessage) {
-			if rawjson.IsObject(params) {
-				_ = r.sink.send(notification("notifications/progress", rawjson.Prepend(params, "progressToken", token)))
-			}
-		}
-	}
-	if least, wanted := r.logLevel(); wanted {
-		c.LogLevel = string(levels[least])
-		c.Log = func(params json.RawMessage) {
-			if rawjson.IsObject(params) && severity(rawjson.Text(rawjson.Field(params, "level"))) >= least {
-				_ = r.sink.send(notification("notifications/message", params))
-			}
-		}
-	}
-	return c
-}
-
-// toolResult answers with a tool's result; its content goes out as it came.
-func (g *Gateway) toolResult(r *request, raw json.RawMessage) (reply, string) {
-	outcome := outcomeOK
-	if string(rawjson.Field(raw, "isError")) == "true" {
-		outcome = outcomeToolError
-	}
-	if r.era == eraModern {
-		if r.msg.method == string(mcpgo.MethodResourcesRead) {
-			raw = private(raw)
-		}
-		raw = complete(raw, r.tenant.info)
-	}
-	return result(r.msg.id, raw), outcome
-}
-
-// unreachable says that an instance could not answer. It names the instance and
-// nothing of its insides.
-func unreachable(slug string, err error) string {
-	if errors.Is(err, upstream.ErrGarbage) {
-		return "The instance " + slug + " gave an answer that is not valid MCP."
-	}
-	return "The instance " + slug + " is not reachable right now. It is tried again by itself; call again later."
-}
-
-// toolError is the result of a tool that failed.
-func toolError(problem string) json.RawMessage {
-	raw, _ := json.Marshal(struct {
-		Content []mcpgo.TextContent `json:"content"`
-		IsError bool                `json:"isError"`
-	}{[]mcpgo.TextContent{{Type: "text", Text: problem}}, true})
-	return raw
 }

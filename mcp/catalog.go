@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -21,7 +20,7 @@ type catalog struct {
 	offers [upstream.Kinds]offer
 	slugs  map[string]*shelf // by instance slug
 	shared map[string][]int  // the resources of a uri, by slug; only those of several
-	byURI  map[string]int    // the first resource of a uri, by slug
+	byURI  map[string]int    // a resource of a uri: the only one, unless shared has it
 }
 
 // offer is all of one kind: what policies see, and at the same index what
@@ -41,7 +40,8 @@ type entry struct {
 	mount      *mount          // nil = built in
 	upstream   string          // upstream name, uri or uriTemplate
 	builtin    *builtin        // nil = an instance's
-	template   *template       // of a template that uris can be held against
+	template   template        // of a template that uris can be held against
+	tasks      string          // execution.taskSupport of a tool; "" = not said
 }
 
 // shelf is one mounted instance in the catalog.
@@ -171,8 +171,7 @@ func newCatalog(builtins []builtin, parts []mounted) (*catalog, map[string][]ski
 func (c *catalog) shelve(k kind) {
 	o := &c.offers[k]
 	for i := range o.entries {
-		slug, _, _ := strings.Cut(o.tools.At(i).ID, "/")
-		if s := c.slugs[slug]; s != nil {
+		if s := c.slugs[slugOf(o.tools.At(i))]; s != nil {
 			s.indices[k] = append(s.indices[k], i)
 		}
 	}

@@ -30,7 +30,7 @@ func (g *Gateway) dispatch(ctx context.Context, r *request) reply {
 		g.notified(r, v.class)
 		return accepted()
 	}
-	if v.class != classCall && !v.allowed() {
+	if v.class != classCall && v.class != classTask && !v.allowed() {
 		return refusal(r.era, r.msg.id, mcpgo.METHOD_NOT_FOUND, "Method not found", nil)
 	}
 	switch v.class {
@@ -40,6 +40,8 @@ func (g *Gateway) dispatch(ctx context.Context, r *request) reply {
 		return g.list(ctx, r, methods[r.msg.method].kind)
 	case classCall:
 		return g.call(ctx, r, v)
+	case classTask:
+		return g.task(ctx, r, v)
 	case classListen:
 		return g.subscribe(ctx, r)
 	}
@@ -98,7 +100,7 @@ func (g *Gateway) notified(r *request, class methodClass) {
 func (g *Gateway) protocol(ctx context.Context, r *request) reply {
 	raw, failed := r.tenant.ask(ctx, r, r.msg.method, r.msg.params)
 	if failed == nil {
-		return result(r.msg.id, raw)
+		return result(r.msg.id, tasksOfEra(r.msg.method, raw))
 	}
 	if failed.Code == mcpgo.INVALID_REQUEST {
 		// The envelope is checked already, so the params could not be decoded;
@@ -188,6 +190,7 @@ func checkModern(m *message, header http.Header) *reply {
 		if err != nil {
 			return badHeader(m, err.Error())
 		}
+		return checkTaskHeader(m, header)
 	}
 	return nil
 }

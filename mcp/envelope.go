@@ -30,15 +30,28 @@ type message struct {
 	name      string          // params.name of tools/call and prompts/get
 	uri       string          // params.uri of resources/read
 	ref       json.RawMessage // params.ref of completion/complete; nil = absent
+	task      json.RawMessage // params.task of tools/call; nil = absent
+	taskID    string          // params.taskId of tasks/*
 	arguments json.RawMessage // params.arguments; nil = absent
 	meta      json.RawMessage // params._meta, an object; nil = absent
 	version   string          // protocol version that _meta declares
 	progress  json.RawMessage // progress token; nil = none wanted
-	raw       []byte          // the whole body, where a relay needs it
+
+	responses json.RawMessage // params.inputResponses, the answers to an earlier input_required; nil = absent
+	state     json.RawMessage // params.requestState, from there too; nil = absent
+
+	// Of a response, which has no method: exactly one of them is there.
+	result  json.RawMessage
+	failure json.RawMessage // its error
+
+	raw []byte // the whole body, where a relay needs it
 }
 
-// isRequest tells a request from a notification.
-func (m *message) isRequest() bool { return m.id != nil }
+// isRequest tells a request from a notification and a response.
+func (m *message) isRequest() bool { return m.id != nil && !m.isResponse() }
+
+// isResponse tells an answer to a request of ours.
+func (m *message) isResponse() bool { return m.result != nil || m.failure != nil }
 
 // envelopeError is a message that is not what JSON-RPC or MCP say. Its text
 // goes to the client and quotes no value.
@@ -58,9 +71,7 @@ var (
 		mcpgo.MetaKeyClientCapabilities, mcpgo.MetaKeyLogLevel}
 )
 
-// readMessage reads one message. nil and no error is a response to a request
-// of ours: we send none, so there is nothing to do with it. An error is an
-// *envelopeError.
+// readMessage reads one message. An error is an *envelopeError.
 //
 // mcp-go and encoding/json match keys case-insensitively and let the last of
 // two win, so a body could say one thing to who decides and another to who
@@ -81,15 +92,17 @@ func readMessage(body []byte) (*message, error) {
 	if problem := strictKeys(top, topKeys); problem != "" {
 		return nil, invalidRequest(nil, problem)
 	}
-	m, version, response := topLevel(top)
+	m, version := topLevel(top)
 	switch {
 	case !validID(m.id):
 		return nil, invalidRequest(nil, fmt.Sprintf("id must be a number, or a string, of at most %d bytes", maxIDBytes))
 	case version != `"2.0"`:
 		return nil, invalidRequest(m.id, `jsonrpc must be "2.0"`)
-	case response && m.method == "" && m.id != nil:
-		return nil, nil
-	case response:
+	case m.result != nil && m.failure != nil:
+		return nil, invalidRequest(m.id, "a response has a result or an error, not both")
+	case m.isResponse() && m.method == "" && m.id != nil:
+		return m, nil
+	case m.isResponse():
 		return nil, invalidRequest(m.id, "a message is a request or a response, not both")
 	case m.method == "" || len(m.method) > maxMethodBytes:
 		return nil, invalidRequest(m.id, fmt.Sprintf("method must be a string of 1 to %d bytes", maxMethodBytes))
@@ -97,7 +110,7 @@ func readMessage(body []byte) (*message, error) {
 	return m.readParams()
 }
 
-func topLevel(top []rawjson.Member) (m *message, version string, response bool) {
+func topLevel(top []rawjson.Member) (m *message, version string) {
 	m = &message{}
 	for _, f := range top {
 		switch f.Key {
@@ -109,11 +122,13 @@ func topLevel(top []rawjson.Member) (m *message, version string, response bool) 
 			m.method = rawjson.Text(f.Value)
 		case "params":
 			m.params = f.Value
-		case "result", "error":
-			response = true
+		case "result":
+			m.result = f.Value
+		case "error":
+			m.failure = f.Value
 		}
 	}
-	return m, version, response
+	return m, version
 }
 
 func (m *message) readParams() (*message, error) {
@@ -135,10 +150,18 @@ func (m *message) readParams() (*message, error) {
 			m.uri = rawjson.Text(f.Value)
 		case "ref":
 			m.ref = f.Value
+		case "task":
+			m.task = f.Value
+		case "taskId":
+			m.taskID = rawjson.Text(f.Value)
 		case "arguments":
 			m.arguments = f.Value
 		case "_meta":
 			m.meta = f.Value
+		case "inputResponses":
+			m.responses = f.Value
+		case "requestState":
+			m.state = f.Value
 		}
 	}
 	if m.meta == nil {

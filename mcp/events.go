@@ -6,26 +6,19 @@ import (
 	"errors"
 	"net/http"
 	"sync"
-	"time"
 )
-
-// writePatience is how long one write may take before the client is given up.
-const writePatience = 10 * time.Second
 
 var errSinkClosed = errors.New("stream is closed")
 
 // eventSink writes messages as server-sent events.
 type eventSink struct {
 	mu     sync.Mutex
-	w      http.ResponseWriter
-	rc     *http.ResponseController
+	w      *patientWriter
 	opened bool
 	closed bool
 }
 
-func newEventSink(w http.ResponseWriter) *eventSink {
-	return &eventSink{w: w, rc: http.NewResponseController(w)}
-}
+func newEventSink(w *patientWriter) *eventSink { return &eventSink{w: w} }
 
 // open sends the headers.
 func (s *eventSink) open() error {
@@ -53,11 +46,12 @@ func (s *eventSink) keepAlive() error {
 }
 
 // close makes every later write an error; a handler that returns must not be
-// written through any more.
+// written through any more, but for the end of what it wrote.
 func (s *eventSink) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.w.wait()
 }
 
 func (s *eventSink) write(b []byte) error {
@@ -72,11 +66,10 @@ func (s *eventSink) write(b []byte) error {
 		s.w.WriteHeader(http.StatusOK)
 		s.opened = true
 	}
-	_ = s.rc.SetWriteDeadline(time.Now().Add(writePatience)) // where the server can
 	if _, err := s.w.Write(b); err != nil {
 		return err
 	}
-	return s.rc.Flush()
+	return s.w.rc.Flush()
 }
 
 // oneLine is the same JSON without line breaks, which end an event's data and
@@ -102,9 +95,7 @@ func oneLine(message []byte) []byte {
 // to one of several parallel calls never goes out on another's stream.
 type postSink struct{ eventSink }
 
-func newPostSink(w http.ResponseWriter) *postSink {
-	return &postSink{eventSink{w: w, rc: http.NewResponseController(w)}}
-}
+func newPostSink(w *patientWriter) *postSink { return &postSink{eventSink{w: w}} }
 
 // finish sends the answer and ends the sink.
 func (s *postSink) finish(r reply, id json.RawMessage) {
@@ -113,7 +104,6 @@ func (s *postSink) finish(r reply, id json.RawMessage) {
 	s.mu.Unlock()
 	defer s.close()
 	if !opened {
-		_ = s.rc.SetWriteDeadline(time.Now().Add(writePatience))
 		writeReply(s.w, r)
 		return
 	}

@@ -2,7 +2,9 @@ package mcp
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
@@ -25,7 +27,7 @@ func ReadMessage(body []byte) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, err
 	}
-	if m == nil {
+	if m.isResponse() {
 		return Envelope{Response: true}, nil
 	}
 	return Envelope{ID: m.id, Params: m.params, Arguments: m.arguments, Meta: m.meta, Progress: m.progress,
@@ -39,6 +41,23 @@ func Methods() []string {
 		out = append(out, name)
 	}
 	return out
+}
+
+// Sessions counts the legacy sessions that are open.
+func Sessions(g *Gateway) int {
+	g.sessions.mu.Lock()
+	defer g.sessions.mu.Unlock()
+	if len(g.sessions.byID) != g.sessions.all.Len() {
+		panic("the table of sessions is not one")
+	}
+	return len(g.sessions.byID)
+}
+
+// OpenSessions opens n sessions past the handshake.
+func OpenSessions(g *Gateway, p keys.Principal, n int) {
+	for range n {
+		g.sessions.add(newSession(p, narrowing{}, ""))
+	}
 }
 
 // Classify answers a tool's category and effect.
@@ -71,4 +90,52 @@ func AskEngine(g *Gateway, p *keys.Principal, tenantID, body string) string {
 		return err.Error()
 	}
 	return string(raw)
+}
+
+// MaxMatching is the most steps that one uri is held against templates.
+const MaxMatching = maxMatching
+
+// IsTemplate tells whether uris can be held against a text.
+func IsTemplate(text string) bool { return parseTemplate(text) != nil }
+
+// Fits holds one uri against one template.
+func Fits(text, uri string) bool {
+	work := maxMatching
+	return parseTemplate(text).fits(uri, &work)
+}
+
+// FitsAny holds a uri against n templates of one text, none of which counts, and
+// answers the steps.
+func FitsAny(text string, n int, uri string) int {
+	work, t := maxMatching, parseTemplate(text)
+	for range n {
+		t.fits(uri, &work)
+	}
+	return maxMatching - work
+}
+
+// RefTarget reads what a completion is for.
+func RefTarget(ref json.RawMessage) (kind, name string) {
+	t := refTarget(ref)
+	return t.kind.String(), t.name
+}
+
+// SealState and OpenState work on the text of a parked call's state, under the
+// key and for the request that these name.
+func SealState(key []byte, request, text string, expires time.Time) string {
+	s, err := newStateSealer(key)
+	if err != nil {
+		return err.Error()
+	}
+	return s.seal(sha256.Sum256([]byte(request)), requestState{kind: stateParked, text: text, expires: expires})
+}
+
+// OpenState is the reverse of SealState.
+func OpenState(key []byte, request, sealed string, now time.Time) (text string, ok bool) {
+	s, err := newStateSealer(key)
+	if err != nil {
+		return "", false
+	}
+	state, ok := s.open(sha256.Sum256([]byte(request)), sealed, now)
+	return state.text, ok
 }

@@ -42,6 +42,7 @@ func exposed(part mounted, d keys.Definition) (kind, policy.Tool, entry, error) 
 		return k, policy.Tool{}, e, err
 	}
 	e.mark = markOf(e.definition)
+	e.tasks = rawjson.Text(rawjson.Field(rawjson.Field(d.Raw, "execution"), "taskSupport"))
 	category, effect := classify(*i, d.Name, rawjson.Field(d.Raw, "annotations"))
 	return k, policy.Tool{
 		ID: i.Slug + "/" + d.Name, Name: name, Category: category, Effect: effect,

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -21,10 +23,13 @@ type fakeUpstream struct {
 	more    others   // what it lists besides; never changed while it serves but by setOthers
 	results map[string]func(call fakeCall) string
 	calls   []fakeCall
-	listens map[chan struct{}]struct{}
-	over    chan struct{}
-	held    <-chan struct{} // requests wait for it; nil = they do not
-	starts  int             // initialize requests
+	listens map[chan string]struct{} // get announcements, as members of a message
+	fakeEra
+	over      chan struct{}
+	held      <-chan struct{} // requests wait for it; nil = they do not
+	starts    int             // initialize requests
+	asked     sync.Map        // requests of its own: id -> chan string, for the answer
+	questions atomic.Int64    // how many there were
 }
 
 // others is what an upstream lists besides tools: definitions.
@@ -36,12 +41,30 @@ func (u *fakeUpstream) with(more others) *fakeUpstream {
 	return u
 }
 
-// setOthers changes them and tells the listeners.
+// setOthers changes them and tells the listeners what changed.
 func (u *fakeUpstream) setOthers(more others) {
 	u.mu.Lock()
+	was := u.more
 	u.more = more
 	u.mu.Unlock()
-	u.setTools(u.tools...)
+	if !slices.Equal(was.prompts, more.prompts) {
+		u.announce("notifications/prompts/list_changed")
+	}
+	if !slices.Equal(was.resources, more.resources) || !slices.Equal(was.templates, more.templates) {
+		u.announce("notifications/resources/list_changed")
+	}
+}
+
+// announce tells the listeners something without params.
+func (u *fakeUpstream) announce(method string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c := range u.listens {
+		select {
+		case c <- `"method":` + quoted(method):
+		default:
+		}
+	}
 }
 
 func prompt(name string) string {
@@ -65,12 +88,34 @@ type fakeCall struct {
 	done      <-chan struct{} // the client went away or canceled
 	progress  func(params string)
 	notify    func(method, params string) // on the call's own stream
+	// asking sends a request of the upstream's on that stream; the answer comes as
+	// the whole message.
+	asking func(method, params string) (id string, answer <-chan string)
+}
+
+// ask sends a request and waits for its answer; "" when the call ends before.
+func (c fakeCall) ask(method, params string) string {
+	_, answer := c.asking(method, params)
+	select {
+	case got := <-answer:
+		return got
+	case <-c.done:
+		return ""
+	}
+}
+
+// newModern is one of 2026-07-28.
+func newModern(t testing.TB, tools ...string) *fakeUpstream {
+	t.Helper()
+	u := newUpstream(t, tools...)
+	u.modern = true
+	return u
 }
 
 func newUpstream(t testing.TB, tools ...string) *fakeUpstream {
 	t.Helper()
 	u := &fakeUpstream{tools: tools, results: map[string]func(fakeCall) string{},
-		listens: map[chan struct{}]struct{}{}, over: make(chan struct{})}
+		listens: map[chan string]struct{}{}, over: make(chan struct{})}
 	u.server = httptest.NewServer(http.HandlerFunc(u.serve))
 	t.Cleanup(func() {
 		close(u.over)
@@ -123,14 +168,9 @@ func (u *fakeUpstream) seen() []fakeCall {
 // setTools changes the list and tells the listeners.
 func (u *fakeUpstream) setTools(tools ...string) {
 	u.mu.Lock()
-	defer u.mu.Unlock()
 	u.tools = tools
-	for c := range u.listens {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
+	u.mu.Unlock()
+	u.announce("notifications/tools/list_changed")
 }
 
 func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
@@ -145,6 +185,10 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.Method {
 	case http.MethodGet:
+		if u.modern {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
 		u.listen(w, r)
 		return
 	case http.MethodDelete:
@@ -157,12 +201,21 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 		Params json.RawMessage `json:"params"`
 	}
 	_ = json.Unmarshal(body, &m)
-	if m.ID == nil {
+	if m.ID == nil || m.Method == "" {
+		if c, ok := u.asked.LoadAndDelete(string(m.ID)); ok {
+			c.(chan string) <- string(body)
+		}
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	switch m.Method {
+	if u.modern && m.Method == "initialize" {
+		w.WriteHeader(http.StatusNotFound)
+		u.answer(w, m.ID, answersError+`{"code":-32601,"message":"Method not found"}`)
+		return
+	}
+	switch u.serveEra(w, r, m.Method, m.ID, m.Params); m.Method {
+	case "server/discover", "subscriptions/listen", "resources/subscribe", "resources/unsubscribe", "logging/setLevel":
 	case "initialize":
 		u.mu.Lock()
 		u.starts++
@@ -174,7 +227,10 @@ func (u *fakeUpstream) serve(w http.ResponseWriter, r *http.Request) {
 			offers += `,"prompts":{"listChanged":true},"completions":{}`
 		}
 		if u.more.resources != nil || u.more.templates != nil {
-			offers += `,"resources":{"listChanged":true}`
+			offers += `,"resources":{"listChanged":true` + u.offersSubscribe() + `}`
+		}
+		if u.logs {
+			offers += `,"logging":{}`
 		}
 		u.mu.Unlock()
 		u.answer(w, m.ID, `{"protocolVersion":"2025-11-25","capabilities":{`+offers+`},"serverInfo":{"name":"fake","version":"1"}}`)
@@ -226,13 +282,25 @@ func (u *fakeUpstream) call(w http.ResponseWriter, r *http.Request, method strin
 	}
 	_ = json.Unmarshal(c.Meta, &meta)
 	streamed := false
-	c.notify = func(method, params string) {
+	var writing sync.Mutex
+	send := func(message string) {
+		writing.Lock()
+		defer writing.Unlock()
 		if !streamed {
 			w.Header().Set("Content-Type", "text/event-stream")
 			streamed = true
 		}
-		_, _ = fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"method\":%q,\"params\":%s}\n\n", method, params)
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", message)
 		w.(http.Flusher).Flush()
+	}
+	c.notify = func(method, params string) {
+		send(fmt.Sprintf(`{"jsonrpc":"2.0","method":%q,"params":%s}`, method, params))
+	}
+	c.asking = func(method, params string) (string, <-chan string) {
+		id, answer := fmt.Sprintf(`"up-%d"`, u.questions.Add(1)), make(chan string, 1)
+		u.asked.Store(id, answer)
+		send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":%s}`, id, method, params))
+		return id, answer
 	}
 	c.progress = func(params string) {
 		c.notify("notifications/progress", `{"progressToken":`+string(meta.ProgressToken)+`,`+params+`}`)
@@ -255,7 +323,7 @@ func (u *fakeUpstream) call(w http.ResponseWriter, r *http.Request, method strin
 }
 
 func (u *fakeUpstream) listen(w http.ResponseWriter, r *http.Request) {
-	changed := make(chan struct{}, 1)
+	changed := make(chan string, 10)
 	u.mu.Lock()
 	u.listens[changed] = struct{}{}
 	u.mu.Unlock()
@@ -264,8 +332,8 @@ func (u *fakeUpstream) listen(w http.ResponseWriter, r *http.Request) {
 	w.(http.Flusher).Flush()
 	for {
 		select {
-		case <-changed:
-			_, _ = io.WriteString(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n")
+		case said := <-changed:
+			_, _ = io.WriteString(w, "data: {\"jsonrpc\":\"2.0\","+said+"}\n\n")
 			w.(http.Flusher).Flush()
 		case <-r.Context().Done():
 			return

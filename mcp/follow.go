@@ -28,6 +28,7 @@ func (g *Gateway) follow(ctx context.Context) {
 			g.lookAgain()
 		case <-tick.C:
 			g.sessions.expire()
+			g.parked.expire(g.cfg.Now())
 			g.dropEnded()
 			g.lookAgain()
 		}
@@ -77,6 +78,11 @@ func (g *Gateway) lookAgain() {
 			g.review(s)
 		}
 	}
+	for _, p := range g.parked.waiting() {
+		if dirty[p.first.tenant.id] {
+			g.reviewParked(p)
+		}
+	}
 }
 
 // review cuts a stream whose key no longer counts, and tells one whose visible
@@ -97,6 +103,7 @@ func (g *Gateway) review(s *stream) {
 		return
 	}
 	s.update(p, g.fingerprint(s, p))
+	g.reviewSubscriptions(s, p)
 }
 
 // fingerprint sums up what a stream's client sees, kind by kind.
@@ -104,7 +111,7 @@ func (g *Gateway) fingerprint(s *stream, p keys.Principal) (sums [upstream.Kinds
 	c := s.tenant.catalog.Load()
 	q := question{principal: p, session: s.narrowing.session, catalog: c, now: g.cfg.Now()}
 	for k := range sums {
-		sums[k] = c.offers[k].fingerprint(visible(q, kind(k)))
+		sums[k] = c.offers[k].fingerprint(listed(q, kind(k)))
 	}
 	return sums
 }

@@ -15,7 +15,8 @@ type question struct {
 	catalog   *catalog
 	method    string
 	era       era
-	target    target // what it names; of classCall only
+	target    target   // what it names; of classCall only
+	task      *taskRef // what it names, of classTask only; nil = none of the principal's
 	now       time.Time
 }
 
@@ -26,6 +27,7 @@ type verdict struct {
 	decision policy.Decision
 	tool     *policy.Tool // nil = the catalog has none of this name
 	entry    *entry
+	task     *taskRef // of classTask
 }
 
 // allowed tells whether the request may go on.
@@ -50,14 +52,18 @@ func decide(q question) verdict {
 		m.class = classUnknown
 	}
 	v := verdict{class: m.class, target: q.target, decision: grant.DecideKey(q.now)}
-	if m.class != classCall {
+	if m.class != classCall && m.class != classTask {
 		return v
 	}
 	var c choice
-	switch q.target.kind {
-	case kindResource:
+	switch {
+	case m.class == classTask:
+		v.task = q.task
+		c.tool, c.entry = q.catalog.ofTask(q.task)
+		c.decision = grant.Decide(q.session, c.tool, q.now)
+	case q.target.kind == kindResource:
 		c = q.resource(grant, q.target.name)
-	case kindTemplate:
+	case q.target.kind == kindTemplate:
 		c = q.templateNamed(grant, q.target.name)
 	default:
 		c.tool, c.entry = q.catalog.lookup(q.target.kind, q.target.name)
@@ -67,11 +73,21 @@ func decide(q question) verdict {
 	return v
 }
 
-// visible marks what of a kind a list shows: what decide would let through.
+// visible marks what of a kind decide would let through.
 func visible(q question, k kind) policy.Bitset {
 	grant := q.principal.Grant()
 	if !q.principal.Valid() || grant == nil {
 		return nil
 	}
 	return grant.Visible(q.session, q.catalog.offers[k].tools, q.now)
+}
+
+// listed marks what of a kind a list shows: what is visible, and of resources of
+// one uri the one that a read of it reaches.
+func listed(q question, k kind) policy.Bitset {
+	set := visible(q, k)
+	if k == kindResource && len(set) > 0 {
+		set = q.catalog.inFront(set)
+	}
+	return set
 }

@@ -36,6 +36,10 @@ type Config struct {
 	// SessionTTL ends a legacy session that nothing used for so long; default 1 h.
 	SessionTTL time.Duration
 
+	// WriteLimit ends a connection whose client takes nothing off it for so long
+	// while there is something to be written; default 10 s.
+	WriteLimit time.Duration
+
 	Log *zap.Logger      // nil = none
 	Now func() time.Time // default time.Now
 }
@@ -44,6 +48,7 @@ const (
 	defaultMaxBody    = 4 << 20
 	defaultListWait   = 10 * time.Second
 	defaultSessionTTL = time.Hour
+	defaultWriteLimit = 10 * time.Second
 	serverName        = "bailiwick"
 )
 
@@ -56,8 +61,14 @@ type Gateway struct {
 	front    *front
 	sessions *sessionTable
 	streams  *streamTable
+	subs     *subscriptionTable
 	calls    *callTable
+	parked   *parkedTable
+	states   *stateSealer
 	mounts   *mountTable
+	taskIDs  *taskIDs
+	tasks    *taskTable
+	elicited *elicitedTable
 	builtins []builtin
 	edits    atomic.Int64 // batches of edits seen by this process
 
@@ -82,6 +93,9 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.SessionTTL <= 0 {
 		cfg.SessionTTL = defaultSessionTTL
 	}
+	if cfg.WriteLimit <= 0 {
+		cfg.WriteLimit = defaultWriteLimit
+	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
@@ -95,8 +109,15 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, svc: cfg.Service, log: cfg.Log, front: f, tenants: map[string]*tenant{}}
 	g.sessions = newSessionTable(cfg.Service.MACKey("mcp session"), cfg.SessionTTL, cfg.Now)
 	g.streams = newStreamTable()
+	g.subs = newSubscriptionTable()
 	g.calls = newCallTable()
+	g.parked = newParkedTable()
+	if g.states, err = newStateSealer(cfg.Service.MACKey("mcp request state")); err != nil {
+		return nil, err
+	}
 	g.mounts = newMountTable()
+	g.taskIDs = newTaskIDs(cfg.Service)
+	g.tasks, g.elicited = newTaskTable(), newElicitedTable()
 	g.builtins = g.builtinTools()
 	return g, nil
 }
@@ -115,6 +136,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	wg.Go(func() { g.reconcileLoop(ctx) })
 	<-ctx.Done()
 	g.calls.cancelAll()
+	g.parked.end()
 	g.EndStreams()
 	g.sessions.endAll()
 	wg.Wait()

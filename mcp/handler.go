@@ -162,8 +162,7 @@ func (g *Gateway) tooLarge(v *visit) {
 	wire.NewProblem(http.StatusRequestEntityTooLarge, "too_large", "the message is larger than this server takes").Answer(v.w)
 }
 
-// readHTTPMessage reads one message; on a fault, and for a response (which
-// nothing here waits for), it has answered.
+// readHTTPMessage reads one message; on a fault it has answered.
 func (g *Gateway) readHTTPMessage(v *visit) (*message, bool) {
 	body, ok := g.readBody(v)
 	if !ok {
@@ -171,14 +170,10 @@ func (g *Gateway) readHTTPMessage(v *visit) (*message, bool) {
 	}
 	m, err := readMessage(body)
 	var bad *envelopeError
-	switch {
-	case errors.As(err, &bad):
+	if errors.As(err, &bad) {
 		r := failure(bad.id, bad.code, bad.problem, nil)
 		r.status = http.StatusBadRequest
 		writeReply(v.w, r)
-		return nil, false
-	case m == nil:
-		v.w.WriteHeader(http.StatusAccepted)
 		return nil, false
 	}
 	return m, true

@@ -60,9 +60,11 @@ func (g *Gateway) reached(ctx context.Context, all []keys.Instance) ([]keys.Inst
 // that a call is for, and tells whether it waited. It never waits for one of
 // which the key may not know, or that was tried before.
 func (g *Gateway) awaitFirst(ctx context.Context, r *request, v verdict) bool {
-	slug, _, named := strings.Cut(r.msg.name, "__")
-	s := r.tenant.catalog.Load().slugs[slug]
-	if !named || s == nil || s.mount == nil || s.mount.wasTried() {
+	if v.tool == nil && (v.target.kind == kindResource || v.target.kind == kindTemplate) {
+		return g.awaitUnseen(ctx, r) // it says no instance, so it may be any one's
+	}
+	s := shelfOf(r.tenant.catalog.Load(), v)
+	if s == nil || s.mount == nil || s.mount.wasTried() {
 		return false
 	}
 	if !v.allowed() && (s.known || !g.mayKnow(r, &s.instance)) {
@@ -76,6 +78,18 @@ func (g *Gateway) awaitFirst(ctx context.Context, r *request, v verdict) bool {
 	case <-ctx.Done():
 	}
 	return true
+}
+
+// shelfOf is the instance that a call is for; nil = none that is there.
+func shelfOf(c *catalog, v verdict) *shelf {
+	slug, _, named := strings.Cut(v.target.name, "__")
+	if v.tool != nil {
+		slug, named = slugOf(v.tool), true
+	}
+	if !named {
+		return nil
+	}
+	return c.slugs[slug]
 }
 
 // wasTried tells whether the first attempt is over.

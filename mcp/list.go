@@ -23,7 +23,7 @@ func (g *Gateway) list(ctx context.Context, r *request, k kind) reply {
 	}
 	g.awaitUnseen(ctx, r)
 	q := r.question(g)
-	set := visible(q, k)
+	set := listed(q, k)
 	if r.session != nil {
 		r.session.listed[k].Store(q.catalog.offers[k].fingerprint(set))
 	}
@@ -49,7 +49,7 @@ func listResult(c *catalog, k kind, set policy.Bitset) json.RawMessage {
 	out := append(make([]byte, 0, size), `{"`...)
 	out = append(append(out, listMember[k]...), `":[`...)
 	for i := range entries {
-		if !set.Has(i) || k == kindResource && c.hidden(i, set) {
+		if !set.Has(i) {
 			continue
 		}
 		if out[len(out)-1] != '[' {
@@ -61,26 +61,28 @@ func listResult(c *catalog, k kind, set policy.Bitset) json.RawMessage {
 }
 
 // awaitUnseen waits, for a while, until the instances that the principal
-// reaches and whose tools nobody has seen yet were tried once. Instances that
-// it does not reach are never waited for.
-func (g *Gateway) awaitUnseen(ctx context.Context, r *request) {
+// reaches and whose lists nobody has seen yet were tried once, and tells whether
+// there were any. Instances that it does not reach are never waited for.
+func (g *Gateway) awaitUnseen(ctx context.Context, r *request) (waited bool) {
 	ctx, done := context.WithTimeout(ctx, g.cfg.ListWait)
 	defer done()
 	select { // before that, no instance is known at all
 	case <-g.mounts.loaded:
 	case <-ctx.Done():
-		return
+		return waited
 	}
 	for _, m := range g.unseen(r.tenant) {
 		if !g.reaches(r, m) {
 			continue
 		}
+		waited = true
 		select {
 		case <-m.tried:
 		case <-ctx.Done():
-			return
+			return waited
 		}
 	}
+	return waited
 }
 
 // reaches tells whether the key and the session leave an instance at all: the

@@ -10,7 +10,8 @@ const (
 	classUnknown     methodClass = iota
 	classProtocol                // of the connection itself: any key that may speak MCP
 	classList                    // lists what is there of a kind, each decided by itself
-	classCall                    // names one thing: calls a tool, gets a prompt, reads a resource, completes
+	classCall                    // names one thing: calls a tool, gets a prompt, reads a resource or subscribes to it, completes
+	classTask                    // of one task: decided as a call of its tool
 	classListen                  // opens a stream of notifications, each decided by itself
 	classNotOffered              // of the protocol, but not served here
 	classIgnored                 // a notification that changes nothing here
@@ -25,6 +26,11 @@ const (
 	eraLegacy era = 1 << iota
 	eraModern
 	eraBoth = eraLegacy | eraModern
+)
+
+const (
+	methodSubscribe   = string(mcpgo.MethodResourcesSubscribe)
+	methodUnsubscribe = string(mcpgo.MethodResourcesUnsubscribe)
 )
 
 type method struct {
@@ -52,17 +58,19 @@ var methods = map[string]method{
 	string(mcpgo.MethodResourcesRead):      {classCall, eraBoth, kindResource},
 	string(mcpgo.MethodCompletionComplete): {classCall, eraBoth, kindPrompt},
 
+	tasksGet:    {class: classTask, eras: eraBoth},
+	tasksResult: {class: classTask, eras: eraLegacy},
+	tasksUpdate: {class: classTask, eras: eraModern},
+	tasksCancel: {class: classTask, eras: eraBoth},
+	// Decided like a read. 2026-07-28 has them in subscriptions/listen.
+	methodSubscribe:   {classCall, eraLegacy, kindResource},
+	methodUnsubscribe: {classCall, eraLegacy, kindResource},
+
 	"notifications/initialized":        {class: classInitialized, eras: eraLegacy},
 	"notifications/cancelled":          {class: classCancel, eras: eraBoth},
 	"notifications/progress":           {class: classIgnored, eras: eraBoth},
 	"notifications/roots/list_changed": {class: classIgnored, eras: eraLegacy},
 
 	// Named so that a later offer is a decision in this table, not a default.
-	"resources/subscribe":   {class: classNotOffered, eras: eraLegacy},
-	"resources/unsubscribe": {class: classNotOffered, eras: eraLegacy},
-	"tasks/get":             {class: classNotOffered, eras: eraBoth},
-	"tasks/list":            {class: classNotOffered, eras: eraBoth},
-	"tasks/result":          {class: classNotOffered, eras: eraBoth},
-	"tasks/update":          {class: classNotOffered, eras: eraBoth},
-	"tasks/cancel":          {class: classNotOffered, eras: eraBoth},
+	"tasks/list": {class: classNotOffered, eras: eraLegacy},
 }

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,6 +70,9 @@ func (m *mount) call(ctx context.Context, c upstream.Call) (upstream.Reply, erro
 	return m.up.Call(ctx, c)
 }
 
+// modern tells whether the upstream speaks 2026-07-28, as far as is known now.
+func (m *mount) modern() bool { return m.up != nil && m.up.Offers().Modern }
+
 // status is the connection's state and, in one line, what is wrong.
 func (m *mount) status() (state, problem string) {
 	if m.up == nil {
@@ -132,18 +136,26 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 	if err != nil {
 		return nil, fmt.Errorf("the stored environment and headers can't be opened; write them again")
 	}
-	return upstream.New(upstream.Config{
+	up, err := upstream.New(upstream.Config{
 		Name: i.Slug, Transport: i.Transport, Command: i.Command, Args: i.Args, URL: i.URL,
 		Env: secrets(creds.Env), Headers: secrets(creds.Headers),
 		AllowPrivate: g.svc.PrivateUpstreamAllowed(i),
 		Version:      g.cfg.Version, Log: g.log.Named("upstream"),
+		Asks:    true,
 		OnLists: func(lists upstream.Lists) { g.announced(m, lists) },
 		OnStatus: func(s upstream.Status) {
 			if s.State == upstream.StateDown {
 				m.markTried()
 			}
 		},
+		OnNotification: func(method string, params json.RawMessage) { g.noticed(m, method, params) },
 	})
+	if err == nil {
+		// Everything, so that what one client hears does not depend on what another
+		// asked for; each gets what it wants of it (loglevel.go).
+		_ = up.SetLogLevel(string(levels[0])) // one that sends none needs no level
+	}
+	return up, err
 }
 
 func secrets(plain map[string]string) map[string]keys.Secret {

@@ -227,6 +227,7 @@ func (g *Gateway) mountOne(ctx context.Context, i keys.Instance) bool {
 	t.mu.Lock()
 	t.byID[i.ID] = m
 	t.mu.Unlock()
+	g.moveSubscriptions(ctx, m)
 	t.running.Go(func() {
 		defer stop()
 		m.run(runCtx, g.log, old)

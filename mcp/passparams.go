@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"encoding/json"
+	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -16,6 +17,11 @@ func (r *request) passParams(c *upstream.Call, v verdict) {
 	switch r.msg.method {
 	case string(mcpgo.MethodToolsCall):
 		c.Tool, c.Arguments = up, r.msg.arguments
+		if r.makesTask() {
+			c.Params = rawjson.Prepend([]byte(`{}`), "task", r.msg.task)
+		}
+	case tasksGet, tasksResult, tasksUpdate, tasksCancel:
+		r.passTask(c, v)
 	case string(mcpgo.MethodPromptsGet):
 		c.Method, c.Mirror = r.msg.method, up
 		c.Params = rawjson.Prepend([]byte(`{}`), "name", rawjson.Quote(up))
@@ -27,6 +33,17 @@ func (r *request) passParams(c *upstream.Call, v verdict) {
 		c.Method, c.Mirror = r.msg.method, r.msg.uri
 		c.Params = rawjson.Prepend([]byte(`{}`), "uri", rawjson.Quote(r.msg.uri))
 	}
+	if r.era == eraModern && r.msg.responses != nil && takesInput(r.msg.method) && v.entry.mount.modern() {
+		c.Params = withParam(c.Params, "inputResponses", r.msg.responses)
+	}
+}
+
+// withParam is params, of which nil is none, with one more member.
+func withParam(params json.RawMessage, key string, value []byte) json.RawMessage {
+	if params == nil {
+		params = json.RawMessage(`{}`)
+	}
+	return rawjson.Prepend(params, key, value)
 }
 
 // completionParams are those of a completion, with the upstream's name of the
@@ -53,10 +70,13 @@ func completionParams(m *message, k kind, up string) json.RawMessage {
 func private(raw json.RawMessage) json.RawMessage {
 	timed := false
 	out, err := rawjson.Edit(raw, func(key string, value []byte) []byte {
-		switch key {
-		case "cacheScope":
+		switch {
+		case strings.EqualFold(key, "cacheScope"): // some clients match keys whatever their case
 			return nil
-		case "ttlMs":
+		case !strings.EqualFold(key, "ttlMs"):
+		case key != "ttlMs" || timed:
+			return nil
+		default:
 			timed = true
 		}
 		return value

@@ -22,8 +22,8 @@ func defined(name, members string) string {
 		`"annotations":{"readOnlyHint":true}` + members + `}`
 }
 
-// another is a definition of the tool that nobody has approved.
-func another(name string) string {
+// redefined is a definition of the tool that nobody has approved.
+func redefined(name string) string {
 	return `{"name":` + quoted(name) + `,"description":"poison","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}}`
 }
 
@@ -133,7 +133,7 @@ func TestChangedWhileCalled(t *testing.T) {
 	for range cap(got) {
 		<-started
 	}
-	up.setTools(another("x"), defined("y", ""))
+	up.setTools(redefined("x"), defined("y", ""))
 	if e := told.next(); e != changed {
 		t.Errorf("told %s", e)
 	}
@@ -169,7 +169,7 @@ func TestChangedWhileCalled(t *testing.T) {
 // does; a tool that left and came back is held against what was approved.
 func TestQuarantineLifts(t *testing.T) {
 	w := newWorld(t)
-	first, second := defined("x", ""), another("x")
+	first, second := defined("x", ""), redefined("x")
 	up := newUpstream(t, first, defined("y", ""))
 	i := w.mount("a1", up)
 	c := w.connect(w.key(), "/mcp/a1")
@@ -243,7 +243,7 @@ func TestUnapprovedWordsStayAway(t *testing.T) {
 	w := newWorld(t)
 	up := newUpstream(t, defined("x", ""))
 	i := w.mount("a1", up, func(s *keys.InstanceSpec) { s.QuarantineNew = keys.Some(true) })
-	up.setTools(another("x"), another("new"))
+	up.setTools(redefined("x"), redefined("new"))
 	w.quarantined(i, "x", true)
 	w.quarantined(i, "new", true)
 	raw := string(w.connect(w.key(), "/mcp").result("list_instance_tools", `{"id":"a1"}`).Data)
@@ -276,7 +276,7 @@ func TestQuarantineOutlivesRestart(t *testing.T) {
 	w := newWorld(t)
 	up := newUpstream(t, defined("x", ""), defined("y", ""))
 	i := w.mount("a1", up)
-	up.setTools(another("x"), defined("y", ""))
+	up.setTools(redefined("x"), defined("y", ""))
 	w.until("it is stored", func() bool {
 		d, err := w.svc.Definitions(t.Context(), i)
 		return err == nil && len(d) == 2 && d[0].Quarantined()
@@ -303,7 +303,7 @@ func TestQuarantineOutlivesRestart(t *testing.T) {
 func TestPinsOutliveConnection(t *testing.T) {
 	w := newWorld(t)
 	i := w.mount("a1", newUpstream(t, defined("x", ""), defined("y", "")))
-	elsewhere := newUpstream(t, another("x"), defined("y", ""))
+	elsewhere := newUpstream(t, redefined("x"), defined("y", ""))
 	_, err := w.svc.UpdateInstance(t.Context(), w.op, i.ID, keys.InstanceSpec{URL: keys.Some(elsewhere.server.URL)})
 	must(t, err)
 	w.quarantined(i, "x", true)

@@ -42,7 +42,7 @@ func TestReplicasSharePins(t *testing.T) {
 	s := w.replica()
 	k := w.key()
 	s.until("the replica has it", func() bool { return slices.Contains(s.connect(k, "/mcp").list(), "a1__x") })
-	up.setTools(another("x"))
+	up.setTools(redefined("x"))
 	for _, one := range []*world{w, s} {
 		one.quarantined(i, "x", true)
 		one.asUnknown(k, "a1__x")
@@ -80,7 +80,7 @@ func TestUnsavedIsWithheld(t *testing.T) {
 	c := s.connect(k, "/mcp/a1")
 	s.until("they are offered", func() bool { return len(c.list()) == 3 })
 	store.down.Store(true)
-	up.setTools(another("x"), defined("y", `,"title":"Y"`), defined("new", ""))
+	up.setTools(redefined("x"), defined("y", `,"title":"Y"`), defined("new", ""))
 	s.until("the save failed", func() bool { return store.tried.Load() > 0 })
 	// The one that did not change stays, the one that is gone is not there.
 	s.until("it is in force", func() bool { return slices.Equal(c.list(), []string{"a1__y"}) })
@@ -89,7 +89,7 @@ func TestUnsavedIsWithheld(t *testing.T) {
 	if a := c.call("a1__y", `{}`); !strings.Contains(a.body, `"ok"`) {
 		t.Errorf("what did not change: %s", a.body)
 	}
-	_, err := s.svc.ApproveTools(t.Context(), s.op, i.ID, []keys.ToolApproval{{Name: "x", Digest: mcp.DigestOf(json.RawMessage(another("x")))}})
+	_, err := s.svc.ApproveTools(t.Context(), s.op, i.ID, []keys.ToolApproval{{Name: "x", Digest: mcp.DigestOf(json.RawMessage(redefined("x")))}})
 	if conflict := (*keys.ConflictError)(nil); !errors.As(err, &conflict) {
 		t.Errorf("approving what no store knows: %v", err)
 	}
@@ -147,7 +147,7 @@ func TestUnreadPins(t *testing.T) {
 	k := s.key()
 	c := s.connect(k, "/mcp")
 	s.until("it is offered", func() bool { return slices.Contains(c.list(), "a1__x") })
-	up.setTools(another("x"), defined("y", ""))
+	up.setTools(redefined("x"), defined("y", ""))
 	s.quarantined(i, "x", true)
 	s.until("it is stored", func() bool {
 		d, err := s.svc.Definitions(t.Context(), i)
@@ -198,7 +198,7 @@ func TestHeldWhileSaving(t *testing.T) {
 	k := s.key()
 	slow := newGate()
 	store.before.Store(slow)
-	up.setTools(another("x"), defined("y", ""), defined("new", ""))
+	up.setTools(redefined("x"), defined("y", ""), defined("new", ""))
 	<-slow.came
 	defer close(slow.open)
 	s.asUnknown(k, "a1__x")
@@ -221,7 +221,7 @@ func TestOldPinNeverReturns(t *testing.T) {
 	k := s.key()
 	slow := newGate()
 	store.after.Store(slow)
-	up.setTools(another("x"))
+	up.setTools(redefined("x"))
 	<-slow.came
 	s.approve(i, "x")
 	calls := func() bool {
@@ -234,7 +234,7 @@ func TestOldPinNeverReturns(t *testing.T) {
 	next := newGate()
 	store.before.Store(next)
 	defer close(next.open)
-	up.setTools(another("x"), defined("y", ""))
+	up.setTools(redefined("x"), defined("y", ""))
 	close(slow.open)
 	<-next.came
 	if !calls() || s.info(i, "x").Quarantined {

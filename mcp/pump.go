@@ -28,10 +28,14 @@ func (g *Gateway) pump(st *stream, out sink, w wants, s *session) {
 			if st.ctx.Err() != nil {
 				return
 			}
-			err = w.announce(out, st.takeDue())
+			if err = w.announce(out, st.takeDue()); err == nil {
+				err = g.tellUpdates(st, out, w)
+			}
+		case message := <-st.said:
+			err = out.send(message)
 		case <-alive.C:
 			if s != nil {
-				s.used.Store(g.cfg.Now().UnixNano())
+				g.sessions.touch(s)
 			}
 			err = out.keepAlive()
 		}
@@ -91,17 +95,28 @@ func (g *Gateway) subscribe(ctx context.Context, r *request) reply {
 	if r.sink == nil {
 		return refusal(r.era, r.msg.id, mcpgo.METHOD_NOT_FOUND, "Method not found", nil)
 	}
+	// Polling is what tells of tasks: of those asked for here, none is granted.
+	if rawjson.Field(rawjson.Field(r.msg.params, "notifications"), "taskIds") != nil && !r.declaresTasks() {
+		return missingTasks(r)
+	}
+	r.subs = &subscriptions{}
+	defer g.subs.end(r.subs)
 	st, done, ok := g.openStream(ctx, r, [upstream.Kinds]uint64{})
 	if !ok {
 		return g.rateLimited(ctx, r, verdict{class: classListen}, maxStreams, "streams open")
 	}
 	defer done()
 	w, granted := wantsOf(r.msg)
+	uris := g.listenTo(st.ctx, r)
+	if uris != nil {
+		list, _ := json.Marshal(uris) // strings only
+		granted = rawjson.Prepend(granted, "resourceSubscriptions", list)
+	}
 	ack := rawjson.Prepend(subscriptionMeta(r.msg.id), "notifications", granted)
 	if r.sink.send(notification("notifications/subscriptions/acknowledged", ack)) != nil {
 		return reply{}
 	}
-	if w.groups != 0 {
+	if w.groups != 0 || uris != nil {
 		g.pump(st, r.sink, w, nil)
 		if ctx.Err() == nil { // cut: the key no longer counts, or the server stops
 			return reply{}

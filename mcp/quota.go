@@ -56,14 +56,22 @@ func (g *Gateway) rateLimited(ctx context.Context, r *request, v verdict, most i
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Ref, e.Failed = "decision", "deny", newReference(), []string{policy.RuleRate.String()}
 	g.record(ctx, e)
-	data := json.RawMessage(`{"retryAfterSeconds":` + strconv.Itoa(retryAfter) + `}`)
-	return failure(r.msg.id, codeRateLimited, limitReached(most, what), data)
+	return failure(r.msg.id, codeRateLimited, limitReached(most, what), retryData())
+}
+
+// retryData is the data of an error about a limit.
+func retryData() json.RawMessage {
+	return json.RawMessage(`{"retryAfterSeconds":` + strconv.Itoa(retryAfter) + `}`)
 }
 
 // refuseStream answers a GET of a stream over its key's limit.
 func (g *Gateway) refuseStream(v *visit) {
+	v.tooMany(limitReached(maxStreams, "streams open"))
+}
+
+func (v *visit) tooMany(detail string) {
 	v.w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
-	wire.NewProblem(http.StatusTooManyRequests, "rate_limited", limitReached(maxStreams, "streams open")).Answer(v.w)
+	wire.NewProblem(http.StatusTooManyRequests, "rate_limited", detail).Answer(v.w)
 }
 
 func limitReached(most int, what string) string {

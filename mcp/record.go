@@ -22,6 +22,7 @@ const (
 	outcomeToolError = "tool_error"
 	outcomeUpstream  = "upstream_error"
 	outcomeCanceled  = "canceled"
+	outcomeInput     = "input_required" // the client was asked first; its next request goes on
 )
 
 // recordPatience is how long an answer waits for room in the audit trail.
@@ -41,7 +42,7 @@ func newReference() string {
 func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref string) {
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Ref = "decision", "deny", ref
-	if v.class == classCall {
+	if v.class == classCall || v.class == classTask {
 		_, rules := r.principal.Grant().Explain(r.narrowing.session, v.tool, g.cfg.Now())
 		e.Detail = wire.DecisionDetail(rules)
 	}
@@ -67,13 +68,16 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 	for _, rule := range v.decision.Failed() {
 		e.Failed = append(e.Failed, rule.String())
 	}
-	if v.class == classCall {
+	if v.class == classCall || v.class == classTask {
 		e.Tool = truncated(v.target.name, maxRecordedTool)
-		sum := sha256.Sum256(r.msg.arguments)
+		sum := sha256.Sum256(r.msg.digested())
 		e.ArgsDigest = hex.EncodeToString(sum[:])
 	}
 	if v.tool != nil {
 		e.Subject = v.tool.ID
+		if v.class == classTask {
+			e.Tool = truncated(v.tool.Name, maxRecordedTool)
+		}
 	}
 	return e
 }

@@ -48,7 +48,7 @@ func RelayStdio(ctx context.Context, cfg RelayConfig) error {
 		cfg.HTTPClient = &http.Client{Transport: transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
-	r := &relay{cfg: cfg, out: &lineSink{w: cfg.Out}, running: map[string]context.CancelFunc{},
+	r := &relay{cfg: cfg, out: newLineSink(cfg.Out), running: map[string]context.CancelFunc{},
 		tools: map[string]*mcpgo.Tool{}, refused: make(chan struct{})}
 	return r.serve(ctx)
 }
@@ -75,6 +75,7 @@ type relay struct {
 func (r *relay) serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	lines := readLines(ctx, r.cfg.In, maxRelayed)
+	defer r.out.endWith(ctx)()
 	defer r.work.Wait()
 	defer stop()
 	defer r.goodbye(ctx)
@@ -140,8 +141,6 @@ func (r *relay) take(ctx context.Context, l line) {
 	case errors.As(err, &bad):
 		r.fail(bad.id, bad.code, bad.problem)
 		return
-	case m == nil:
-		m = &message{} // a response of the client's: passed on as it is
 	}
 	m.raw = l.text
 	switch {
@@ -152,7 +151,7 @@ func (r *relay) take(ctx context.Context, l line) {
 		r.forward(ctx, m)
 	case m.method == "notifications/cancelled":
 		r.cancel(ctx, m)
-	case !m.isRequest():
+	case !m.isRequest(): // or a response to a question of the server's
 		r.forward(ctx, m)
 		if m.method == "notifications/initialized" {
 			r.listen(ctx)

@@ -84,7 +84,11 @@ func (r *relay) do(ctx context.Context, method string, body []byte, m *message) 
 func (r *relay) modernHeaders(h http.Header, m *message) {
 	h.Set(mcpgo.HeaderProtocolVersion, m.version)
 	h.Set(mcpgo.HeaderMethod, m.method)
-	if name, ok := mcpgo.ExtractHeaderName(mcpgo.MCPMethod(m.method), m.params); ok {
+	name, ok := mcpgo.ExtractHeaderName(mcpgo.MCPMethod(m.method), m.params)
+	if methods[m.method].class == classTask {
+		name, ok = m.taskID, true
+	}
+	if ok {
 		if value, ok := mcpgo.EncodeHeaderValue(name); ok {
 			h.Set(mcpgo.HeaderName, value)
 		}
@@ -107,7 +111,8 @@ func (r *relay) answer(ctx context.Context, m *message, res *http.Response) {
 	if media == "text/event-stream" {
 		answered := false
 		_ = readEvents(res.Body, maxRelayed, func(data []byte) {
-			answered = answered || m.id != nil && bytes.Equal(rawjson.Field(data, "id"), m.id)
+			// A request of the server's may have the same id.
+			answered = answered || m.id != nil && bytes.Equal(rawjson.Field(data, "id"), m.id) && rawjson.Field(data, "method") == nil
 			r.learnTools(m, data)
 			_ = r.out.send(data)
 		})

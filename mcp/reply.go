@@ -92,9 +92,14 @@ func notification(method string, params json.RawMessage) []byte {
 	return append(b, '}')
 }
 
-// complete adds to a result object what 2026-07-28 requires of every result,
-// and leaves each of its other bytes as it is.
+// complete marks a result as the last word on its request.
 func complete(raw json.RawMessage, serverInfo []byte) json.RawMessage {
+	return finished(raw, typeComplete, serverInfo)
+}
+
+// finished adds to a result object what 2026-07-28 requires of every result,
+// its kind among it, and leaves each of its other bytes as it is.
+func finished(raw json.RawMessage, kind string, serverInfo []byte) json.RawMessage {
 	list, err := rawjson.List(raw)
 	if err != nil {
 		return raw
@@ -112,5 +117,5 @@ func complete(raw json.RawMessage, serverInfo []byte) json.RawMessage {
 		meta := append(append([]byte(`{`), rawjson.Quote(mcpgo.MetaKeyServerInfo)...), ':')
 		out = rawjson.Prepend(out, "_meta", append(append(meta, serverInfo...), '}'))
 	}
-	return rawjson.Prepend(out, "resultType", []byte(`"complete"`))
+	return rawjson.Prepend(out, "resultType", rawjson.Quote(kind))
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
@@ -27,6 +29,8 @@ type request struct {
 	// when the transport has none.
 	sink sink
 
+	subs *subscriptions // of a subscriptions/listen
+
 	tracked bool   // its transport has made it cancelable
 	release func() // of its place among its key's calls; nil = it has none
 }
@@ -44,6 +48,28 @@ type sink interface {
 	keepAlive() error
 }
 
+// abilities is what the request's client can be asked for.
+func (r *request) abilities() abilities {
+	switch {
+	case r.era == eraModern:
+		return abilitiesOf(rawjson.Field(r.msg.meta, mcpgo.MetaKeyClientCapabilities))
+	case r.session == nil || r.sink == nil:
+		return abilities{}
+	}
+	return r.session.abilities()
+}
+
+// owner names, for upstreams that several clients share, who may see what is
+// meant for this request: the session that it is of. Without sessions it is the
+// key, for nothing else tells its clients apart.
+func (r *request) owner() string {
+	who := r.principal.TenantID() + "/" + r.principal.ID() + "/"
+	if r.session != nil {
+		who += r.session.name
+	}
+	return who
+}
+
 type requestKey struct{}
 
 func withRequest(ctx context.Context, r *request) context.Context {
@@ -58,10 +84,14 @@ func requestFrom(ctx context.Context) *request {
 
 // question is what the gate is asked about the request.
 func (r *request) question(g *Gateway) question {
-	return question{
+	q := question{
 		principal: r.principal, session: r.narrowing.session, catalog: r.tenant.catalog.Load(),
 		method: r.msg.method, era: r.era, target: r.msg.target(), now: g.cfg.Now(),
 	}
+	if methods[r.msg.method].class == classTask {
+		q.task = g.openTask(r)
+	}
+	return q
 }
 
 // clientName reads name/version of an Implementation object.

@@ -2,24 +2,10 @@ package mcp
 
 import (
 	"slices"
-
-	"github.com/yosida95/uritemplate/v3"
+	"strings"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
-
-// template is a URI template (RFC 6570) that uris are held against.
-type template = uritemplate.Template
-
-// parseTemplate is nil for one that can't be read: it is listed as announced,
-// and no uri is its.
-func parseTemplate(text string) *template {
-	t, err := uritemplate.New(text)
-	if err != nil {
-		return nil
-	}
-	return t
-}
 
 // indexURIs notes which resources have a uri. Instances may have resources of
 // one uri, for uris keep their names; then the first one counts, by slug, that
@@ -39,14 +25,37 @@ func (c *catalog) indexURIs() {
 			c.shared[uri] = append(c.shared[uri], i)
 		}
 	}
+	for _, all := range c.shared { // a-b__x comes before a__x
+		slices.SortFunc(all, func(i, j int) int { return strings.Compare(slugOf(o.tools.At(i)), slugOf(o.tools.At(j))) })
+	}
 }
 
-// hidden tells whether a resource of the marked ones is behind another one of
-// its uri.
-func (c *catalog) hidden(i int, set policy.Bitset) bool {
-	all := c.shared[c.offers[kindResource].entries[i].upstream]
-	at := slices.IndexFunc(all, func(j int) bool { return set.Has(j) })
-	return at >= 0 && all[at] != i
+// slugOf is the instance of a tool, or of what policies see as one.
+func slugOf(t *policy.Tool) string {
+	slug, _, _ := strings.Cut(t.ID, "/")
+	return slug
+}
+
+// inFront is the marked resources without those that are behind another marked
+// one of their uri. The marks may be somebody else's, so they are not changed.
+func (c *catalog) inFront(set policy.Bitset) policy.Bitset {
+	out := set
+	for _, all := range c.shared {
+		first := slices.IndexFunc(all, set.Has)
+		if first < 0 {
+			continue
+		}
+		for _, i := range all[first+1:] {
+			if !set.Has(i) {
+				continue
+			}
+			if &out[0] == &set[0] {
+				out = slices.Clone(set)
+			}
+			out[i>>6] &^= 1 << (i & 63)
+		}
+	}
+	return out
 }
 
 // choice is one thing that a uri may mean, and the gate's word on it.
@@ -56,22 +65,23 @@ type choice struct {
 	decision policy.Decision
 }
 
+// maxUnlisted is the longest uri that is tried without being listed, in bytes;
+// listed ones are no longer.
+const maxUnlisted = 2048
+
+// maxMatching bounds the work of holding one uri against templates, which
+// instances write: some twenty milliseconds.
+const maxMatching = 1 << 22
+
 // resource decides a uri: the listed resource, else a template that it fits,
 // else what an instance has without listing it, if just one instance may be
-// meant. Of several the first by slug that is allowed counts, so that nothing
-// that is denied can be told from nothing at all. When none is allowed, it is
+// meant. Of several the first that is allowed counts, so that nothing that is
+// denied can be told from nothing at all. When none is allowed, it is
 // the first, for the audit trail.
 func (q *question) resource(grant *policy.Grant, uri string) (best choice) {
 	best.decision = grant.Decide(q.session, nil, q.now)
 	if q.catalog == nil {
 		return best
-	}
-	consider := func(t *policy.Tool, e *entry) bool {
-		d := grant.Decide(q.session, t, q.now)
-		if best.tool == nil || d.Allowed() {
-			best = choice{t, e, d}
-		}
-		return d.Allowed()
 	}
 	o := &q.catalog.offers[kindResource]
 	if i, there := q.catalog.byURI[uri]; there {
@@ -80,17 +90,20 @@ func (q *question) resource(grant *policy.Grant, uri string) (best choice) {
 			indices = []int{i}
 		}
 		for _, i := range indices {
-			if consider(o.tools.At(i), &o.entries[i]) {
-				return best
+			c := choice{o.tools.At(i), &o.entries[i], grant.Decide(q.session, o.tools.At(i), q.now)}
+			if c.decision.Allowed() {
+				return c
+			}
+			if best.tool == nil {
+				best = c
 			}
 		}
 	}
-	o = &q.catalog.offers[kindTemplate]
-	for i := range o.entries {
-		e := &o.entries[i]
-		if e.template != nil && e.template.Match(uri) != nil && consider(o.tools.At(i), e) {
-			return best
-		}
+	if len(uri) > maxUnlisted {
+		return best
+	}
+	if c, ok := q.templated(grant, uri, &best); ok {
+		return c
 	}
 	if c, ok := q.unlisted(grant, uri); ok {
 		return c
@@ -98,12 +111,49 @@ func (q *question) resource(grant *policy.Grant, uri string) (best choice) {
 	return best
 }
 
+// templated is a resource of a template. The template must be allowed, and so
+// must the uri at its instance: what is denied by its own uri is not to be had by
+// a template that it fits. A denied one that fits is the best answer when there
+// is no other.
+func (q *question) templated(grant *policy.Grant, uri string, best *choice) (found choice, ok bool) {
+	o := &q.catalog.offers[kindTemplate]
+	work, idle := maxMatching, maxMatching // for what is allowed, and for what is not
+	for i := range o.entries {
+		e, t := &o.entries[i], o.tools.At(i)
+		d := grant.Decide(q.session, t, q.now)
+		switch {
+		case d.Allowed():
+			if !e.template.fits(uri, &work) {
+				continue
+			}
+			itself := q.catalog.itself(t, uri)
+			if d = grant.Decide(q.session, itself, q.now); d.Allowed() {
+				return choice{t, e, d}, true
+			}
+			if best.tool == nil {
+				*best = choice{itself, e, d}
+			}
+		case best.tool == nil && e.template.fits(uri, &idle):
+			*best = choice{t, e, d}
+		}
+	}
+	return choice{}, false
+}
+
+// itself is a uri as policies see it at the instance of a template: as listed, or
+// as it would be.
+func (c *catalog) itself(template *policy.Tool, uri string) *policy.Tool {
+	slug := slugOf(template)
+	if t, _ := c.offers[kindResource].tools.LookupID(slug + "/" + uri); t != nil {
+		return t
+	}
+	t := readable(&c.slugs[slug].instance, uri)
+	return &t
+}
+
 // unlisted is a resource that nothing lists, at the one instance that has
 // resources and that is allowed; ok is false when there is none, or several.
 func (q *question) unlisted(grant *policy.Grant, uri string) (found choice, ok bool) {
-	if len(uri) > maxUnlisted {
-		return choice{}, false
-	}
 	for _, s := range q.catalog.slugs {
 		if !s.reads {
 			continue
@@ -116,11 +166,12 @@ func (q *question) unlisted(grant *policy.Grant, uri string) (found choice, ok b
 			found, ok = choice{&t, &entry{mount: s.mount, upstream: uri}, d}, true
 		}
 	}
+	if ok { // what is listed was decided before: it is denied there for what it is
+		listed, _ := q.catalog.offers[kindResource].tools.LookupID(found.tool.ID)
+		ok = listed == nil
+	}
 	return found, ok
 }
-
-// maxUnlisted is the longest uri that is tried without being listed, in bytes.
-const maxUnlisted = 2048
 
 // templateNamed finds a template by its text, as a completion names it.
 func (q *question) templateNamed(grant *policy.Grant, text string) (best choice) {

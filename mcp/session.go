@@ -2,59 +2,61 @@ package mcp
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/google/uuid"
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
-
-// maxSessions is how many legacy sessions one principal may have open; the one that
-// was unused longest gives way.
-const maxSessions = 512
 
 // session is one legacy client's connection. It lives in this process only: a
 // client whose session is gone gets 404 and initializes again.
 type session struct {
 	id        string
+	name      string // tells it from all others; no secret
 	tenantID  string
 	owner     string    // the principal's id
 	narrowing narrowing // fixed at initialize
 	logLevel  atomic.Pointer[mcpgo.LoggingLevel]
-	used      atomic.Int64 // Unix nanoseconds
-	listed    prints       // of the last lists
+	listed    prints // of the last lists
+	subs      *subscriptions
+	ending    sync.Once // the end of subs with the session is arranged
 
 	// Of the HTTP+SSE transport: where all answers go; nil in streamable HTTP.
 	sink sink
 	work sync.WaitGroup // messages of it that are being answered
+	busy int            // how many of them; mu guards it
 
 	ctx    context.Context // ends with the session
 	cancel context.CancelFunc
 
+	inquiries inquiries // that its client has not answered yet
+
 	mu      sync.Mutex
 	client  string                        // name/version as it says
+	can     abilities                     // that it declared at initialize
 	running map[string]context.CancelFunc // by request id, as received
 	stream  *stream                       // the open GET stream; nil = none
+
+	place place // in the table of sessions, which guards it
 }
 
 func newSession(p keys.Principal, n narrowing, client string) *session {
-	s := &session{tenantID: p.TenantID(), owner: p.ID(), narrowing: n, client: client,
-		running: map[string]context.CancelFunc{}}
+	s := &session{name: newReference(), tenantID: p.TenantID(), owner: p.ID(), narrowing: n, client: client,
+		subs: &subscriptions{}, running: map[string]context.CancelFunc{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
 
 // track makes a request of this session one that notifications/cancelled can
 // end; done must be called. ok is false for an id that is running already: of
-// two requests with one id, none could be canceled for sure.
-func (s *session) track(ctx context.Context, id string) (_ context.Context, done func(), ok bool) {
+// two requests with one id, none could be canceled for sure. One that makes a
+// task can't be ended so: its task would go on, and nobody know its id (2025-11-25,
+// basic/utilities/cancellation).
+func (s *session) track(ctx context.Context, r *request) (_ context.Context, done func(), ok bool) {
+	id := string(r.msg.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, running := s.running[id]; running {
@@ -63,6 +65,9 @@ func (s *session) track(ctx context.Context, id string) (_ context.Context, done
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.ctx, cancel)
 	s.running[id] = cancel
+	if r.makesTask() {
+		s.running[id] = func() {}
+	}
 	return ctx, func() {
 		stop()
 		s.mu.Lock()
@@ -78,13 +83,27 @@ func idRunning(r *request) reply {
 }
 
 // begin answers a message of the HTTP+SSE transport beside its POST; nothing
-// begins in a session that has ended.
-func (s *session) begin(answer func()) {
+// begins in a session that has ended. ok is false while it answers as many as
+// it may: their client need not wait for one before it sends the next, and may
+// not even read.
+func (s *session) begin(answer func()) (ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() == nil {
-		s.work.Go(answer)
+	if s.busy >= maxParallel {
+		return false
 	}
+	if s.ctx.Err() == nil {
+		s.busy++
+		s.work.Go(func() {
+			defer func() {
+				s.mu.Lock()
+				s.busy--
+				s.mu.Unlock()
+			}()
+			answer()
+		})
+	}
+	return true
 }
 
 // finish ends the session's own context and waits for what it began.
@@ -99,6 +118,19 @@ func (s *session) setClient(client string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.client = client
+}
+
+// declare notes what the client says at initialize that it can be asked for.
+func (s *session) declare(hello *message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.can = abilitiesOf(rawjson.Field(hello.params, "capabilities"))
+}
+
+func (s *session) abilities() abilities {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.can
 }
 
 func (s *session) clientName() string {
@@ -125,105 +157,5 @@ func (s *session) attach(st *stream) {
 	s.mu.Unlock()
 	if old != nil {
 		old.cut()
-	}
-}
-
-// sessionTable holds the legacy sessions. An id is a random part and a MAC
-// over it and the principal's id, so that it is worth nothing to any other one.
-type sessionTable struct {
-	mac []byte
-	ttl time.Duration
-	now func() time.Time
-
-	mu   sync.Mutex
-	byID map[string]*session
-}
-
-func newSessionTable(mac []byte, ttl time.Duration, now func() time.Time) *sessionTable {
-	return &sessionTable{mac: mac, ttl: ttl, now: now, byID: map[string]*session{}}
-}
-
-func (t *sessionTable) sign(random, owner string) string {
-	h := hmac.New(sha256.New, t.mac)
-	_, _ = h.Write([]byte(random + "\x00" + owner))
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:24])
-}
-
-// add gives the session its id and keeps it.
-func (t *sessionTable) add(s *session) {
-	random := uuid.NewString()
-	s.id = random + "." + t.sign(random, s.owner)
-	s.used.Store(t.now().UnixNano())
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.makeRoom(s.owner)
-	t.byID[s.id] = s
-}
-
-func (t *sessionTable) makeRoom(owner string) {
-	var oldest *session
-	count := 0
-	for _, s := range t.byID {
-		if s.owner != owner {
-			continue
-		}
-		count++
-		if oldest == nil || s.used.Load() < oldest.used.Load() {
-			oldest = s
-		}
-	}
-	if count >= maxSessions {
-		delete(t.byID, oldest.id)
-		oldest.cancel()
-	}
-}
-
-// get finds the principal's own session; nil for an unknown one, an ended one
-// and a foreign one, which look alike.
-func (t *sessionTable) get(id string, p keys.Principal) *session {
-	random, mac, ok := strings.Cut(id, ".")
-	if !ok || !hmac.Equal([]byte(mac), []byte(t.sign(random, p.ID()))) {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.byID[id]
-	if s == nil || s.owner != p.ID() || s.tenantID != p.TenantID() || t.idle(s) {
-		return nil // an idle one is swept soon
-	}
-	s.used.Store(t.now().UnixNano())
-	return s
-}
-
-// end ends a session: its requests and its stream.
-func (t *sessionTable) end(s *session) {
-	t.mu.Lock()
-	delete(t.byID, s.id)
-	t.mu.Unlock()
-	s.cancel()
-}
-
-// expire ends the sessions that nothing used for the time to live.
-func (t *sessionTable) expire() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for id, s := range t.byID {
-		if t.idle(s) {
-			delete(t.byID, id)
-			s.cancel()
-		}
-	}
-}
-
-func (t *sessionTable) idle(s *session) bool {
-	return s.used.Load() < t.now().Add(-t.ttl).UnixNano()
-}
-
-func (t *sessionTable) endAll() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for id, s := range t.byID {
-		delete(t.byID, id)
-		s.cancel()
 	}
 }

@@ -15,7 +15,7 @@ import (
 // address for POSTs, then every answer and notification. It is ours and not
 // mcp-go's (v1.2.1), whose sessions anybody may post to who knows the id.
 func (g *Gateway) serveSSE(v *visit) {
-	out := newEventSink(v.w)
+	out := newEventSink(g.patient(v.w))
 	s := newSession(v.principal, v.narrowing, "")
 	s.sink = out
 	g.sessions.add(s)
@@ -52,13 +52,22 @@ func (g *Gateway) serveMessage(v *visit) {
 		return
 	}
 	r := &request{msg: m, era: eraLegacy, edits: v.edits, principal: v.principal, tenant: v.tenant, session: s, sink: s.sink}
+	if m.isResponse() {
+		writeReply(v.w, g.answered(v.r.Context(), r))
+		return
+	}
 	r.narrowing = s.narrowing.with(v.narrowing)
 	if m.method == string(mcpgo.MethodInitialize) {
 		s.setClient(clientName(rawjson.Field(m.params, "clientInfo")))
+		s.declare(m)
 	}
 	r.client = s.clientName()
-	v.w.WriteHeader(http.StatusAccepted)
-	s.begin(func() {
+	if !m.isRequest() { // at once: it may end what holds the places
+		g.dispatch(s.ctx, r)
+		v.w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	if !s.begin(func() {
 		defer r.answered()
 		var answer reply
 		if mcpgo.IsModernProtocol(m.version) {
@@ -66,8 +75,12 @@ func (g *Gateway) serveMessage(v *visit) {
 		} else {
 			answer = g.dispatch(s.ctx, r)
 		}
-		if body := answer.asMessage(m.id); body != nil && m.isRequest() {
+		if body := answer.asMessage(m.id); body != nil {
 			_ = s.sink.send(body)
 		}
-	})
+	}) {
+		v.tooMany(limitReached(maxParallel, "messages that are being answered in this session"))
+		return
+	}
+	v.w.WriteHeader(http.StatusAccepted)
 }

@@ -18,8 +18,10 @@ import (
 // stdioPatience is how long running calls may finish after the input ended.
 const stdioPatience = 10 * time.Second
 
-// maxParallel is how many messages of one stdio client are answered at a time.
-const maxParallel = 64
+const (
+	maxParallel = 64   // messages of one stdio client that are answered at a time
+	maxQueued   = 1024 // and these that are read and not answered yet
+)
 
 // ServeStdio serves one key over lines of JSON, of either era, each message
 // decided against the Service as it stands then. It ends when in does, after
@@ -40,7 +42,7 @@ func (g *Gateway) ServeStdio(ctx context.Context, token keys.Secret, in io.Reade
 		return err
 	}
 	c := &stdioClient{g: g, principal: p, edits: edits, tenant: g.tenantOf(p.TenantID()),
-		session: newSession(p, n, ""), out: &lineSink{w: out}, slots: make(chan struct{}, maxParallel)}
+		session: newSession(p, n, ""), out: newLineSink(out), slots: make(chan struct{}, maxParallel), queue: make(chan struct{}, maxQueued)}
 	return c.serve(ctx, in)
 }
 
@@ -56,11 +58,13 @@ type stdioClient struct {
 	listening sync.Once // for list_changed, from notifications/initialized on
 	work      sync.WaitGroup
 	slots     chan struct{}
+	queue     chan struct{} // of those with a slot, and those that wait for one
 }
 
 func (c *stdioClient) serve(ctx context.Context, in io.Reader) error {
 	ctx, stop := context.WithCancel(ctx)
 	lines := readLines(ctx, in, c.g.cfg.MaxBody)
+	defer c.out.endWith(ctx)()
 	defer c.work.Wait()
 	defer c.session.cancel()
 	defer stop()
@@ -81,13 +85,14 @@ func (c *stdioClient) serve(ctx context.Context, in io.Reader) error {
 	}
 }
 
-// drain gives running calls time to finish.
+// drain gives running calls time to finish. Nobody is there to be asked.
 func (c *stdioClient) drain(ctx context.Context) {
+	c.session.inquiries.end()
 	deadline := time.NewTimer(stdioPatience)
 	defer deadline.Stop()
-	for range maxParallel {
+	for range maxQueued {
 		select {
-		case c.slots <- struct{}{}:
+		case c.queue <- struct{}{}:
 		case <-deadline.C:
 			return
 		case <-ctx.Done():
@@ -103,15 +108,16 @@ func (c *stdioClient) take(ctx context.Context, l line) {
 	}
 	m, err := readMessage(l.text)
 	var bad *envelopeError
-	switch {
-	case errors.As(err, &bad):
+	if errors.As(err, &bad) {
 		c.answer(failure(bad.id, bad.code, bad.problem, nil), nil)
-		return
-	case m == nil:
 		return
 	}
 	r := &request{msg: m, era: eraLegacy, edits: c.edits, principal: c.principal, tenant: c.tenant,
 		session: c.session, sink: c.out, narrowing: c.session.narrowing}
+	if m.isResponse() {
+		_ = c.g.answered(ctx, r) // nobody waits to hear of it
+		return
+	}
 	if mcpgo.IsModernProtocol(m.version) {
 		r.era = eraModern
 		r.client = clientName(rawjson.Field(m.meta, mcpgo.MetaKeyClientInfo))
@@ -122,6 +128,7 @@ func (c *stdioClient) take(ctx context.Context, l line) {
 	} else {
 		if m.method == string(mcpgo.MethodInitialize) {
 			c.session.setClient(clientName(rawjson.Field(m.params, "clientInfo")))
+			c.session.declare(m)
 		}
 		r.client = c.session.clientName()
 	}
@@ -142,18 +149,27 @@ func (c *stdioClient) run(ctx context.Context, r *request) {
 			done() // before the client can use its id again
 			c.answer(answer, r.msg)
 		})
-	case classCall, classList:
+	case classCall, classList, classTask:
 		ctx, done, ok := c.track(ctx, r)
 		if !ok {
 			return
 		}
+		// Reading goes on while calls wait: they may wait for what is read.
 		select {
-		case c.slots <- struct{}{}:
-		case <-ctx.Done():
+		case c.queue <- struct{}{}:
+		default:
 			done()
+			c.answer(failure(r.msg.id, codeRateLimited, limitReached(maxQueued, "requests waiting"), retryData()), r.msg)
 			return
 		}
 		c.work.Go(func() {
+			defer func() { <-c.queue }()
+			select {
+			case c.slots <- struct{}{}:
+			case <-ctx.Done():
+				done()
+				return
+			}
 			defer func() { <-c.slots }()
 			defer r.answered()
 			answer := c.g.dispatch(ctx, r)
@@ -174,7 +190,7 @@ func (c *stdioClient) track(ctx context.Context, r *request) (_ context.Context,
 	if !r.msg.isRequest() {
 		return ctx, func() {}, true // nothing can name it
 	}
-	ctx, done, ok = c.session.track(ctx, string(r.msg.id))
+	ctx, done, ok = c.session.track(ctx, r)
 	if r.tracked = ok; !ok {
 		c.answer(idRunning(r), r.msg)
 	}
@@ -202,22 +218,6 @@ func (c *stdioClient) answer(r reply, m *message) {
 		_ = c.out.send(body) // a client that is gone ends the input too
 	}
 }
-
-// lineSink writes one message a line.
-type lineSink struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (s *lineSink) send(message []byte) error {
-	message = oneLine(message)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, err := s.w.Write(append(message[:len(message):len(message)], '\n'))
-	return err
-}
-
-func (s *lineSink) keepAlive() error { return nil }
 
 type line struct {
 	text    []byte

@@ -15,7 +15,10 @@ import (
 type stream struct {
 	tenant    *tenant
 	narrowing narrowing
-	changed   chan struct{} // a list_changed is due
+	session   *session       // of the legacy era; nil in the modern one
+	changed   chan struct{}  // a list_changed or an update is due
+	said      chan []byte    // messages for the client besides; one too many is dropped
+	subs      *subscriptions // whose updates it tells of; nil = none
 	ctx       context.Context
 	cut       context.CancelFunc
 
@@ -43,7 +46,8 @@ func (g *Gateway) openStream(ctx context.Context, r *request, listed [upstream.K
 	if !ok {
 		return nil, nil, false
 	}
-	s := &stream{tenant: r.tenant, narrowing: r.narrowing, principal: r.principal, changed: make(chan struct{}, 1)}
+	s := &stream{tenant: r.tenant, narrowing: r.narrowing, principal: r.principal, session: r.session,
+		changed: make(chan struct{}, 1), said: make(chan []byte, maxSaid)}
 	s.ctx, s.cut = context.WithCancel(ctx)
 	s.shown = g.fingerprint(s, r.principal)
 	for k, sum := range listed {
@@ -51,10 +55,19 @@ func (g *Gateway) openStream(ctx context.Context, r *request, listed [upstream.K
 			s.shown[k] = sum
 		}
 	}
+	if s.subs = r.subs; s.subs == nil && r.session != nil {
+		s.subs = r.session.subs
+	}
+	if s.subs != nil {
+		s.subs.stream.Store(s)
+	}
 	g.streams.add(s)
 	g.review(s) // an edit may have come between authentication and add
 	return s, func() {
 		g.streams.remove(s)
+		if s.subs != nil {
+			s.subs.stream.CompareAndSwap(s, nil)
+		}
 		s.cut()
 		release()
 	}, true
@@ -78,10 +91,15 @@ func (s *stream) update(p keys.Principal, shown [upstream.Kinds]uint64) {
 	s.principal, s.shown = p, shown
 	s.mu.Unlock()
 	if differs {
-		select {
-		case s.changed <- struct{}{}:
-		default: // one is due already
-		}
+		s.signal()
+	}
+}
+
+// signal has what is due taken.
+func (s *stream) signal() {
+	select {
+	case s.changed <- struct{}{}:
+	default: // it will be
 	}
 }
 

@@ -35,10 +35,14 @@ func (g *Gateway) post(v *visit) {
 		return
 	}
 	r := &request{msg: m, edits: v.edits, principal: v.principal, tenant: v.tenant, narrowing: v.narrowing}
-	out := newPostSink(v.w)
+	out := newPostSink(g.patient(v.w))
 	r.sink = out
 	defer r.answered()
 	if modern(m, v.r.Header) {
+		if m.isResponse() { // nothing is asked so in 2026-07-28
+			out.finish(accepted(), nil)
+			return
+		}
 		r.era, r.header = eraModern, v.r.Header
 		r.client = clientName(rawjson.Field(m.meta, mcpgo.MetaKeyClientInfo))
 		if bad := checkModern(m, v.r.Header); bad != nil {
@@ -56,6 +60,10 @@ func (g *Gateway) post(v *visit) {
 	if r.session = g.sessionOf(v); r.session == nil {
 		return
 	}
+	if m.isResponse() {
+		out.finish(g.answered(v.r.Context(), r), nil)
+		return
+	}
 	r.client, r.narrowing = r.session.clientName(), r.session.narrowing.with(v.narrowing)
 	out.finish(g.dispatch(v.r.Context(), r), m.id)
 }
@@ -64,6 +72,7 @@ func (g *Gateway) post(v *visit) {
 func (g *Gateway) initialize(v *visit, r *request, out *postSink) {
 	r.client = clientName(rawjson.Field(r.msg.params, "clientInfo"))
 	r.session = newSession(v.principal, v.narrowing, r.client)
+	r.session.declare(r.msg)
 	answer := g.dispatch(v.r.Context(), r)
 	if answer.failed {
 		r.session.cancel()
@@ -115,7 +124,8 @@ func (g *Gateway) getStream(v *visit) {
 	defer done()
 	defer context.AfterFunc(s.ctx, st.cut)()
 	s.attach(st)
-	out := newEventSink(v.w)
+	out := newEventSink(g.patient(v.w))
+	defer out.close()
 	if out.open() != nil {
 		return
 	}

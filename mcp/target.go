@@ -27,6 +27,8 @@ func (m *message) target() target {
 		return refTarget(m.ref)
 	case t.kind == kindResource:
 		t.name = m.uri
+	case methods[m.method].class == classTask:
+		t.name = m.taskID
 	}
 	return t
 }
@@ -68,4 +70,13 @@ func (m *message) missing() string {
 		return "params.name must be a string that names a prompt"
 	}
 	return "params.uri must be a string that names a resource"
+}
+
+// digested is what the audit trail keeps a digest of: the arguments, or what a
+// completion completes.
+func (m *message) digested() json.RawMessage {
+	if m.method == string(mcpgo.MethodCompletionComplete) {
+		return rawjson.Field(m.params, "argument")
+	}
+	return m.arguments
 }

@@ -11,6 +11,7 @@ import (
 	mcpserver "github.com/mark3labs/mcp-go/server"
 
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
 
 // tenant is what the gateway keeps of one tenant: its catalog of the moment
@@ -57,9 +58,11 @@ func (g *Gateway) newServer() *mcpserver.MCPServer {
 	s := mcpserver.NewMCPServer(serverName, g.cfg.Version,
 		mcpserver.WithToolCapabilities(true),
 		mcpserver.WithPromptCapabilities(true),
-		mcpserver.WithResourceCapabilities(false, true),
+		mcpserver.WithResourceCapabilities(true, true),
 		mcpserver.WithCompletions(),
 		mcpserver.WithLogging(),
+		mcpserver.WithTaskCapabilities(false, true, true),
+		mcpserver.WithExtensions(map[string]any{upstream.TasksExtension: struct{}{}}),
 		mcpserver.WithRecovery(),
 		mcpserver.WithToolFilter(g.filter),
 	)

@@ -333,12 +333,13 @@ func (w *world) modern(k keys.Issued, path, method, params string, headers ...st
 	all := append(auth(k), "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", method)
 	var p struct {
 		Name string `json:"name"`
+		URI  string `json:"uri"`
 	}
 	if params != "" {
 		_ = json.Unmarshal([]byte("{"+params+"}"), &p)
 		params += ","
 	}
-	if p.Name != "" {
+	if p.Name += p.URI; p.Name != "" {
 		all = append(all, "Mcp-Name", p.Name)
 	}
 	return w.post(path, `{"jsonrpc":"2.0","id":1,"method":`+quoted(method)+`,"params":{`+params+modernMeta+`}}`, append(all, headers...)...)

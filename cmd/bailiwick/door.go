@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -10,7 +11,10 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/mcp"
 )
 
-const bodyLimit = 30 * time.Second
+const (
+	bodyLimit   = 30 * time.Second
+	answerLimit = time.Minute
+)
 
 // routes is everything that is served. What every request is held to comes
 // before the choice of who answers it: a mux of its own would redirect.
@@ -21,11 +25,20 @@ func (f *serveFlags) routes(gateway *mcp.Gateway, api http.Handler) http.Handler
 	}
 	mux.Handle("/", api)
 	challenge := f.oidc.tell(f.publicURL, mux)
-	limit := f.bodyLimit
-	if limit == 0 {
-		limit = bodyLimit
-	}
-	return timedBodies(limit, admitted(gateway, challenge(rest.Exact(mux))))
+	timed := timedBodies(cmp.Or(f.bodyLimit, bodyLimit), admitted(gateway, challenge(rest.Exact(mux))))
+	return timedAnswers(cmp.Or(f.answerLimit, answerLimit), timed)
+}
+
+// timedAnswers gives every answer a time to be taken in, for who never reads
+// would hold it for good: the server has no write timeout, which would end
+// streams. Streams and calls set their own time with each thing they write.
+func timedAnswers(limit time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit)); err != nil {
+			panic(err) // a server that can't do it must not be run
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // admitted lets only requests through whose Host and Origin may be. Who asks

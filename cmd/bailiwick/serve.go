@@ -30,6 +30,9 @@ type serveFlags struct {
 	tlsKey         string
 	drainDelay     time.Duration
 	bodyLimit      time.Duration // of a request's body to arrive; 0 = 30 s; no flag
+	headLimit      time.Duration // of what comes before it; 0 = 10 s; no flag
+	idleLimit      time.Duration // between two requests of a connection; 0 = 2 min; no flag
+	answerLimit    time.Duration // of an answer that is no stream to be taken; 0 = 1 min; no flag
 	logLevel       string
 	oidc           oidcFlags
 }

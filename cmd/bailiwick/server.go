@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type server struct {
 
 const (
 	finishLimit = 10 * time.Second // for what runs at the end
-	headerLimit = 10 * time.Second
+	headLimit   = 10 * time.Second
 	idleLimit   = 2 * time.Minute
 	headerBytes = 64 << 10
 )
@@ -57,7 +58,7 @@ func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err
 	})
 	s.http = &http.Server{
 		Handler: logRequests(log.Named("http"), f.routes(s.gateway, api)), ErrorLog: zap.NewStdLog(log.Named("http")),
-		ReadHeaderTimeout: headerLimit, IdleTimeout: idleLimit, MaxHeaderBytes: headerBytes,
+		ReadHeaderTimeout: cmp.Or(f.headLimit, headLimit), IdleTimeout: cmp.Or(f.idleLimit, idleLimit), MaxHeaderBytes: headerBytes,
 	}
 	return s, nil
 }

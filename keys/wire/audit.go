@@ -23,7 +23,7 @@ type AuditEvent struct {
 	Failed     []string        `json:"failed" doc:"Every rule that failed; the first is the reason." example:"[\"readonly\"]"`
 	Ref        *string         `json:"ref" doc:"The reference that the denial carried." example:"k3v7q2m5w4xa6bzc"`
 	ArgsDigest *string         `json:"argsDigest" doc:"SHA-256 of the arguments as received, in hexadecimal." example:"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"`
-	Outcome    *string         `json:"outcome" doc:"How the call ended." enum:"ok,tool_error,upstream_error,canceled" example:"null"`
+	Outcome    *string         `json:"outcome" doc:"How the call ended; input_required: with questions to the client, whose next request goes on." enum:"ok,tool_error,upstream_error,input_required,canceled" example:"null"`
 	LatencyMS  *float64        `json:"latencyMs" doc:"How long the call took, in milliseconds." example:"null"`
 	Client     *string         `json:"client" doc:"The client's name and version, as it says." example:"claude-code/2.1.0"`
 	Epoch      int64           `json:"epoch" doc:"The edit as of which it was decided, or the edit itself." example:"42"`

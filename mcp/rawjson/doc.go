@@ -9,8 +9,9 @@
 //
 // Everything read is checked against RFC 8259 in the same pass, the whole text,
 // with the nesting limit of encoding/json (10,000); the tests hold it against
-// json.Valid. Like it, it lets pass what is no valid UTF-8 inside strings, and
-// halves of surrogate pairs. Keys are compared exactly, after decoding.
+// json.Valid. Like it, it lets pass what is no valid UTF-8 inside strings, which
+// whoever receives a message refuses once, and halves of surrogate pairs. Keys
+// are compared exactly, after decoding.
 //
 // Slices that are handed out are pieces of the input without spare capacity, so
 // that appending to one cannot touch what stands behind it.

@@ -43,6 +43,9 @@ type Call struct {
 	// from one client, which may see what is meant for any of them. "" is nobody,
 	// and never the same as another nobody.
 	Owner string
+	// Principal is who is behind the Owner, who may have several of them; "" =
+	// the Owner. Calls that were just answered are told apart by it alone.
+	Principal string
 	// Ask answers a request that an upstream of the legacy era makes during the
 	// call (sampling/createMessage or elicitation/create; which of them reach it is
 	// written in questions.go); nil = the client can't be asked, and the upstream is

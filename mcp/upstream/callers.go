@@ -18,7 +18,7 @@ const (
 	// lingerTime is the same for an answered call, where the answer may overtake
 	// on one stream what was said before it on another.
 	lingerTime = 2 * time.Second
-	maxLeft    = 1000 // calls given up, and owners of answered ones, that are remembered so
+	maxLeft    = 1000 // calls given up, and principals of answered ones, that are remembered so
 )
 
 // callers are the calls that run on a session, so that what the upstream says
@@ -29,14 +29,16 @@ const (
 // whole connection (stdio, SSE, the GET of streamable HTTP) nothing says whose a
 // message is. Then it belongs to a call only when it can be nobody else's: all
 // calls that run have one and the same Owner, be they such that could be asked or
-// not, and so have those that were given up a moment ago. The connection is shared
+// not, and so have those that were given up a moment ago; those that were answered
+// a moment ago have one Principal, for a client that is done asks anew in another
+// session, and what comes late is then still its own key's. The connection is shared
 // by the keys of a tenant, and a question of one key's call may show what another
 // key must not see, and would be answered by the wrong person.
 type callers struct {
 	mu      sync.Mutex
 	running map[int64]*caller
 	left    map[int64]leaving    // given up
-	recent  map[string]time.Time // until when the owners of answered calls linger
+	recent  map[string]time.Time // until when the principals of answered calls linger
 	crowded time.Time            // until then more left than are remembered
 	swept   time.Time
 	linger  bool // answers may overtake: the link has more than one stream
@@ -51,6 +53,13 @@ type caller struct {
 	over      bool            // its answer came, though it still runs here
 	questions int             // open ones
 	work      sync.WaitGroup
+}
+
+func (c *caller) principal() string {
+	if c.Principal == "" {
+		return c.Owner
+	}
+	return c.Principal
 }
 
 // leaving is a call that is over for us and perhaps not for the upstream.
@@ -95,7 +104,7 @@ func (c *callers) leave(id int64, answered bool) {
 		stays = lingerTime
 	}
 	until := now.Add(stays)
-	_, known := c.recent[one.Owner]
+	_, known := c.recent[one.principal()]
 	if !(answered && known) && len(c.left)+len(c.recent) >= maxLeft && !c.sweep(now) {
 		if until.After(c.crowded) {
 			c.crowded = until
@@ -106,7 +115,7 @@ func (c *callers) leave(id int64, answered bool) {
 		c.left, c.recent = make(map[int64]leaving), make(map[string]time.Time)
 	}
 	if answered {
-		c.recent[one.Owner] = until
+		c.recent[one.principal()] = until
 	} else {
 		c.left[id] = leaving{one.Owner, until}
 	}
@@ -140,7 +149,7 @@ func (c *callers) answered(id json.RawMessage) {
 
 // owner is whose all calls are, "" when they are not one's. c.mu is held.
 func (c *callers) owner() string {
-	owner := ""
+	owner, principal := "", ""
 	for _, one := range c.running {
 		if one.over {
 			continue
@@ -148,14 +157,14 @@ func (c *callers) owner() string {
 		if one.Owner == "" || owner != "" && owner != one.Owner {
 			return ""
 		}
-		owner = one.Owner
+		owner, principal = one.Owner, one.principal()
 	}
 	now := time.Now()
 	if owner == "" || now.Before(c.crowded) {
 		return ""
 	}
 	for other, until := range c.recent {
-		if other != owner && now.Before(until) {
+		if other != principal && now.Before(until) {
 			return ""
 		}
 	}

@@ -254,6 +254,10 @@ func TestQuestionsAfterAnsweredCalls(t *testing.T) {
 			if got := m.ask(anna, elicit("1"))[0].String(); got != `{"by":"anna"}` {
 				t.Errorf("after her own call, the upstream got %s", got)
 			}
+			anew := upstream.Call{Owner: "anna in another session", Principal: "anna", Ask: answers("anew")}
+			if got := m.ask(anew, elicit("1"))[0].String(); got != `{"by":"anew"}` {
+				t.Errorf("after a call of her other session, the upstream got %s", got)
+			}
 			call("bert")
 			want := `{"by":"anna"}`
 			if on.name == "http, the session's stream" {

@@ -28,7 +28,7 @@ func (e *events) next() (kind string, data []byte, err error) {
 	var id []byte
 	hasData := false
 	for {
-		line, own, err := readLine(e.r, maxMessage-len(data))
+		line, own, err := readLine(e.r, maxMessage)
 		if err != nil {
 			return "", nil, err
 		}
@@ -47,6 +47,8 @@ func (e *events) next() (kind string, data []byte, err error) {
 		switch string(field) {
 		case "data":
 			switch {
+			case len(data)+len(value) >= maxMessage: // over all its lines
+				return "", nil, ErrTooLarge
 			case hasData:
 				data = append(append(data, '\n'), value...)
 			case own:
@@ -81,7 +83,7 @@ func readLine(r *bufio.Reader, limit int) (line []byte, own bool, err error) {
 	}
 	for errors.Is(err, bufio.ErrBufferFull) {
 		if len(line)+len(part) > limit {
-			return nil, false, errTooLarge
+			return nil, false, ErrTooLarge
 		}
 		line = append(line, part...)
 		part, err = r.ReadSlice('\n')

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -70,7 +71,9 @@ var errNoMessage = errors.New("not a JSON-RPC message")
 // parseFrame reads the envelope once. An error is something that is not a
 // JSON-RPC message at all; a message with an id that breaks the rules is a
 // frame whose broken says why. The frame keeps slices of b, and b's line breaks
-// become spaces.
+// become spaces. Nothing of a message that is not valid UTF-8 (RFC 8259, 8.1)
+// is in its frame but the id and the method: a client could not read it, and
+// what it repeats must not make an answer of ours unreadable.
 func parseFrame(b []byte) (frame, error) {
 	var f frame
 	var version, fault string
@@ -124,6 +127,12 @@ func parseFrame(b []byte) (frame, error) {
 	}
 	if fault != "" {
 		f.broken = errors.New(fault)
+	}
+	if !utf8.Valid(b) {
+		f = frame{id: f.id, method: f.method, broken: ErrNotUTF8}
+		if !utf8.Valid(f.id) {
+			f.id = nil
+		}
 	}
 	return f, nil
 }

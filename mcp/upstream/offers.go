@@ -30,7 +30,7 @@ type Offers struct {
 	Subscribe   bool // to its resources
 	Completions bool
 	Logging     bool
-	Tasks       bool // in its era's way
+	Tasks       bool // that calls of tools can be, in its era's way
 	// Extensions are those that it declares, with their settings as received.
 	Extensions map[string]json.RawMessage
 }
@@ -46,7 +46,7 @@ func (u *Upstream) Offers() Offers {
 	_ = json.Unmarshal(c.Extensions, &extensions) // odd ones are none
 	_, tasks := extensions[TasksExtension]
 	if !s.modern {
-		tasks = rawjson.IsObject(c.Tasks)
+		tasks = rawjson.IsObject(rawjson.Field(rawjson.Field(rawjson.Field(c.Tasks, "requests"), "tools"), "call"))
 	}
 	return Offers{Modern: s.modern, Prompts: c.Prompts != nil, Resources: c.Resources != nil, Subscribe: c.subscribe(),
 		Completions: c.Completions != nil, Logging: c.Logging != nil, Tasks: tasks, Extensions: extensions}

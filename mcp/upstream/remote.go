@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // remote is where an HTTP or SSE upstream is and how it is reached. It lives
@@ -20,24 +19,8 @@ type remote struct {
 	transport *http.Transport
 	url       *url.URL
 	header    http.Header    // the configured one; read-only
-	work      sync.WaitGroup // what goes on in the background
-	pending   atomic.Int32   // messages of it
-}
-
-// maxPending is how many messages may be on their way in the background: an
-// upstream that asks without end and takes no answer gets no more of them.
-const maxPending = 1000
-
-// later sends a message in the background, or drops it where too many are.
-func (r *remote) later(send func()) {
-	if r.pending.Add(1) > maxPending {
-		r.pending.Add(-1)
-		return
-	}
-	r.work.Go(func() {
-		defer r.pending.Add(-1)
-		send()
-	})
+	work      sync.WaitGroup // streams that are read on in the background
+	outbox
 }
 
 func newRemote(cfg *Config) (*remote, error) {
@@ -93,6 +76,7 @@ func isToken(s string) bool {
 
 func (r *remote) close() {
 	r.work.Wait()
+	r.flush()
 	r.transport.CloseIdleConnections()
 }
 
@@ -146,7 +130,7 @@ func (r *remote) do(ctx context.Context, method string, to *url.URL, h http.Head
 // readAll reads a whole body of at most max bytes.
 func readAll(resp *http.Response, max int64) ([]byte, error) {
 	if resp.ContentLength > max {
-		return nil, errTooLarge
+		return nil, ErrTooLarge
 	}
 	if resp.ContentLength >= 0 {
 		b := make([]byte, resp.ContentLength)
@@ -161,12 +145,10 @@ func readAll(resp *http.Response, max int64) ([]byte, error) {
 	}()
 	_, err := buf.ReadFrom(io.LimitReader(resp.Body, max+1))
 	if err == nil && int64(buf.Len()) > max {
-		err = errTooLarge
+		err = ErrTooLarge
 	}
 	return bytes.Clone(buf.Bytes()), err
 }
 
 // buffers are for answers whose length is not known before.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-var errTooLarge = fmt.Errorf("%w: a message larger than %d MiB", ErrGarbage, maxMessage>>20)

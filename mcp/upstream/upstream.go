@@ -83,6 +83,10 @@ var (
 	ErrGarbage = errors.New("upstream answered garbage")
 	// ErrUnsupported is what this upstream does not offer (Subscribe, SetLogLevel).
 	ErrUnsupported = errors.New("upstream does not offer this")
+	// ErrNotUTF8 is an ErrGarbage whose text is not valid UTF-8.
+	ErrNotUTF8 = errors.New("its text is not valid UTF-8")
+	// ErrTooLarge is an ErrGarbage that was not read to its end.
+	ErrTooLarge = fmt.Errorf("%w: a message larger than %d MiB", ErrGarbage, maxMessage>>20)
 )
 
 // Upstream is one supervised connection.

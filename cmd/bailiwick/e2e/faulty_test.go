@@ -16,6 +16,7 @@ import (
 //	schema   lists a good tool and one whose schema is no object schema
 //	stuck    lists a good tool and never answers a call
 //	mangle   lists a good tool and answers a call with half a message
+//	...      those of faultyCall
 func faultyUpstream(fault string, in io.Reader, out io.Writer) {
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
@@ -33,6 +34,9 @@ func faultyUpstream(fault string, in io.Reader, out io.Writer) {
 			fmt.Fprintf(out, `{"jsonrpc":"2.0","id":%s,"result":{"content":[`+"\n", request.ID)
 			continue
 		}
+		if request.Method == "tools/call" && faultyCall(fault, request.ID, out) {
+			continue
+		}
 		if fault == "garbage" {
 			fmt.Fprintf(out, "<html>no JSON-RPC for %s</html>\n", os.Getenv("FAULTY_TOKEN"))
 			continue
@@ -48,7 +52,7 @@ func faultyAnswer(fault, method string) string {
 		return `"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"faulty","version":"1"}}`
 	case "tools/list":
 		switch fault {
-		case "stuck", "mangle":
+		case "stuck", "mangle", "die", "twice", "stray", "flood", "huge", "latin":
 			return `"result":{"tools":[` + good + `]}`
 		case "name":
 			return `"result":{"tools":[` + good + `,{"name":"bad name\u0000!","inputSchema":{"type":"object"}}]}`
