@@ -225,6 +225,10 @@ func (d *document) addResponses(op *apiOperation, s shape, r route) {
 			good.Headers.add("ETag", header{"The version of what is answered, for If-Match.", true, &schema{Type: kinds{"string"}}, `"42"`})
 		}
 	}
+	if r.method != http.MethodGet {
+		good.Headers.add(epochHeader, header{"The edit that was made, where one was: by now every replica has applied it, or decides no more.",
+			false, &schema{Type: kinds{"string"}}, "42"})
+	}
 	op.Responses.add(strconv.Itoa(r.status), good)
 	for _, status := range failures(s, r) {
 		answer := d.failure(status, r.path)

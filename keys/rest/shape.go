@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
@@ -106,7 +107,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 	if one.needs != anyone {
 		p, err = h.admit(r, s)
 	}
+	edits := &keys.Receipt{}
 	if err == nil {
+		ctx, receipt := keys.WithReceipt(r.Context())
+		r, edits = r.WithContext(ctx), receipt
 		c := &call{r: r, w: w, principal: p, words: s.words, maxBody: h.cfg.MaxBody, svc: h.cfg.Service,
 			operation: one.operation, needs: one.needs}
 		body, err = one.serve(c)
@@ -125,12 +129,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 		Refuse(w, r, problem)
 		return
 	}
+	if done := edits.Last(); done.Epoch > 0 {
+		w.Header().Set(epochHeader, strconv.FormatInt(done.Epoch, 10))
+	}
 	if err := answer(w, one.status, body); err != nil {
 		h.cfg.Log.Error("request failed", zap.String("operation", one.operation), zap.Error(err))
 		w.Header().Del("ETag")
 		Refuse(w, r, internal())
 	}
 }
+
+// epochHeader tells which edit the request was. No replica decides without it
+// when it is answered.
+const epochHeader = "Bailiwick-Epoch"
 
 // admit answers who asks, once the credential, the tenant and the scope let
 // them in.
