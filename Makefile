@@ -7,6 +7,8 @@ DATA ?= ./bailiwick-data
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
 LOADTIME ?= 30s
+REVOCATIONS ?= 2000
+SCHEDULES ?= 100000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 # All default checks but two: 404 is as clear as http.StatusNotFound, and the
@@ -18,7 +20,7 @@ FIXTURES := testdata/e2e
 # the end-to-end tests drive a binary, so it would see nothing of theirs.
 RACE_PACKAGES = $(shell go list ./... | grep -v /cmd/bailiwick/e2e)
 
-.PHONY: help run build test unit e2e conformance test-containers load lint fuzz bench verify deps clean
+.PHONY: help run build test unit e2e conformance test-containers load replicas promise lint fuzz bench verify deps clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +51,12 @@ test-containers: ## Run the store's tests on a Postgres that testcontainers star
 
 load: ## Let 200 clients change keys at once for LOADTIME (default 30s) on a real Postgres, and show p50 and p99
 	go test -count=1 -v -timeout 10m -run '^TestLoad$$' $(E2E) -load $(LOADTIME)
+
+replicas: ## Let three servers on one Postgres decide while REVOCATIONS keys (default 2000) are taken away, one server stopped, cut off, killed
+	go test -count=1 -v -timeout 60m -run '^TestReplicas$$' $(E2E) -revocations $(REVOCATIONS)
+
+promise: ## Hold the replicas' promise over SCHEDULES random schedules (default 100000)
+	go test -count=1 -v -timeout 60m -run '^TestPromise$$' ./keys -schedules $(SCHEDULES)
 
 lint: ## Check formatting, go vet, staticcheck, and that nothing local is committed
 	@files=$$(gofmt -l cmd mcp keys policy db); [ -z "$$files" ] || { echo "not gofmt-ed (run gofmt -w on them):"; echo "$$files"; exit 1; }

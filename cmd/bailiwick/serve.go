@@ -59,7 +59,8 @@ func (c *cli) serve() *cobra.Command {
 	flags.BoolVar(&f.migrate, "migrate", false, "bring a Postgres schema up to date at start (SQLite always is)")
 	flags.StringVar(&f.mcpConfig, "mcp-config", "", "`file` of MCP servers to mount, applied at every start: {\"mcpServers\": {...}}")
 	flags.StringVar(&f.tokenPrefix, "token-prefix", keys.DefaultTokenPrefix, "`prefix` of new tokens")
-	flags.DurationVar(&f.maxStaleness, "max-staleness", 10*time.Second, "refuse requests when the store was not reached for so long")
+	flags.DurationVar(&f.maxStaleness, "max-staleness", 10*time.Second, "refuse requests when the store was not reached for so long, which is also how long an edit waits at most for a server that has stopped")
+	flags.StringVar(&f.listenURL, "database-listen-url", "", "Postgres `URL` to listen for edits on, when --database-url leads to a pooler that keeps no LISTEN; without any, edits of other servers are found by polling")
 	flags.StringVar(&f.publicURL, "public-url", "", "`URL` by which clients reach the server; needed when it is not a loopback one")
 	flags.StringSliceVar(&f.allowedOrigins, "allowed-origin", nil, "`origin` of web pages that may call the server; repeatable")
 	flags.BoolVar(&f.allowPrivate, "allow-private-upstreams", false, "let keys with manage:instances mount URLs on private addresses")
@@ -83,6 +84,8 @@ func (f *serveFlags) check() error {
 		}
 	}
 	switch {
+	case f.listenURL != "" && f.databaseURL == "":
+		return &usageError{"--database-listen-url goes with --database-url", "leave it out for SQLite"}
 	case (f.tlsCert == "") != (f.tlsKey == ""):
 		return &usageError{"--tls-cert and --tls-key go together", "give both, or neither"}
 	case f.maxStaleness < time.Second:

@@ -20,6 +20,7 @@ import (
 // storeFlags say which store a command works on.
 type storeFlags struct {
 	data, databaseURL, secretFile string
+	listenURL                     string // of serve
 }
 
 const (
@@ -37,7 +38,7 @@ func (f *storeFlags) flags(cmd *cobra.Command) {
 }
 
 func (f *storeFlags) config() db.Config {
-	cfg := db.Config{URL: f.databaseURL}
+	cfg := db.Config{URL: f.databaseURL, ListenURL: f.listenURL}
 	if f.databaseURL == "" {
 		cfg.Path = filepath.Join(f.data, databaseFile)
 	}
