@@ -239,11 +239,11 @@ func TestTaskAudit(t *testing.T) {
 	recorded = recorded[:min(len(recorded), 256)]
 	type row struct{ action, tool, subject, decision, outcome, failed string }
 	want := map[row]bool{
-		{"tools/call", "a1__run", "a1/run", "allow", "ok", ""}:                             true,
-		{"tasks/get", "a1__run", "a1/run", "allow", "ok", ""}:                              true,
-		{"tasks/cancel", "a1__run", "a1/run", "allow", "ok", ""}:                           true,
-		{"tasks/get", "a1__run", "a1/run", "deny", "", policy.RuleReadOnly.String()}:       true,
-		{"tasks/get", recorded, "", "deny", "", policy.RuleUnknown.String()}:               true,
+		{"tools/call", "a1__run", "a1/run", "allow", "ok", ""}:                       true,
+		{"tasks/get", "a1__run", "a1/run", "allow", "ok", ""}:                        true,
+		{"tasks/cancel", "a1__run", "a1/run", "allow", "ok", ""}:                     true,
+		{"tasks/get", "a1__run", "a1/run", "deny", "", policy.RuleReadOnly.String()}: true,
+		{"tasks/get", recorded, "", "deny", "", policy.RuleUnknown.String()}:         true,
 	}
 	got := map[row]bool{}
 	w.until("all are recorded", func() bool {
