@@ -18,10 +18,10 @@ const viewAudit = "view:audit"
 func (g *Gateway) auditTools() []builtin {
 	return []builtin{{
 		name: "explain_access", title: "Explain access", category: categoryAudit, permission: viewAudit, effect: policy.EffectRead,
-		description: "Tells whether a key may call a tool, and which rules of its policy decide that.",
+		description: "Tells whether a key may call a tool, get a prompt or read a resource, and which rules of its policy decide that.",
 		input: object(schema{
 			"id":   str("Key id, or its handle; default who asks"),
-			"tool": str("Name as listed, or canonical id <instance>/<name>"),
+			"tool": str("Name as listed, or <instance>/<name>; of a resource or template <instance>/<uri>"),
 		}, "tool"),
 		output: answered(schema{
 			"decision": oneOf("Outcome", "allow", "deny"),
@@ -73,40 +73,13 @@ func (g *Gateway) explainAccess(ctx context.Context, r *request, raw json.RawMes
 		return nil, err
 	}
 	if in.Tool.Value == "" {
-		return nil, invalidArgument("tool", "is required: a tool's name as listed, or <instance>/<name>")
+		return nil, invalidArgument("tool", "is required: a name as listed, or <instance>/<name or uri>")
 	}
 	id := in.ID.Value
 	if id == "" {
 		id = r.principal.KeyID()
 	}
 	return g.explain(ctx, r.principal, id, in.Tool.Value, func(t *policy.Tool) bool { return g.withheld(r, t) })
-}
-
-// Explain tells why a key (by id, or else by handle) of the principal's tenant
-// may or may not call a tool, by its exposed name or canonical id. It needs
-// view:audit, and shows any tool of the tenant.
-func (g *Gateway) Explain(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error) {
-	return g.explain(ctx, p, keyID, tool, func(*policy.Tool) bool { return false })
-}
-
-// explain takes a withheld tool for an unknown one, whoever is asked about: the
-// caller may not know of it.
-func (g *Gateway) explain(ctx context.Context, p keys.Principal, keyID, name string, withheld func(*policy.Tool) bool) (wire.Explanation, error) {
-	key, grant := keys.Key{}, p.Grant() // of a JWT's subject, who has no key
-	if keyID != "" {
-		var err error
-		if key, grant, err = g.svc.Grant(ctx, p, keyID); err != nil {
-			return wire.Explanation{}, err
-		}
-	}
-	c := g.tenantOf(p.TenantID()).catalog.Load()
-	tool := c.named(name)
-	if tool != nil && withheld(tool) {
-		tool = nil
-	}
-	decision, rules := grant.Explain(nil, tool, g.cfg.Now())
-	epoch, _ := g.svc.Confirmed()
-	return wire.ExplanationOf(decision, rules, key, epoch), nil
 }
 
 func (g *Gateway) listAuditEvents(ctx context.Context, r *request, raw json.RawMessage) (any, error) {

@@ -238,3 +238,25 @@ func TestKindsInPolicies(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainingKinds: what a list shows and what may be read without being listed
+// is explained like a tool, by the name or uri at its instance.
+func TestExplainingKinds(t *testing.T) {
+	w, _, k := kindsWorld(t)
+	for name, want := range map[string]string{
+		"a1__a1": "allow", "a1/a1": "allow", "a1__noa1": "allowlist", "b2__b2": "instance.not_allowed", "a1__nope": "tool.unknown",
+		"a1__x:a1": "allow", "a1/x:noa1": "allowlist", "a1/x:a1/{id}": "allow", "a1__x:noa1/{id}": "allowlist",
+		"a1__x:a1/1": "allow", "a1/x:a1/1": "allow", "a1__x:noa1/1": "allowlist", "b2/x:b2/1": "instance.not_allowed",
+		"c3/x:c3/1": "tool.unknown", "nope/x:y": "tool.unknown", "a1__:x": "tool.unknown", "x:a1/1": "tool.unknown",
+	} {
+		e, err := w.gw.Explain(t.Context(), w.op, k.Key.ID, name)
+		must(t, err)
+		got := e.Decision
+		if e.Reason != nil {
+			got = *e.Reason
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}

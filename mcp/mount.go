@@ -119,9 +119,7 @@ func (g *Gateway) newMount(ctx context.Context, i keys.Instance) *mount {
 		g.log.Warn("stored tool definitions can't be read", zap.String("instance", i.Slug), zap.Error(err))
 	}
 	m.defs, m.known = stored, len(stored) > 0
-	m.reads = slices.ContainsFunc(stored, func(d keys.Definition) bool {
-		return d.Kind == kindResource.String() || d.Kind == kindTemplate.String()
-	})
+	m.reads = haveResources(stored)
 	m.stored = m.known
 	m.up, err = g.connect(i, m)
 	if err != nil {

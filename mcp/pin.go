@@ -128,10 +128,23 @@ func (g *Gateway) save(m *mount) bool {
 	case err != nil:
 		g.log.Warn("tool definitions can't be stored; what is new or changed of them is withheld until they are",
 			zap.String("instance", i.Slug), zap.Error(err))
+	case waiting(saved) > 0: // names are the upstream's words
+		g.log.Warn("tools wait for approval, and nobody can call them: bailiwick instances diff shows what changed",
+			zap.String("instance", i.Slug), zap.Int("tools", waiting(saved)))
 	}
 	m.settle(heard, saved, err == nil)
 	g.rebuild(i.TenantID)
 	return err == nil
+}
+
+// waiting counts the tools that are quarantined.
+func waiting(defs []keys.Definition) (n int) {
+	for i := range defs {
+		if defs[i].Quarantined() {
+			n++
+		}
+	}
+	return n
 }
 
 // settle puts in force what the store has said of an announcement, or, where it

@@ -18,8 +18,10 @@ import (
 func (c *cli) explain() *cobra.Command {
 	return c.onStore("explain KEY TOOL", "Tell why a key may or may not call a tool", exactly("KEY", "TOOL"), func(cmd *cobra.Command, out *output) act {
 		cmd.Long = "Tell why a key may or may not call a tool of an instance, rule by rule. KEY is an\n" +
-			"id or a handle, TOOL is <instance>__<name> or <instance>/<name>. For the server's\n" +
-			"own tools, ask the tool explain_access."
+			"id or a handle, TOOL is <instance>__<name> or <instance>/<name>; of a prompt,\n" +
+			"resource or template in the same way, with the uri for the name. For the\n" +
+			"server's own tools, ask the tool explain_access."
+		cmd.Example = "  bailiwick explain note-taker notes__delete_note\n  bailiwick explain note-taker docs/file:///handbook.md"
 		return func(ctx context.Context, svc *keys.Service, p keys.Principal, args []string) error {
 			k, grant, err := svc.Grant(ctx, p, args[0])
 			if err != nil {
@@ -41,16 +43,13 @@ func (c *cli) explain() *cobra.Command {
 	})
 }
 
-// findTool finds a tool of an instance; nil where the instance is absent or
-// disabled, or has no such tool.
+// findTool finds a tool, prompt, resource or template of an instance; nil where the
+// instance is absent or disabled, or has no such thing.
 func findTool(ctx context.Context, svc *keys.Service, p keys.Principal, name string) (*policy.Tool, error) {
-	slug, upstream, ok := strings.Cut(name, "/")
-	if !ok {
-		slug, upstream, ok = strings.Cut(name, "__")
-	}
-	if !ok || slug == "bailiwick" {
-		return nil, withHint(fmt.Errorf("%q is not a tool of an instance", name),
-			"write <instance>__<name> or <instance>/<name>; the server's own tools are explained by the tool explain_access")
+	slug, upstream := mcp.SplitName(name)
+	if slug == "" || slug == "bailiwick" {
+		return nil, withHint(fmt.Errorf("%q names nothing of an instance", name),
+			"write <instance>__<name> or <instance>/<name or uri>; the server's own tools are explained by the tool explain_access")
 	}
 	i, err := svc.Instance(ctx, p, slug)
 	if errors.Is(err, keys.ErrNotFound) || err == nil && !i.Enabled {
@@ -63,15 +62,5 @@ func findTool(ctx context.Context, svc *keys.Service, p keys.Principal, name str
 	if err != nil {
 		return nil, err
 	}
-	tools, err := gateway.InstanceTools(ctx, i)
-	if err != nil {
-		return nil, err
-	}
-	for _, t := range tools {
-		if t.Name == upstream && t.Problem == "" {
-			return &policy.Tool{ID: i.Slug + "/" + t.Name, Name: t.ExposedName, Category: t.Category, Effect: t.Effect,
-				InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled, Quarantined: t.Quarantined}, nil
-		}
-	}
-	return nil, nil
+	return gateway.Subject(ctx, i, upstream)
 }

@@ -163,9 +163,20 @@ func (c *cli) instancesCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			c.tellClosed(one)
 			return c.writeInstance(out, one)
 		}
 	})
+}
+
+// tellClosed says of an instance that no key can call anything of, why, and what
+// to do; a new one is so unless flags say otherwise.
+func (c *cli) tellClosed(i keys.Instance) {
+	if !i.WriteEnabled && !i.TrustAnnotations && len(i.Tools) == 0 {
+		fmt.Fprintln(c.errs, "Its tools can't be called yet: they count as destructive, and it may not write. To believe\n"+
+			"what they say of themselves, and to let them write, as far as you trust it:\n"+
+			"  bailiwick instances update "+i.Slug+" --trust-annotations --write-enabled")
+	}
 }
 
 func (c *cli) instancesUpdate() *cobra.Command {

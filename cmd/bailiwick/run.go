@@ -37,6 +37,7 @@ func (c *cli) runCommand() *cobra.Command {
 			"tools that the policy flags let through. Nothing is stored.\n\n" +
 			"Tools are named <name>__<tool>, where the name is --name or comes from the\n" +
 			"command. Patterns match the server's own tool name or the whole one.\n" +
+			"Prompts and resources count as tools that only read.\n" +
 			"What is not limited is open, so at least one policy flag is needed;\n" +
 			"--preset full_access limits nothing.",
 		Example: "  bailiwick run --read-only --allow 'read_*' -- npx -y @modelcontextprotocol/server-filesystem .",

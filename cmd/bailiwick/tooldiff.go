@@ -37,7 +37,11 @@ func toolDiff(t wire.Tool) string {
 	case len(t.Approved) == 0:
 		before = "the approved " + t.Name + " was too large to be kept"
 	}
-	return string(diff.Diff(before, reviewed(t.Approved), "announced "+t.Name, reviewed(t.Definition)))
+	text := string(diff.Diff(before, reviewed(t.Approved), "announced "+t.Name, reviewed(t.Definition)))
+	if _, rest, ok := strings.Cut(text, "\n"); ok { // "diff" and both names, which the next lines have
+		return rest
+	}
+	return text
 }
 
 func reviewed(definition json.RawMessage) []byte {

@@ -111,13 +111,13 @@ func auditQuery(c *call) (q keys.AuditQuery, err error) {
 
 func auditEvents(_ *call, p auditPage) wire.AuditPage { return wire.AuditPageOf(p.entries, p.limit) }
 
-var toolParam = param{name: "tool", kind: "string", required: true, doc: "The tool, by its exposed name or as <instance>/<name>.",
+var toolParam = param{name: "tool", kind: "string", required: true, doc: "The tool, prompt, resource or template: by its name as listed, or as <instance>/<name or uri>.",
 	example: "notes__read_note"}
 
 func toolOfKey(c *call) (explainTool, error) {
 	tool, err := c.query(toolParam.name)
 	if err == nil && tool == "" {
-		err = badQuery(toolParam.name, "is required: a tool's name as listed, or <instance>/<name>")
+		err = badQuery(toolParam.name, "is required: a name as listed, or <instance>/<name or uri>")
 	}
 	return explainTool{c.id(), tool}, err
 }
