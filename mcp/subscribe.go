@@ -120,6 +120,9 @@ func (g *Gateway) noticed(m *mount, method string, params json.RawMessage) {
 		return
 	}
 	uri := rawjson.Text(rawjson.Field(params, "uri"))
+	if len(uri) > maxUnlisted { // nobody may be told, and each part of it would be looked for
+		return
+	}
 	for _, s := range g.subs.of(m.instance.Load().ID, uri) {
 		s.owner.mark(update{uri, s})
 	}
