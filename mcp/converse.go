@@ -36,6 +36,9 @@ func (l *lacking) refuse(can abilities, method string, params json.RawMessage) *
 	if !can.lack(missing, method, params) {
 		return &upstream.Error{Code: mcpgo.METHOD_NOT_FOUND, Message: "Method not found"}
 	}
+	if problem := readInTwo(params); problem != "" {
+		return &upstream.Error{Code: mcpgo.INVALID_PARAMS, Message: "Invalid params: " + problem}
+	}
 	if len(missing) == 0 {
 		return nil
 	}
