@@ -1,8 +1,12 @@
 package mcp_test
 
 import (
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/bailiwick-mcp/bailiwick/mcp"
 )
 
 // TestQuestionsReadInTwoWays: a question is for a client that may take keys
@@ -48,5 +52,39 @@ func TestQuestionsReadInTwoWays(t *testing.T) {
 				t.Errorf("%s: the client was asked %s", name, heard)
 			}
 		})
+	}
+}
+
+// TestLargeQuestion: a call that waits here for its client's answer holds no larger
+// question than a message may be.
+func TestLargeQuestion(t *testing.T) {
+	w := newWorld(t, func(c *mcp.Config) { c.MaxBody = 1 << 10 })
+	up := newUpstream(t, tool("ask", "r"))
+	w.mount("a1", up)
+	const most = `{"message":"","requestedSchema":{"type":"object"}}`
+	for size, asked := range map[int]bool{1 << 10: true, 1<<10 + 1: false} {
+		question := strings.Replace(most, `""`, `"`+strings.Repeat("m", size-len(most))+`"`, 1)
+		up.asksAll("ask", `"content":[]`, [2]string{"elicitation/create", question})
+		a := w.modernCan(w.key(), canAll, "tools/call", callAsk)
+		if got := strings.Contains(a.body, `"inputRequests":`); got != asked || !asked && !strings.Contains(a.body, "-32602") {
+			t.Errorf("%d bytes: %.300s", size, a.body)
+		}
+	}
+}
+
+// TestManyModes: an upstream that asks in ever new modes has them not all kept.
+func TestManyModes(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t, tool("ask", "r"))
+	w.mount("a1", up)
+	up.on("ask", func(c fakeCall) string {
+		for i := range 300 {
+			c.ask("elicitation/create", fmt.Sprintf(`{"mode":"m%d","message":"m"}`, i))
+		}
+		return `{"content":[],"isError":true}`
+	})
+	a := w.modernCan(w.key(), canAll, "tools/call", callAsk)
+	if n := strings.Count(a.body, `"m`); a.status != http.StatusBadRequest || !strings.Contains(a.body, `-32021`) || len(a.body) > 4<<10 {
+		t.Errorf("%d, %d bytes, %d modes", a.status, len(a.body), n)
 	}
 }
