@@ -137,17 +137,22 @@ func (g *Gateway) mayTell(t *tenant, p keys.Principal, s *subscription, uri stri
 }
 
 // reviewSubscriptions ends those that an edit has taken away. Nobody is told: it
-// would tell of what is not to be known.
-func (g *Gateway) reviewSubscriptions(st *stream, p keys.Principal) {
-	if st.subs == nil {
+// would tell of what is not to be known. Each may take as long as its instance's
+// templates make it, so it is the stream's own work: what follow does for all
+// tenants must not wait for it.
+func (g *Gateway) reviewSubscriptions(st *stream) {
+	if !st.moved.Swap(false) {
 		return
 	}
+	p := st.current()
 	for _, s := range st.subs.list(func(*subscription) bool { return true }) {
+		if st.ctx.Err() != nil {
+			return
+		}
 		if !g.mayTell(st.tenant, p, s, s.uri) {
 			g.subs.drop(s)
 		}
 	}
-	st.subs.signal()
 }
 
 // tellUpdates sends the updates that are due, each decided again.
