@@ -19,7 +19,10 @@ import (
 // it is acknowledged without what they did not agree to.
 const subscribeLimit = 5 * time.Second
 
-var errTooManySubscriptions = errors.New("as many subscriptions as may be")
+var (
+	errTooManySubscriptions = errors.New("as many subscriptions as may be")
+	errKeySubscriptions     = errors.New("as many subscriptions as the key may have")
+)
 
 // changeSubscription answers resources/subscribe and resources/unsubscribe, which
 // were decided like a read of the uri.
@@ -43,6 +46,8 @@ func (g *Gateway) changeSubscription(ctx context.Context, r *request, v verdict)
 		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
 	case errors.Is(err, errTooManySubscriptions):
 		return g.rateLimited(ctx, r, v, maxSubscribed, "resources subscribed to in one session"), "" // recorded already
+	case errors.Is(err, errKeySubscriptions):
+		return g.rateLimited(ctx, r, v, maxSubscribedKey, "resources subscribed to"), ""
 	case errors.As(err, &own):
 		return failure(r.msg.id, own.Code, own.Message, own.Data), outcomeUpstream
 	case errors.Is(err, upstream.ErrUnsupported):
@@ -55,9 +60,17 @@ func (g *Gateway) changeSubscription(ctx context.Context, r *request, v verdict)
 // subscribeTo has an allowed uri's instance tell o of its updates. Once it is
 // there, it is kept over reconnects and edits of the connection.
 func (g *Gateway) subscribeTo(ctx context.Context, r *request, o *subscriptions, v verdict) error {
+	release, ok := g.subs.quota.take(r.principal)
+	if !ok {
+		return errKeySubscriptions
+	}
 	i := v.entry.mount.instance.Load()
-	s := &subscription{owner: o, uri: v.target.name, instance: i.ID, within: r.narrowing.session.With(onlyInstance(i.Slug))}
-	switch added, ok := o.put(s); {
+	s := &subscription{owner: o, uri: v.target.name, instance: i.ID, release: sync.OnceFunc(release), within: r.narrowing.session.With(onlyInstance(i.Slug))}
+	added, ok := o.put(s)
+	if !added {
+		s.release()
+	}
+	switch {
 	case !ok:
 		return errTooManySubscriptions
 	case !added:
