@@ -50,7 +50,7 @@ func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if e.Time.IsZero() {
 		e.Time = s.now()
 	}
-	e.Action, e.Client = WithoutToken(e.Action), WithoutToken(e.Client)
+	e.Action, e.Client, e.Subject = WithoutToken(e.Action), WithoutToken(e.Client), WithoutToken(e.Subject)
 	if e.Tool = WithoutToken(e.Tool); utf8.RuneCountInString(e.Tool) > maxAuditTool {
 		e.Tool = string([]rune(e.Tool)[:maxAuditTool])
 	}

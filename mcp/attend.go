@@ -17,7 +17,7 @@ import (
 // its end or its questions. The call is recorded once, when it ends, however many
 // requests of the client it takes.
 func (g *Gateway) parkable(ctx context.Context, r *request, v verdict, can abilities) (reply, string) {
-	p := &parkedCall{id: newReference(), owner: r.principal.TenantID() + "/" + r.principal.ID(), first: r, can: can, at: r,
+	p := &parkedCall{id: newReference(), owner: r.principal.TenantID() + "/" + r.principal.ID(), first: r, can: can, at: r, most: g.cfg.MaxBody,
 		asked: make(chan struct{}, 1), done: make(chan struct{}), free: sync.OnceFunc(r.release)}
 	own, done := g.calls.begin(context.WithoutCancel(ctx), r.principal)
 	p.ctx, p.cancel = context.WithCancel(own)

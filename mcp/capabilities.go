@@ -95,6 +95,16 @@ func (n needs) encode() json.RawMessage {
 // maxMode is how much of an unknown mode is repeated, in characters.
 const maxMode = 32
 
+// questionKeys are the members of a question's params that are looked at here.
+var questionKeys = []string{"mode", "url", "requestedSchema", "tools", "toolChoice", "includeContext", "task", "_meta"}
+
+// readInTwo says why the params of a question could be read by a client in another
+// way than here; "" when they can't.
+func readInTwo(params json.RawMessage) string {
+	list, _ := rawjson.List(params) // none is asked with what is no object
+	return strictKeys(list, questionKeys)
+}
+
 // lack adds to missing what the client would have to declare to be asked this;
 // known is false for what no server may ask.
 func (a abilities) lack(missing needs, method string, params json.RawMessage) (known bool) {

@@ -20,6 +20,9 @@ const (
 	// shedPause is the first pause before a call that an upstream asks to make
 	// again without a question, which means that it has too much to do; it doubles.
 	shedPause = 100 * time.Millisecond
+	// maxLacking is how many sub-capabilities of one are noted as wanted: the modes of
+	// elicitation are the upstream's own words.
+	maxLacking = 8
 )
 
 // lacking notes what a client would have had to declare for what an upstream
@@ -36,6 +39,9 @@ func (l *lacking) refuse(can abilities, method string, params json.RawMessage) *
 	if !can.lack(missing, method, params) {
 		return &upstream.Error{Code: mcpgo.METHOD_NOT_FOUND, Message: "Method not found"}
 	}
+	if problem := readInTwo(params); problem != "" {
+		return &upstream.Error{Code: mcpgo.INVALID_PARAMS, Message: "Invalid params: " + problem}
+	}
 	if len(missing) == 0 {
 		return nil
 	}
@@ -48,7 +54,9 @@ func (l *lacking) refuse(can abilities, method string, params json.RawMessage) *
 	for capability, subs := range missing {
 		l.needs.add(capability, "")
 		for sub := range subs {
-			l.needs.add(capability, sub)
+			if len(l.needs[capability]) < maxLacking {
+				l.needs.add(capability, sub)
+			}
 		}
 		if capability == "sampling" && can.sampling || capability == "elicitation" && (can.form || can.url) {
 			code = mcpgo.INVALID_PARAMS // it can, but not so

@@ -103,7 +103,10 @@ func (g *Gateway) review(s *stream) {
 		return
 	}
 	s.update(p, g.fingerprint(s, p))
-	g.reviewSubscriptions(s, p)
+	if s.subs != nil {
+		s.moved.Store(true)
+		s.signal()
+	}
 }
 
 // fingerprint sums up what a stream's client sees, kind by kind.

@@ -112,6 +112,9 @@ func (in inputRequired) lack(can abilities) (needs, error) {
 		if !can.lack(missing, r.method, r.params) {
 			return nil, errors.New("inputRequests has a method that is not elicitation/create, sampling/createMessage or roots/list")
 		}
+		if problem := readInTwo(r.params); problem != "" {
+			return nil, errors.New("inputRequests has one in whose params " + problem)
+		}
 	}
 	return missing, nil
 }

@@ -76,7 +76,10 @@ func (q *inquiries) end() {
 
 var (
 	errClientGone = &upstream.Error{Code: mcpgo.INTERNAL_ERROR, Message: "the client can't be reached any more"}
-	errCallOver   = &upstream.Error{Code: mcpgo.INTERNAL_ERROR, Message: "the call that this request belongs to is over"}
+	// errLargeQuestion refuses what is larger than a client's own message may be.
+	errLargeQuestion = &upstream.Error{Code: mcpgo.INVALID_PARAMS, Message: "the request is larger than may be passed on to a client"}
+
+	errCallOver = &upstream.Error{Code: mcpgo.INTERNAL_ERROR, Message: "the call that this request belongs to is over"}
 )
 
 // inquire asks a legacy client on the stream of one of its calls, and waits for
@@ -84,7 +87,7 @@ var (
 // client is told that its answer is no longer wanted.
 func (g *Gateway) inquire(ctx context.Context, r *request, method string, params json.RawMessage) (json.RawMessage, *upstream.Error) {
 	if int64(len(params)) > g.cfg.MaxBody {
-		return nil, &upstream.Error{Code: mcpgo.INVALID_PARAMS, Message: "the request is larger than may be passed on to a client"}
+		return nil, errLargeQuestion
 	}
 	id, answer, failed := r.session.inquiries.begin()
 	if failed != nil {

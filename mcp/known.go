@@ -60,7 +60,7 @@ func (g *Gateway) reached(ctx context.Context, all []keys.Instance) ([]keys.Inst
 // that a call is for, and tells whether it waited. It never waits for one of
 // which the key may not know, or that was tried before.
 func (g *Gateway) awaitFirst(ctx context.Context, r *request, v verdict) bool {
-	if v.tool == nil && (v.target.kind == kindResource || v.target.kind == kindTemplate) {
+	if !v.allowed() && (v.target.kind == kindResource || v.target.kind == kindTemplate) {
 		return g.awaitUnseen(ctx, r) // it says no instance, so it may be any one's
 	}
 	s := shelfOf(r.tenant.catalog.Load(), v)

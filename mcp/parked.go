@@ -30,6 +30,7 @@ type parkedCall struct {
 	owner  string // tenant and principal
 	first  *request
 	can    abilities
+	most   int64 // bytes of a question
 	cancel context.CancelFunc
 	ctx    context.Context // ends with the call
 	lack   lacking
@@ -64,6 +65,9 @@ type parkedQuestion struct {
 func (p *parkedCall) ask(ctx context.Context, method string, params json.RawMessage) (json.RawMessage, *upstream.Error) {
 	if refused := p.lack.refuse(p.can, method, params); refused != nil {
 		return nil, refused
+	}
+	if int64(len(params)) > p.most {
+		return nil, errLargeQuestion
 	}
 	q := &parkedQuestion{answer: make(chan json.RawMessage, 1)}
 	p.mu.Lock()

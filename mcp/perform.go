@@ -69,7 +69,7 @@ func (g *Gateway) openState(r *request, v verdict) (state requestState, bad *rep
 			return state, nil
 		}
 	}
-	g.log.Info("a requestState was refused", zap.String("tool", v.tool.ID), zap.String("actor", r.principal.Actor()))
+	g.log.Info("a requestState was refused", zap.String("tool", toolSaid(v)), zap.String("actor", r.principal.Actor()))
 	refused := badState(r)
 	return requestState{}, &refused
 }
@@ -143,7 +143,7 @@ func (g *Gateway) canceled(r *request) (reply, string) {
 
 // unanswered answers for an upstream that gave no answer; err says why.
 func (g *Gateway) unanswered(r *request, v verdict, err error) (reply, string) {
-	g.log.Info("call failed", zap.String("tool", v.tool.ID), zap.Error(err))
+	g.log.Info("call failed", zap.String("tool", toolSaid(v)), zap.Error(err))
 	problem := unreachable(v.entry.mount.instance.Load().Slug, err)
 	if r.msg.method != string(mcpgo.MethodToolsCall) {
 		return failure(r.msg.id, mcpgo.INTERNAL_ERROR, problem, nil), outcomeUpstream

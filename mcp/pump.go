@@ -29,6 +29,7 @@ func (g *Gateway) pump(st *stream, out sink, w wants, s *session) {
 				return
 			}
 			if err = w.announce(out, st.takeDue()); err == nil {
+				g.reviewSubscriptions(st)
 				err = g.tellUpdates(st, out, w)
 			}
 		case message := <-st.said:

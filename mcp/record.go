@@ -90,6 +90,10 @@ func (g *Gateway) record(ctx context.Context, e keys.AuditEntry) {
 	}
 }
 
+// toolSaid is the canonical id of what a request names, as it may be logged: a uri
+// is what a client makes it.
+func toolSaid(v verdict) string { return keys.WithoutToken(v.tool.ID) }
+
 // truncated cuts to at most n characters.
 func truncated(s string, n int) string {
 	for i := range s {

@@ -102,10 +102,14 @@ func (q *question) resource(grant *policy.Grant, uri string) (best choice) {
 	if len(uri) > maxUnlisted {
 		return best
 	}
-	if c, ok := q.templated(grant, uri, &best); ok {
+	all := spellings(uri)
+	if all == nil {
+		return best
+	}
+	if c, ok := q.templated(grant, all, &best); ok {
 		return c
 	}
-	if c, ok := q.unlisted(grant, uri); ok {
+	if c, ok := q.unlisted(grant, all); ok {
 		return c
 	}
 	return best
@@ -114,8 +118,9 @@ func (q *question) resource(grant *policy.Grant, uri string) (best choice) {
 // templated is a resource of a template. The template must be allowed, and so
 // must the uri at its instance: what is denied by its own uri is not to be had by
 // a template that it fits. A denied one that fits is the best answer when there
-// is no other.
-func (q *question) templated(grant *policy.Grant, uri string, best *choice) (found choice, ok bool) {
+// is no other. all are the uri and its other spellings.
+func (q *question) templated(grant *policy.Grant, all []string, best *choice) (found choice, ok bool) {
+	uri := all[0]
 	o := &q.catalog.offers[kindTemplate]
 	work, idle := maxMatching, maxMatching // for what is allowed, and for what is not
 	for i := range o.entries {
@@ -126,8 +131,8 @@ func (q *question) templated(grant *policy.Grant, uri string, best *choice) (fou
 			if !e.template.fits(uri, &work) {
 				continue
 			}
-			itself := q.catalog.itself(t, uri)
-			if d = grant.Decide(q.session, itself, q.now); d.Allowed() {
+			itself, d := q.asSpelled(grant, slugOf(t), all)
+			if d.Allowed() {
 				return choice{t, e, d}, true
 			}
 			if best.tool == nil {
@@ -140,10 +145,20 @@ func (q *question) templated(grant *policy.Grant, uri string, best *choice) (fou
 	return choice{}, false
 }
 
-// itself is a uri as policies see it at the instance of a template: as listed, or
-// as it would be.
-func (c *catalog) itself(template *policy.Tool, uri string) *policy.Tool {
-	slug := slugOf(template)
+// asSpelled decides all spellings of a uri at an instance. It answers the first, as
+// policies see it, or that which is denied.
+func (q *question) asSpelled(grant *policy.Grant, slug string, all []string) (t *policy.Tool, d policy.Decision) {
+	for i, uri := range slices.Backward(all) {
+		t = q.catalog.itself(slug, uri)
+		if d = grant.Decide(q.session, t, q.now); i == 0 || !d.Allowed() {
+			break
+		}
+	}
+	return t, d
+}
+
+// itself is a uri as policies see it at an instance: as listed, or as it would be.
+func (c *catalog) itself(slug, uri string) *policy.Tool {
 	if t, _ := c.offers[kindResource].tools.LookupID(slug + "/" + uri); t != nil {
 		return t
 	}
@@ -153,17 +168,17 @@ func (c *catalog) itself(template *policy.Tool, uri string) *policy.Tool {
 
 // unlisted is a resource that nothing lists, at the one instance that has
 // resources and that is allowed; ok is false when there is none, or several.
-func (q *question) unlisted(grant *policy.Grant, uri string) (found choice, ok bool) {
-	for _, s := range q.catalog.slugs {
+func (q *question) unlisted(grant *policy.Grant, all []string) (found choice, ok bool) {
+	uri := all[0]
+	for slug, s := range q.catalog.slugs {
 		if !s.reads {
 			continue
 		}
-		t := readable(&s.instance, uri)
-		if d := grant.Decide(q.session, &t, q.now); d.Allowed() {
+		if t, d := q.asSpelled(grant, slug, all); d.Allowed() {
 			if ok {
 				return choice{}, false
 			}
-			found, ok = choice{&t, &entry{mount: s.mount, upstream: uri}, d}, true
+			found, ok = choice{t, &entry{mount: s.mount, upstream: uri}, d}, true
 		}
 	}
 	if ok { // what is listed was decided before: it is denied there for what it is

@@ -19,6 +19,7 @@ type stream struct {
 	changed   chan struct{}  // a list_changed or an update is due
 	said      chan []byte    // messages for the client besides; one too many is dropped
 	subs      *subscriptions // whose updates it tells of; nil = none
+	moved     atomic.Bool    // an edit may have taken some of them away
 	ctx       context.Context
 	cut       context.CancelFunc
 

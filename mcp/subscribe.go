@@ -19,7 +19,10 @@ import (
 // it is acknowledged without what they did not agree to.
 const subscribeLimit = 5 * time.Second
 
-var errTooManySubscriptions = errors.New("as many subscriptions as may be")
+var (
+	errTooManySubscriptions = errors.New("as many subscriptions as may be")
+	errKeySubscriptions     = errors.New("as many subscriptions as the key may have")
+)
 
 // changeSubscription answers resources/subscribe and resources/unsubscribe, which
 // were decided like a read of the uri.
@@ -43,6 +46,8 @@ func (g *Gateway) changeSubscription(ctx context.Context, r *request, v verdict)
 		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
 	case errors.Is(err, errTooManySubscriptions):
 		return g.rateLimited(ctx, r, v, maxSubscribed, "resources subscribed to in one session"), "" // recorded already
+	case errors.Is(err, errKeySubscriptions):
+		return g.rateLimited(ctx, r, v, maxSubscribedKey, "resources subscribed to"), ""
 	case errors.As(err, &own):
 		return failure(r.msg.id, own.Code, own.Message, own.Data), outcomeUpstream
 	case errors.Is(err, upstream.ErrUnsupported):
@@ -55,9 +60,17 @@ func (g *Gateway) changeSubscription(ctx context.Context, r *request, v verdict)
 // subscribeTo has an allowed uri's instance tell o of its updates. Once it is
 // there, it is kept over reconnects and edits of the connection.
 func (g *Gateway) subscribeTo(ctx context.Context, r *request, o *subscriptions, v verdict) error {
+	release, ok := g.subs.quota.take(r.principal)
+	if !ok {
+		return errKeySubscriptions
+	}
 	i := v.entry.mount.instance.Load()
-	s := &subscription{owner: o, uri: v.target.name, instance: i.ID, within: r.narrowing.session.With(onlyInstance(i.Slug))}
-	switch added, ok := o.put(s); {
+	s := &subscription{owner: o, uri: v.target.name, instance: i.ID, release: sync.OnceFunc(release), within: r.narrowing.session.With(onlyInstance(i.Slug))}
+	added, ok := o.put(s)
+	if !added {
+		s.release()
+	}
+	switch {
 	case !ok:
 		return errTooManySubscriptions
 	case !added:
@@ -123,6 +136,9 @@ func (g *Gateway) noticed(m *mount, method string, params json.RawMessage) {
 		return
 	}
 	uri := rawjson.Text(rawjson.Field(params, "uri"))
+	if len(uri) > maxUnlisted { // nobody may be told, and each part of it would be looked for
+		return
+	}
 	for _, s := range g.subs.of(m.instance.Load().ID, uri) {
 		s.owner.mark(update{uri, s})
 	}
@@ -137,17 +153,22 @@ func (g *Gateway) mayTell(t *tenant, p keys.Principal, s *subscription, uri stri
 }
 
 // reviewSubscriptions ends those that an edit has taken away. Nobody is told: it
-// would tell of what is not to be known.
-func (g *Gateway) reviewSubscriptions(st *stream, p keys.Principal) {
-	if st.subs == nil {
+// would tell of what is not to be known. Each may take as long as its instance's
+// templates make it, so it is the stream's own work: what follow does for all
+// tenants must not wait for it.
+func (g *Gateway) reviewSubscriptions(st *stream) {
+	if !st.moved.Swap(false) {
 		return
 	}
+	p := st.current()
 	for _, s := range st.subs.list(func(*subscription) bool { return true }) {
+		if st.ctx.Err() != nil {
+			return
+		}
 		if !g.mayTell(st.tenant, p, s, s.uri) {
 			g.subs.drop(s)
 		}
 	}
-	st.subs.signal()
 }
 
 // tellUpdates sends the updates that are due, each decided again.

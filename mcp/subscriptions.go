@@ -9,9 +9,14 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// maxSubscribed is how many resources one session, or one subscriptions/listen,
-// may be subscribed to.
-const maxSubscribed = 1000
+const (
+	// maxSubscribed is how many resources one session, or one subscriptions/listen,
+	// may be subscribed to.
+	maxSubscribed = 1000
+	// maxSubscribedKey is how many one key may, over all of them: fewer than may be
+	// asked of one upstream, so that no key takes it from the others.
+	maxSubscribedKey = 5000
+)
 
 // subscription is one resource that a client wants to be told of, at one
 // instance. That instance stays the one, whatever else gets a resource of the uri.
@@ -20,6 +25,7 @@ type subscription struct {
 	uri      string
 	instance string          // its id
 	within   *policy.Session // what it was asked in, narrowed to the instance
+	release  func()          // of its place among its key's
 
 	// Under the mutex of the table.
 	mount *mount // whose upstream is asked
@@ -112,12 +118,14 @@ func (o *subscriptions) takeDue() []update {
 
 // subscriptionTable holds the subscriptions of all clients by instance and uri.
 type subscriptionTable struct {
+	quota *quota
+
 	mu  sync.Mutex
 	all map[string]map[string][]*subscription
 }
 
 func newSubscriptionTable() *subscriptionTable {
-	return &subscriptionTable{all: map[string]map[string][]*subscription{}}
+	return &subscriptionTable{quota: newQuota(maxSubscribedKey), all: map[string]map[string][]*subscription{}}
 }
 
 func (t *subscriptionTable) add(s *subscription) {
@@ -168,6 +176,7 @@ func (t *subscriptionTable) drop(s *subscription) {
 		delete(t.all, s.instance)
 	}
 	t.mu.Unlock()
+	s.release()
 	if stop != nil {
 		stop()
 	}

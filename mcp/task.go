@@ -88,7 +88,28 @@ func (g *Gateway) performTask(ctx context.Context, r *request, v verdict) (reply
 	if refused != nil {
 		return *refused, outcome
 	}
+	if refused := r.taskInput(raw, can); refused != nil {
+		return *refused, outcomeUpstream
+	}
 	return g.toolResult(r, maskTask(r.msg.method, raw, r.msg.taskID))
+}
+
+// taskInput refuses a task that asks in a way that is not valid; nil when it does
+// not (2026-07-28, tasks: the questions of a task come with tasks/get).
+func (r *request) taskInput(task json.RawMessage, can abilities) *reply {
+	raw := rawjson.Field(task, "inputRequests")
+	if raw == nil || r.msg.method != tasksGet {
+		return nil
+	}
+	requests, err := readInputRequests(raw)
+	if err == nil {
+		_, err = inputRequired{requests: requests}.lack(can)
+	}
+	if err == nil {
+		return nil
+	}
+	bad := failure(r.msg.id, mcpgo.INTERNAL_ERROR, badInput(err).Message, nil)
+	return &bad
 }
 
 // askTask asks the upstream of a task once; refused is the answer when it has none.
