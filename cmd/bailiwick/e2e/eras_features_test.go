@@ -206,7 +206,8 @@ func (e *eraCell) completes() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		all = append(all, equal("completion", m.member("completion"), `{"values":["one", "two"],"total":12,"hasMore":true}`), e.complete(m, false))
+		all = append(all, equal("completion", m.member("completion"), `{"values":["one", "two"],"total":12,"hasMore":true}`),
+			equal("argument", m.member("x-got"), `{"name":"id","value":"o"}`), e.complete(m, false))
 	}
 	return problems(all...), nil
 }

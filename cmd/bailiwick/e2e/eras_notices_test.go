@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -104,19 +105,19 @@ func (e *eraCell) logs() (string, error) {
 
 // listens opens what the era has for hearing of changes: in the older one it is
 // there already. ended is to be called.
-func (e *eraCell) listens(filter object) (ended func() error, err error) {
-	if !e.modern {
+func (c *eraClient) listens(filter object) (ended func() error, err error) {
+	if !c.modern {
 		return func() error { return nil }, nil
 	}
-	id, err := e.begin("subscriptions/listen", object{"notifications": filter})
+	id, err := c.begin("subscriptions/listen", object{"notifications": filter})
 	if err != nil {
 		return nil, err
 	}
-	m, err := e.told("notifications/subscriptions/acknowledged")
+	m, err := c.told("notifications/subscriptions/acknowledged")
 	if err == nil && !strings.Contains(string(m.Params), fmt.Sprintf(`"%ssubscriptionId":%d`, metaPrefix, id)) {
 		err = fmt.Errorf("acknowledged %s", m)
 	}
-	return func() error { return e.eraClient.door.leave(e.eraClient, id) }, err
+	return func() error { return c.door.leave(c, id) }, err
 }
 
 // listChanged: each list's change is told, and then it is listed.
@@ -140,44 +141,61 @@ func (e *eraCell) listChanged() (string, error) {
 	return "", ended()
 }
 
-// subscribes: an update reaches the client, and the upstream is told when nobody
-// wants it any more.
+// subscription has a client told of a resource's updates; ended is to be called.
+func (e *eraCell) subscription(c *eraClient, uri string) (ended func() error, err error) {
+	if e.modern {
+		return c.listens(object{"resourceSubscriptions": []string{uri}})
+	}
+	m, err := c.once("resources/subscribe", object{"uri": uri})
+	if err == nil && string(m.Result) != "{}" {
+		err = fmt.Errorf("resources/subscribe: %s", m)
+	}
+	return func() error {
+		m, err := c.once("resources/unsubscribe", object{"uri": uri})
+		if err == nil && string(m.Result) != "{}" {
+			err = fmt.Errorf("resources/unsubscribe: %s", m)
+		}
+		return err
+	}, err
+}
+
+// subscribes: an update reaches the client that wants it and no other, and the
+// upstream is told when nobody wants it any more.
 func (e *eraCell) subscribes() (string, error) {
-	ended, err := e.listens(object{"resourceSubscriptions": []string{"era:text"}})
+	other := e.connect(e.t, object{})
+	ended, err := e.subscription(e.eraClient, "era:text")
 	if err != nil {
 		return "", err
 	}
-	if !e.modern {
-		m, err := e.once("resources/subscribe", object{"uri": "era:text"})
-		if problem := equal("resources/subscribe", string(m.Result), "{}"); problem != "" || err != nil {
-			return problem, err
-		}
+	otherEnded, err := e.subscription(other, "era:blob")
+	if err != nil {
+		return "", err
 	}
-	if problem, err := e.untilSeen(`"subscribed":{"era:text":1}`); problem != "" || err != nil {
+	if problem, err := e.untilSeen(`"era:text":1`); problem != "" || err != nil {
 		return problem, err
 	}
-	for _, uri := range []string{"era:blob", "era:text"} { // nobody subscribed to the first
-		if _, err := e.tool("touch", object{"uri": uri}); err != nil {
+	var all []string
+	for _, told := range []struct {
+		c   *eraClient
+		uri string
+	}{{other, "era:blob"}, {e.eraClient, "era:text"}} {
+		if _, err := told.c.ask("tools/call", object{"name": e.slug + "__touch", "arguments": object{"uri": told.uri}}); err != nil {
 			return "", err
 		}
-	}
-	m, err := e.told("notifications/resources/updated")
-	if err != nil {
-		return "", err
-	}
-	if !strings.Contains(string(m.Params), `"uri":"era:text"`) || strings.Contains(string(m.Params), "subscriptionId") != e.modern {
-		return "told of " + m.String(), nil
-	}
-	if err := ended(); err != nil {
-		return "", err
-	}
-	if !e.modern {
-		m, err := e.once("resources/unsubscribe", object{"uri": "era:text"})
-		if problem := equal("resources/unsubscribe", string(m.Result), "{}"); problem != "" || err != nil {
-			return problem, err
+		m, err := told.c.told("notifications/resources/updated")
+		if err != nil {
+			return "", err
+		}
+		all = append(all, contains(string(m.Params), `"uri":"`+told.uri+`"`))
+		if strings.Contains(string(m.Params), "subscriptionId") != e.modern {
+			all = append(all, "told of "+m.String())
 		}
 	}
-	return e.untilSeen(`"subscribed":{}`)
+	if err := errors.Join(ended(), otherEnded()); err != nil {
+		return "", err
+	}
+	problem, err := e.untilSeen(`"subscribed":{}`)
+	return problems(append(all, problem)...), err
 }
 
 // subscribesInVain: an instance without subscriptions is said to be one.

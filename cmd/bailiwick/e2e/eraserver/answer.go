@@ -59,10 +59,17 @@ func (s *server) answer(c *call) string {
 		case "prompts/get":
 			return s.prompt(c)
 		case "completion/complete":
-			return s.result(`"completion":{"values":["one", "two"],"total":12,"hasMore":true}`)
+			return s.complete(c)
 		}
 	}
 	return failed(-32601, "Method not found", "null")
+}
+
+func (s *server) complete(c *call) string {
+	if ref := c.Params.Ref; ref.Name != "greet" && ref.URI != "era:item/{id}" {
+		return failed(-32602, "no such reference", "null")
+	}
+	return s.result(`"completion":{"values":["one", "two"],"total":12,"hasMore":true},"x-got":` + string(c.Params.Argument))
 }
 
 // answerOfEra answers what only one era has.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -77,7 +78,11 @@ func (h *house) servePost(w http.ResponseWriter, r *http.Request, s *server) {
 		}
 		event(w, raw)
 	}
-	answer := s.take(r.Context(), session, m, say)
+	ctx := r.Context()
+	if !h.modern {
+		ctx = context.WithoutCancel(ctx) // it is no cancellation (2025-11-25, basic/transports)
+	}
+	answer := s.take(ctx, session, m, say)
 	switch {
 	case answer == "":
 		w.WriteHeader(http.StatusAccepted)
@@ -117,6 +122,9 @@ func plain(value string) string {
 		if err == nil {
 			return string(text)
 		}
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r > '~' }) {
+		return "not encoded"
 	}
 	return value
 }

@@ -67,7 +67,12 @@ type (
 		Arguments      json.RawMessage            `json:"arguments"`
 		InputResponses map[string]json.RawMessage `json:"inputResponses"`
 		RequestState   string                     `json:"requestState"`
-		Notifications  struct {
+		Ref            struct {
+			Name string `json:"name"`
+			URI  string `json:"uri"`
+		} `json:"ref"`
+		Argument      json.RawMessage `json:"argument"`
+		Notifications struct {
 			URIs []string `json:"resourceSubscriptions"`
 		} `json:"notifications"`
 		Meta struct {
