@@ -27,12 +27,18 @@ type (
 	clientSession struct {
 		Target target     `json:"target"`
 		Calls  []toolCall `json:"calls"`
+		// Answers to what it may be asked, by method.
+		Answers object `json:"answers,omitempty"`
 	}
 	clientReport struct {
 		ConnectError *clientError `json:"connectError"`
 		Version      string       `json:"version"`
 		Tools        []object     `json:"tools"`
 		Calls        []callReport `json:"calls"`
+		Asked        []struct {
+			Method string          `json:"method"`
+			Params json.RawMessage `json:"params"`
+		} `json:"asked"`
 	}
 	callReport struct {
 		Result json.RawMessage `json:"result"`

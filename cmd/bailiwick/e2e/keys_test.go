@@ -118,7 +118,7 @@ func TestSixKeys(t *testing.T) {
 func checkWithSDK(t *testing.T, m *mounted, sdk, version string, tokens []string) {
 	var sessions []clientSession
 	for i, k := range issuedKeys {
-		sessions = append(sessions, clientSession{withKey(m.url+"/mcp", tokens[i]), k.calls(m, k.expected(m))})
+		sessions = append(sessions, clientSession{Target: withKey(m.url+"/mcp", tokens[i]), Calls: k.calls(m, k.expected(m))})
 	}
 	for i, report := range runSDK(t, sdk, sessions...) {
 		k := issuedKeys[i]

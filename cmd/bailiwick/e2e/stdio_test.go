@@ -30,7 +30,7 @@ func TestStdioServesOneKey(t *testing.T) {
 		for sdk, version := range sdkVersions {
 			t.Run(name+" "+sdk, func(t *testing.T) {
 				t.Parallel()
-				report := runSDK(t, sdk, clientSession{target, []toolCall{
+				report := runSDK(t, sdk, clientSession{Target: target, Calls: []toolCall{
 					{"notes__read_note", object{"title": "standup"}},
 					{"notes__delete_note", object{"title": "standup"}},
 				}})[0]
@@ -56,7 +56,7 @@ func TestRunWrapsOneServer(t *testing.T) {
 	for sdk, version := range sdkVersions {
 		t.Run(sdk, func(t *testing.T) {
 			t.Parallel()
-			report := runSDK(t, sdk, clientSession{target{Command: bailiwickBin, Args: args}, []toolCall{
+			report := runSDK(t, sdk, clientSession{Target: target{Command: bailiwickBin, Args: args}, Calls: []toolCall{
 				{"files__read_text_file", object{"path": filepath.Join(folder, "hello.txt")}},
 				{"files__write_file", object{"path": filepath.Join(folder, "hello.txt"), "content": "gone"}},
 			}})[0]

@@ -1,11 +1,13 @@
 // A job is read from standard input, and its report goes to standard output:
 //
 //   {"sessions": [{"target": {"url": …, "headers": {…}} | {"command": …, "args": […], "env": {…}, "cwd": …},
-//                  "calls": [{"name": …, "arguments": {…}}]}]}
-//   {"sessions": [{"connectError": …} | {"version": …, "tools": […], "calls": [{"result": …} | {"error": …, "wire": …}]}]}
+//                  "calls": [{"name": …, "arguments": {…}}], "answers": {"sampling/createMessage": {…}, …}}]}
+//   {"sessions": [{"connectError": …} | {"version": …, "tools": […], "calls": [{"result": …} | {"error": …, "wire": …}],
+//                  "asked": [{"method": …, "params": …}]}]}
 //
 // A call is made whether or not its tool is listed. `wire` is the HTTP answer
-// as it came, status and body, before the SDK read it.
+// as it came, status and body, before the SDK read it. A client can be asked what
+// it has an answer to; `asked` is what it was asked.
 
 // WireTap wraps fetch and keeps the answer to the latest tools/call.
 export class WireTap {
@@ -35,8 +37,16 @@ export function describe(error) {
   return { code: error.code, message: error.message, data: error.data };
 }
 
-// run does each session of the job with `connect(target, tap)`, which answers
-// {client, version}.
+// capabilities are those of a client with these answers.
+export function capabilities(answers) {
+  return {
+    ...(answers["elicitation/create"] && { elicitation: { form: {} } }),
+    ...(answers["sampling/createMessage"] && { sampling: {} }),
+  };
+}
+
+// run does each session of the job with `connect(target, tap, answers, asked)`,
+// which answers {client, version}.
 export async function run(connect) {
   let text = "";
   for await (const chunk of process.stdin) text += chunk;
@@ -47,16 +57,17 @@ export async function run(connect) {
   process.exit(0);
 }
 
-async function runSession({ target, calls }, connect) {
+async function runSession({ target, calls, answers }, connect) {
+  const asked = [];
   const tap = new WireTap();
   let connected;
   try {
-    connected = await connect(target, tap);
+    connected = await connect(target, tap, answers ?? {}, asked);
   } catch (error) {
     return { connectError: describe(error) };
   }
   const { client, version } = connected;
-  const report = { version, tools: [], calls: [] };
+  const report = { version, tools: [], calls: [], asked };
   let cursor;
   do {
     const page = await client.listTools(cursor ? { cursor } : {});

@@ -2,10 +2,19 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { run } from "./job.mjs";
+import { CreateMessageRequestSchema, ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
+import { capabilities, run } from "./job.mjs";
 
-await run(async (target, tap) => {
-  const client = new Client({ name: "e2e-sdk-v1", version: "1" });
+const questions = { "elicitation/create": ElicitRequestSchema, "sampling/createMessage": CreateMessageRequestSchema };
+
+await run(async (target, tap, answers, asked) => {
+  const client = new Client({ name: "e2e-sdk-v1", version: "1" }, { capabilities: capabilities(answers) });
+  for (const [method, answer] of Object.entries(answers)) {
+    client.setRequestHandler(questions[method], ({ params }) => {
+      asked.push({ method, params });
+      return answer;
+    });
+  }
   const transport = target.url
     ? new StreamableHTTPClientTransport(new URL(target.url), {
         fetch: tap.fetch,

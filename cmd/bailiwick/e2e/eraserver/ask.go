@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+)
+
+// questions are what the tools ask, by what they are called with.
+var questions = map[string][2]string{
+	"elicitation": {"elicitation/create", `{"message":"Who?","requestedSchema":{"type":"object","properties":{"n":{"type":"integer","default":12345678901234567890}}}}`},
+	"sampling":    {"sampling/createMessage", `{"messages":[{"role":"user","content":{"type":"text","text":"Hi"}}],"maxTokens":7}`},
+	"roots":       {"roots/list", `{}`},
+}
+
+// ask asks one thing and answers what it was answered.
+func (s *server) ask(c *call) string {
+	what := c.text("what")
+	if !s.modern {
+		answer, ok := s.question(c, what)
+		if !ok {
+			return s.result(`"content":[],"isError":true,"structuredContent":{"refused":` + answer + `}`)
+		}
+		return s.structured(`{"answer":` + answer + `}`)
+	}
+	if answer := c.Params.InputResponses["q"]; answer != nil {
+		return s.structured(`{"answer":` + string(answer) + `}`)
+	}
+	return inputRequired("q", what, "")
+}
+
+// rounds asks the user, then the model.
+func (s *server) rounds(c *call) string {
+	if !s.modern {
+		first, ok := s.question(c, "elicitation")
+		if !ok {
+			return failed(-32603, "refused", first)
+		}
+		second, ok := s.question(c, "sampling")
+		if !ok {
+			return failed(-32603, "refused", second)
+		}
+		return s.structured(`{"first":` + first + `,"second":` + second + `}`)
+	}
+	first, second := c.Params.InputResponses["first"], c.Params.InputResponses["second"]
+	switch {
+	case c.Params.RequestState == "":
+		return inputRequired("first", "elicitation", "one")
+	case c.Params.RequestState == "one" && first != nil:
+		return inputRequired("second", "sampling", "two "+string(first))
+	case second != nil:
+		return s.structured(`{"first":` + c.Params.RequestState[len("two "):] + `,"second":` + string(second) + `}`)
+	}
+	return failed(-32602, "bad requestState", "null")
+}
+
+func inputRequired(key, what, state string) string {
+	q := questions[what]
+	if state != "" {
+		state = fmt.Sprintf(`,"requestState":%q`, state)
+	}
+	return fmt.Sprintf(`"result":{"resultType":"input_required","inputRequests":{%q:{"method":%q,"params":%s}}%s}`, key, q[0], q[1], state)
+}
+
+// question sends a request of the server's own on the call's stream; the answer
+// is its result, or its error and false.
+func (s *server) question(c *call, what string) (answer string, ok bool) {
+	q := questions[what]
+	s.mu.Lock()
+	s.questions++
+	id := fmt.Sprintf(`"q-%d"`, s.questions)
+	waits := make(chan message, 1)
+	s.asked[id] = waits
+	s.mu.Unlock()
+	c.say(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":%s}`, id, q[0], q[1]))
+	select {
+	case m := <-waits:
+		if m.Result == nil {
+			return string(m.Error), false
+		}
+		return string(m.Result), true
+	case <-c.ctx.Done():
+		return `null`, false
+	}
+}
