@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"cmd/notes":              {},
 	"cmd/bailiwick":          {"policy", "keys", "keys/wire", "keys/bearer", "keys/rest", "mcp", "mcp/upstream", "db"},
 	// no code of its own: tests only
+	"cmd/bailiwick/bench":            {},
 	"cmd/bailiwick/e2e":              {},
 	"cmd/bailiwick/e2e/oidcprovider": {"keys/bearer/bearertest"},
 }
