@@ -3,6 +3,8 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
@@ -31,6 +33,9 @@ func ReadMessage(body []byte) (Envelope, error) {
 	return Envelope{ID: m.id, Params: m.params, Arguments: m.arguments, Meta: m.meta, Progress: m.progress,
 		Method: m.method, Name: m.name, Version: m.version}, nil
 }
+
+// MessageOf is what readMessage makes of a body.
+func MessageOf(body []byte) (*message, error) { return readMessage(body) }
 
 // Methods are the classified methods.
 func Methods() []string {
@@ -71,4 +76,17 @@ func AskEngine(g *Gateway, p *keys.Principal, tenantID, body string) string {
 		return err.Error()
 	}
 	return string(raw)
+}
+
+// Admit does what a tools/call costs beside reading it and passing it on:
+// checking who asks, deciding, and recording.
+func Admit(g *Gateway, w http.ResponseWriter, hr *http.Request, m *message) bool {
+	v, problem := g.enter(w, hr)
+	if problem != nil {
+		return false
+	}
+	r := &request{msg: m, era: eraLegacy, edits: v.edits, principal: v.principal, tenant: v.tenant, narrowing: v.narrowing}
+	decided := decide(r.question(g, m.name))
+	g.recordCall(hr.Context(), r, decided, outcomeOK, time.Millisecond)
+	return decided.allowed()
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -23,9 +22,6 @@ const (
 	outcomeUpstream  = "upstream_error"
 	outcomeCanceled  = "canceled"
 )
-
-// recordPatience is how long an answer waits for room in the audit trail.
-const recordPatience = 5 * time.Second
 
 // maxRecordedTool is twice what is kept, so that a token that stands across the
 // end of it is seen, and taken out, as a whole.
@@ -61,16 +57,14 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 		Actor: r.principal.Actor(), KeyID: key.ID, KeyVersion: key.Version,
 		Client: r.client, Epoch: r.principal.Epoch(), Failed: []string{},
 	}
-	if id, err := uuid.NewV7(); err == nil {
-		e.ID = id.String()
-	}
-	for _, rule := range v.decision.Failed() {
-		e.Failed = append(e.Failed, rule.String())
+	if !v.decision.Allowed() {
+		for _, rule := range v.decision.Failed() {
+			e.Failed = append(e.Failed, rule.String())
+		}
 	}
 	if v.class == classCall {
 		e.Tool = truncated(r.msg.name, maxRecordedTool)
-		sum := sha256.Sum256(r.msg.arguments)
-		e.ArgsDigest = hex.EncodeToString(sum[:])
+		e.ArgsDigest = hexDigest(r.msg.arguments)
 	}
 	if v.tool != nil {
 		e.Subject = v.tool.ID
@@ -78,10 +72,17 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 	return e
 }
 
-func (g *Gateway) record(ctx context.Context, e keys.AuditEntry) {
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), recordPatience)
-	defer done()
-	if err := g.svc.Record(ctx, e); err != nil {
+// hexDigest is the SHA-256 in hexadecimal digits.
+func hexDigest(b []byte) string {
+	sum := sha256.Sum256(b)
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
+}
+
+// record takes an entry whether or not its client still waits.
+func (g *Gateway) record(_ context.Context, e keys.AuditEntry) {
+	if err := g.svc.Record(context.Background(), e); err != nil {
 		g.log.Error("an audit record was lost", zap.String("action", e.Action), zap.String("actor", e.Actor), zap.Error(err))
 	}
 }

@@ -22,15 +22,21 @@ type Member struct {
 // anything but one valid object, and the error of visit as soon as there is one.
 // A visit may thus be followed by ErrInvalid: what stands behind is not known yet.
 func Members(b []byte, visit func(key string, value []byte) error) error {
-	return spans(b, func(at span) error { return visit(decode(b[at.key:at.keyEnd]), b[at.value:at.end:at.end]) })
+	return spans(b, func(at span) error { return visit(decodeKey(b[at.key:at.keyEnd]), b[at.value:at.end:at.end]) })
 }
 
 // List is the members of the object that b is, in order; nothing and ErrInvalid
 // when b is anything but one valid object.
-func List(b []byte) ([]Member, error) {
-	list := make([]Member, 0, 8)
-	err := spans(b, func(at span) error {
-		list = append(list, Member{Key: decode(b[at.key:at.keyEnd]), Value: b[at.value:at.end:at.end], start: at.value})
+func List(b []byte) ([]Member, error) { return AppendList(make([]Member, 0, 8), b, maxDepth) }
+
+// AppendList is List into a slice that is there already, on the stack perhaps;
+// an object that nests deeper than limit objects and arrays is ErrInvalid.
+func AppendList(list []Member, b []byte, limit int) ([]Member, error) {
+	if limit < 1 {
+		return nil, ErrInvalid
+	}
+	err := spansWithin(b, min(limit, maxDepth), func(at span) error {
+		list = append(list, Member{Key: decodeKey(b[at.key:at.keyEnd]), Value: b[at.value:at.end:at.end], start: at.value})
 		return nil
 	})
 	if err != nil {
@@ -83,7 +89,9 @@ func Elements(b []byte, visit func(value []byte) error) error {
 type span struct{ key, keyEnd, value, end int }
 
 // spans is Members with positions, and without decoding the keys.
-func spans(b []byte, visit func(at span) error) error {
+func spans(b []byte, visit func(at span) error) error { return spansWithin(b, maxDepth, visit) }
+
+func spansWithin(b []byte, limit int, visit func(at span) error) error {
 	i := skipSpace(b, 0)
 	if i >= len(b) || b[i] != '{' {
 		return ErrInvalid
@@ -93,7 +101,7 @@ func spans(b []byte, visit func(at span) error) error {
 		if !first {
 			i = skipSpace(b, i+1)
 		}
-		at, ok := member(b, i)
+		at, ok := member(b, i, maxDepth-limit+2)
 		if !ok {
 			return ErrInvalid
 		}
@@ -105,8 +113,8 @@ func spans(b []byte, visit func(at span) error) error {
 	return closed(b, i, '}')
 }
 
-// member reads one key and value at i.
-func member(b []byte, i int) (at span, ok bool) {
+// member reads one key and value at i; depth is what the value counts as.
+func member(b []byte, i, depth int) (at span, ok bool) {
 	at.key = i
 	if at.keyEnd, ok = skipString(b, i); !ok {
 		return span{}, false
@@ -115,7 +123,7 @@ func member(b []byte, i int) (at span, ok bool) {
 		return span{}, false
 	}
 	at.value = skipSpace(b, i+1)
-	at.end, ok = skipValue(b, at.value, 2)
+	at.end, ok = skipValue(b, at.value, depth)
 	return at, ok
 }
 

@@ -17,7 +17,7 @@ func Edit(object json.RawMessage, change func(key string, value []byte) []byte) 
 			out, last = append(out, object[:at.key]...), at.key
 		}
 		value := object[at.value:at.end:at.end]
-		next := change(decode(object[at.key:at.keyEnd]), value)
+		next := change(decodeKey(object[at.key:at.keyEnd]), value)
 		start := last // with the comma before the member
 		if !kept {
 			start = at.key

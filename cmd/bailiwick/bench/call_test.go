@@ -28,28 +28,27 @@ func TestCall(t *testing.T) {
 	for _, e := range []era{legacy, modern} {
 		for _, tool := range []string{"echo", "page"} {
 			for _, conns := range []int{1, 32} {
-				bare := &lane{name: "bare", upstream: upstream}
-				proxied := &lane{name: "ReverseProxy", gateway: proxy, upstream: upstream}
-				ours := &lane{name: "bailiwick", gateway: gateway, upstream: upstream}
-				for range conns {
-					path, slug := "/old", "old"
+				t.Run(fmt.Sprintf("%s/%s/%d", e, tool, conns), func(t *testing.T) {
+					bare := &lane{name: "bare", upstream: upstream}
+					proxied := &lane{name: "ReverseProxy", gateway: proxy, upstream: upstream}
+					ours := &lane{name: "bailiwick", gateway: gateway, upstream: upstream}
+					m, slug := message{era: e, path: "/old", method: "tools/call", name: tool, args: `{"text":"hello"}`}, "old"
 					if e == modern {
-						path, slug = "/mcp", "new"
+						m.path, slug = "/mcp", "new"
 					}
-					m := message{era: e, path: path, method: "tools/call", name: tool, args: `{"text":"hello"}`}
-					bare.callers = append(bare.callers, dial(t, upstream, m))
-					proxied.callers = append(proxied.callers, dial(t, proxy, m))
+					bare.dial(t, conns, upstream, m)
+					proxied.dial(t, conns, proxy, m)
 					m.path, m.token, m.name = "/mcp", token, slug+"__"+tool
-					ours.callers = append(ours.callers, dial(t, gateway, m))
-				}
-				race(t, bare, proxied, ours)
-				for _, l := range []*lane{bare, proxied, ours} {
-					printCall(out, e, tool, l, bare, proxied)
-				}
-				out.Flush()
+					ours.dial(t, conns, gateway, m)
+					race(t, bare, proxied, ours)
+					for _, l := range []*lane{bare, proxied, ours} {
+						printCall(out, e, tool, l, bare, proxied)
+					}
+				})
 			}
 		}
 	}
+	out.Flush()
 }
 
 func printCall(out *tabwriter.Writer, e era, tool string, l, bare, proxied *lane) {

@@ -20,6 +20,14 @@ type lane struct {
 	behind  time.Duration // CPU of the upstream
 }
 
+// dial opens the lane's connections.
+func (l *lane) dial(t testing.TB, conns int, to *process, m message) {
+	t.Helper()
+	for range conns {
+		l.callers = append(l.callers, dial(t, to, m))
+	}
+}
+
 // race drives the lanes in turn, *rounds times. The first turn warms them up
 // and does not count.
 func race(t testing.TB, lanes ...*lane) {
