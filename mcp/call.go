@@ -102,7 +102,7 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 		if failed != nil {
 			return failure(r.msg.id, failed.Code, failed.Message, nil), outcomeUpstream
 		}
-		return g.toolResult(r, raw)
+		return g.toolResult(r, upstream.Reply{Result: raw, IsError: string(rawjson.Field(raw, "isError")) == "true", Meta: true})
 	}
 	answer, err := v.entry.mount.call(ctx, g.upstreamCall(r, v))
 	switch {
@@ -113,12 +113,12 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 		return failure(r.msg.id, codeCanceled, "Request canceled", nil), outcomeCanceled
 	case err != nil:
 		g.log.Info("call failed", zap.String("tool", v.tool.ID), zap.Error(err))
-		raw, _ := g.toolResult(r, unreachable(v.entry.mount.instance.Load().Slug, err))
+		raw, _ := g.toolResult(r, upstream.Reply{Result: unreachable(v.entry.mount.instance.Load().Slug, err)})
 		return raw, outcomeUpstream
 	case answer.Error != nil:
 		return failure(r.msg.id, answer.Error.Code, answer.Error.Message, answer.Error.Data), outcomeUpstream
 	}
-	return g.toolResult(r, answer.Result)
+	return g.toolResult(r, answer)
 }
 
 func (g *Gateway) upstreamCall(r *request, v verdict) upstream.Call {
@@ -165,15 +165,18 @@ func metaForUpstream(meta json.RawMessage) json.RawMessage {
 }
 
 // toolResult answers with a tool's result; its content goes out as it came.
-func (g *Gateway) toolResult(r *request, raw json.RawMessage) (reply, string) {
+func (g *Gateway) toolResult(r *request, answer upstream.Reply) (reply, string) {
 	outcome := outcomeOK
-	if string(rawjson.Field(raw, "isError")) == "true" {
+	if answer.IsError {
 		outcome = outcomeToolError
 	}
-	if r.era == eraModern {
-		raw = complete(raw, r.tenant.info)
+	switch {
+	case r.era != eraModern:
+		return result(r.msg.id, answer.Result), outcome
+	case !answer.Meta:
+		return completeResult(r.msg.id, answer.Result, r.tenant.info), outcome
 	}
-	return result(r.msg.id, raw), outcome
+	return result(r.msg.id, complete(answer.Result, r.tenant.info)), outcome
 }
 
 // unreachable is the result of a call whose instance could not answer. It

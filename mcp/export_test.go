@@ -56,6 +56,12 @@ var (
 	Complete = complete
 )
 
+// CompleteResult is the body that completeResult makes, and the one that
+// complete and result make of the same.
+func CompleteResult(id, raw, info []byte) (got, want string) {
+	return string(completeResult(id, raw, info).body), string(result(id, complete(raw, info)).body)
+}
+
 // MayCall asks the gate for a tool as a request of the principal would.
 func MayCall(g *Gateway, p keys.Principal, tenantID, name string) bool {
 	r := &request{principal: p, tenant: g.tenantOf(tenantID), era: eraLegacy, msg: &message{method: "tools/call", name: name}}

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"encoding/json"
 	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -24,9 +23,13 @@ func dropMeta(key string) bool {
 // kinds of result that cannot be passed on yet. Of a legacy upstream it takes
 // them too, for a client of the modern era would believe them. Some clients
 // match keys whatever their case, so other spellings go as well.
-func complete(result json.RawMessage, modern bool) (json.RawMessage, *Error) {
+func complete(f *frame, modern bool) Reply {
+	reply := Reply{Result: f.result, IsError: f.isError}
+	if f.members == nil {
+		return reply
+	}
 	kind, metas := "complete", 0
-	out, err := rawjson.Edit(result, func(key string, value []byte) []byte {
+	reply.Result = rawjson.EditList(f.result, f.members, func(key string, value []byte) []byte {
 		switch {
 		case strings.EqualFold(key, "resultType"):
 			if modern && key == "resultType" && kind == "complete" {
@@ -35,25 +38,27 @@ func complete(result json.RawMessage, modern bool) (json.RawMessage, *Error) {
 			return nil
 		case key == "_meta":
 			metas++
-			return withoutServerInfo(value)
+			value = withoutServerInfo(value)
+			reply.Meta = value != nil
+			return value
 		case strings.EqualFold(key, "_meta"):
 			return nil
 		}
 		return value
 	})
 	switch {
-	case err != nil:
-		return nil, &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result cannot be read"}
 	case metas > 1:
-		return nil, &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result has _meta twice"}
+		return refusedResult("upstream's result has _meta twice")
 	case kind == "complete":
-		return out, nil
+		return reply
 	case kind == "input_required":
-		return nil, &Error{Code: mcpgo.INTERNAL_ERROR,
-			Message: "upstream needs input from the client, which is not supported yet"}
+		return refusedResult("upstream needs input from the client, which is not supported yet")
 	}
-	return nil, &Error{Code: mcpgo.INTERNAL_ERROR,
-		Message: "upstream answered with a kind of result that is not supported: " + printable(kind, 40)}
+	return refusedResult("upstream answered with a kind of result that is not supported: " + printable(kind, 40))
+}
+
+func refusedResult(problem string) Reply {
+	return Reply{Error: &Error{Code: mcpgo.INTERNAL_ERROR, Message: problem}}
 }
 
 // withoutServerInfo is a result's _meta without serverInfo, nil when nothing is

@@ -107,8 +107,7 @@ func (s *session) call(ctx context.Context, c *Call) (Reply, error) {
 		}
 		return Reply{Error: f.err}, nil
 	}
-	result, e := complete(f.result, s.modern)
-	return Reply{Result: result, Error: e}, nil
+	return complete(&f, s.modern), nil
 }
 
 // deliver hands a notification to the caller.

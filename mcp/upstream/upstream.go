@@ -89,8 +89,10 @@ type Call struct {
 // modern era's resultType and serverInfo say, in either era), or its JSON-RPC error. There are no
 // line breaks in its JSON: those between tokens became spaces.
 type Reply struct {
-	Result json.RawMessage
-	Error  *Error
+	Result  json.RawMessage
+	Error   *Error
+	IsError bool // Result says isError: true
+	Meta    bool // Result has a _meta
 }
 
 // Error is an upstream's own JSON-RPC error.
