@@ -49,11 +49,8 @@ func dial(t testing.TB, p *process, m message) *caller {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	c := &caller{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
-	headers := []string{"Host: " + conn.RemoteAddr().String(), "Content-Type: application/json", "Accept: application/json, text/event-stream"}
-	if m.token != "" {
-		headers = append(headers, "Authorization: Bearer "+m.token)
-	}
+	c := newCaller(conn)
+	headers := c.headers(m.token)
 	params := ""
 	if m.name != "" {
 		params = fmt.Sprintf(`"name":%q,"arguments":%s`, m.name, m.args)
@@ -72,6 +69,19 @@ func dial(t testing.TB, p *process, m message) *caller {
 		t.Fatalf("%s %s: %s\n%.500s", p.url, c.request, head, body)
 	}
 	return c
+}
+
+func newCaller(conn net.Conn) *caller {
+	return &caller{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
+}
+
+// headers are those of every request.
+func (c *caller) headers(token string) []string {
+	out := []string{"Host: " + c.conn.RemoteAddr().String(), "Content-Type: application/json", "Accept: application/json, text/event-stream"}
+	if token != "" {
+		out = append(out, "Authorization: Bearer "+token)
+	}
+	return out
 }
 
 // initialize answers the session's id.
