@@ -16,11 +16,19 @@ import (
 // remote is where an HTTP or SSE upstream is and how it is reached. It lives
 // as long as the Upstream, over all its sessions.
 type remote struct {
-	transport *http.Transport
-	url       *url.URL
-	header    http.Header    // the configured one; read-only
-	work      sync.WaitGroup // what goes on in the background
+	pool   pool
+	url    *url.URL
+	header http.Header    // the configured one; read-only
+	work   sync.WaitGroup // what goes on in the background
 }
+
+// pool is the connections of one upstream.
+type pool interface {
+	http.RoundTripper
+	CloseIdleConnections()
+}
+
+var _, _ pool = (*wires)(nil), (*http.Transport)(nil)
 
 func newRemote(cfg *Config) (*remote, error) {
 	u, err := url.Parse(cfg.URL)
@@ -45,7 +53,13 @@ func newRemote(cfg *Config) (*remote, error) {
 	if h.Get("User-Agent") == "" {
 		h.Set("User-Agent", "bailiwick")
 	}
-	return &remote{transport: newTransport(cfg), url: u, header: h}, nil
+	r := &remote{url: u, header: h}
+	if transport := newTransport(cfg); u.Scheme == "https" {
+		r.pool = transport
+	} else {
+		r.pool = &wires{dial: transport.DialContext}
+	}
+	return r, nil
 }
 
 // checkHeader refuses names and values that cannot be sent, and names that are
@@ -75,7 +89,7 @@ func isToken(s string) bool {
 
 func (r *remote) close() {
 	r.work.Wait()
-	r.transport.CloseIdleConnections()
+	r.pool.CloseIdleConnections()
 }
 
 // with is the configured header and more, as pairs; those of the protocol win.
@@ -102,7 +116,7 @@ func (r *remote) do(ctx context.Context, method string, to *url.URL, h http.Head
 			req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 			req.Body, _ = req.GetBody()
 		}
-		resp, err := r.transport.RoundTrip(req)
+		resp, err := r.pool.RoundTrip(req)
 		if err != nil {
 			return nil, nil, err
 		}
