@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"net"
+	"net/http"
 	"net/netip"
 	"time"
 )
@@ -28,3 +30,11 @@ func Problem(u *Upstream, err error) string { return u.problem(err) }
 
 // Broken is broken.
 func Broken(err error) error { return broken(err) }
+
+// NewWires is a pool of connections of our own.
+func NewWires() interface {
+	http.RoundTripper
+	CloseIdleConnections()
+} {
+	return &wires{dial: new(net.Dialer).DialContext}
+}
