@@ -116,6 +116,7 @@ func (s *postSink) finish(r reply, id json.RawMessage) {
 	if !opened {
 		_ = s.rc.SetWriteDeadline(time.Now().Add(writePatience))
 		writeReply(s.w, r)
+		_ = s.rc.Flush() // now, for there is more to do before the handler returns
 		return
 	}
 	if body := r.asMessage(id); body != nil {

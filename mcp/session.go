@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"hash"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,20 +132,23 @@ func (s *session) attach(st *stream) {
 // sessionTable holds the legacy sessions. An id is a random part and a MAC
 // over it and the principal's id, so that it is worth nothing to any other one.
 type sessionTable struct {
-	mac []byte
-	ttl time.Duration
-	now func() time.Time
+	macs sync.Pool // of hash.Hash under the key: making one costs more than using it
+	ttl  time.Duration
+	now  func() time.Time
 
 	mu   sync.Mutex
 	byID map[string]*session
 }
 
 func newSessionTable(mac []byte, ttl time.Duration, now func() time.Time) *sessionTable {
-	return &sessionTable{mac: mac, ttl: ttl, now: now, byID: map[string]*session{}}
+	return &sessionTable{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, mac) }},
+		ttl: ttl, now: now, byID: map[string]*session{}}
 }
 
 func (t *sessionTable) sign(random, owner string) string {
-	h := hmac.New(sha256.New, t.mac)
+	h := t.macs.Get().(hash.Hash)
+	defer t.macs.Put(h)
+	h.Reset()
 	_, _ = h.Write([]byte(random + "\x00" + owner))
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:24])
 }
