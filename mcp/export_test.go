@@ -37,6 +37,16 @@ func ReadMessage(body []byte) (Envelope, error) {
 // MessageOf is what readMessage makes of a body.
 func MessageOf(body []byte) (*message, error) { return readMessage(body) }
 
+// Answer is the body of the answer to one message of a principal, without a
+// transport.
+func Answer(g *Gateway, p keys.Principal, m *message) []byte {
+	r := &request{msg: m, era: eraLegacy, edits: g.edits.Load(), principal: p, tenant: g.tenantOf(p.TenantID()), narrowing: unnarrowed}
+	if m.version != "" {
+		r.era = eraModern
+	}
+	return g.dispatch(context.Background(), r).body
+}
+
 // Methods are the classified methods.
 func Methods() []string {
 	out := []string{}
