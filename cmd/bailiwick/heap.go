@@ -28,13 +28,19 @@ type collected struct{ percent int }
 func (c *collected) look() {
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(live)
-	percent := 100
-	if size := int(live[0].Value.Uint64()); size > 0 {
-		percent = max(percent, heapFloor/(size/100+1)-100)
-	}
+	percent := growth(live[0].Value.Uint64())
 	if percent != c.percent { // it stops the world for a moment
 		debug.SetGCPercent(percent)
 	}
 	c.percent = percent
 	runtime.SetFinalizer(c, (*collected).look)
+}
+
+// growth is by how many percent a heap with so many bytes in use may grow: to
+// the floor, and by as much as is in use. Before the first collection none are.
+func growth(live uint64) int {
+	if live == 0 {
+		return 100
+	}
+	return max(100, int(heapFloor*100/live)-100)
 }
