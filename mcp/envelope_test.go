@@ -80,6 +80,9 @@ func FuzzReadMessage(f *testing.F) {
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a__b","arguments":{"x":[1,{"y":"}"}]},"_meta":{"progressToken":"t"}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := mcp.ReadMessage(body)
+		if err != nil && strings.Contains(err.Error(), "not valid JSON") && json.Valid(body) {
+			t.Fatal("refused as no valid JSON what is")
+		}
 		if err != nil || got.Response {
 			return
 		}
@@ -88,19 +91,27 @@ func FuzzReadMessage(f *testing.F) {
 			ID      json.RawMessage `json:"id"`
 			Method  string          `json:"method"`
 			Params  struct {
-				Name      any             `json:"name"`
-				Arguments json.RawMessage `json:"arguments"`
-				Meta      map[string]any  `json:"_meta"`
+				Name      any                        `json:"name"`
+				Arguments json.RawMessage            `json:"arguments"`
+				Meta      map[string]json.RawMessage `json:"_meta"`
 			} `json:"params"`
 		}
 		if err := json.Unmarshal(body, &want); err != nil {
 			t.Fatalf("accepted what encoding/json refuses: %v", err)
 		}
 		name, _ := want.Params.Name.(string)
-		version, _ := want.Params.Meta["io.modelcontextprotocol/protocolVersion"].(string)
+		version := text(want.Params.Meta["io.modelcontextprotocol/protocolVersion"])
 		if want.JSONRPC != "2.0" || string(want.ID) != string(got.ID) || want.Method != got.Method || name != got.Name ||
-			string(want.Params.Arguments) != string(got.Arguments) || version != got.Version {
+			string(want.Params.Arguments) != string(got.Arguments) || version != got.Version ||
+			string(want.Params.Meta["progressToken"]) != string(got.Progress) {
 			t.Fatalf("read as %+v, encoding/json reads %+v", got, want)
 		}
 	})
+}
+
+// text is a JSON string's, "" for anything else.
+func text(raw json.RawMessage) string {
+	var s string
+	_ = json.Unmarshal(raw, &s)
+	return s
 }
