@@ -7,8 +7,8 @@
 //
 // The data flow of a call: Call takes the live session, which encodes one
 // tools/call (session.go, message.go) and hands it to its link, the connection
-// of one transport (child.go, streamable.go, sse.go). What comes back is read
-// once (mcp/rawjson), finds its request by id or progress token (mux.go), and is
+// of one transport (child.go, streamable.go, sse.go; over plain HTTP on
+// connections of our own, wires.go). What comes back is read once (mcp/rawjson), finds its request by id or progress token (mux.go), and is
 // returned as the bytes that came, without the modern era's own members
 // (edit.go). Run keeps the session: it makes the link, shakes hands in the
 // upstream's era (handshake.go), reads the list (list.go), reads it again when
