@@ -88,7 +88,7 @@ func (g *Gateway) performTask(ctx context.Context, r *request, v verdict) (reply
 	if refused != nil {
 		return *refused, outcome
 	}
-	return g.toolResult(r, maskTask(r.msg.method, raw, r.msg.taskID))
+	return g.toolResult(r, replyOf(maskTask(r.msg.method, raw, r.msg.taskID)))
 }
 
 // askTask asks the upstream of a task once; refused is the answer when it has none.
