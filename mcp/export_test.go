@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"io"
 	"net/http"
 	"time"
 
@@ -168,4 +169,14 @@ func Admit(g *Gateway, w http.ResponseWriter, hr *http.Request, m *message) bool
 	decided := decide(r.question(g))
 	g.recordCall(hr.Context(), r, decided, outcomeOK, time.Millisecond)
 	return decided.allowed()
+}
+
+// MaxUnwritten is how many bytes wait for a client of lines.
+const MaxUnwritten = maxUnwritten
+
+// LineSink is where messages go out as lines; end waits until all did.
+func LineSink(ctx context.Context, w io.Writer) (send func(string) error, end func()) {
+	s := newLineSink(w)
+	end = s.endWith(ctx)
+	return func(text string) error { return s.send([]byte(text)) }, end
 }

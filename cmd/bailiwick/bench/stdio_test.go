@@ -25,14 +25,14 @@ func TestStdio(t *testing.T) {
 	wrapped := startPipe(t, "bailiwick run", "up__echo", bailiwickBin, "run", "--name", "up", "--allow", "e*o", "--", self, "be-stdio")
 	for _, p := range []*pipe{direct, wrapped} {
 		p.turn(t, *slice/4)
-		p.calls, p.elapsed = 0, 0
+		p.calls, p.elapsed, p.used = 0, 0, 0
 	}
 	for range *rounds {
 		direct.turn(t, *slice)
 		wrapped.turn(t, *slice)
 	}
 	for _, p := range []*pipe{direct, wrapped} {
-		t.Logf("stdio, %d calls at once, %s: %.0f calls/s", window, p.name, p.rate())
+		t.Logf("stdio, %d calls at once, %s: %.0f calls/s, its own CPU %.1f us a call", window, p.name, p.rate(), microseconds(p.used)/float64(p.calls))
 	}
 	t.Logf("bailiwick run / direct: %.2f", wrapped.rate()/direct.rate())
 }
@@ -40,11 +40,13 @@ func TestStdio(t *testing.T) {
 // pipe is an MCP server at the other end of two pipes.
 type pipe struct {
 	name, tool string
+	process    process
 	in         io.Writer
 	out        *bufio.Reader
 	sent       int
 	calls      int
 	elapsed    time.Duration
+	used       time.Duration // CPU of the process, without its children's
 }
 
 func startPipe(t *testing.T, name, tool, program string, args ...string) *pipe {
@@ -67,7 +69,7 @@ func startPipe(t *testing.T, name, tool, program string, args ...string) *pipe {
 		_ = cmd.Wait()
 		late.Stop()
 	})
-	p := &pipe{name: name, tool: tool, in: in, out: bufio.NewReaderSize(out, 64<<10)}
+	p := &pipe{name: name, tool: tool, process: process{pid: cmd.Process.Pid}, in: in, out: bufio.NewReaderSize(out, 64<<10)}
 	p.write(t, `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`)
 	p.read(t)
 	p.write(t, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
@@ -104,7 +106,7 @@ func (p *pipe) call(t *testing.T) {
 // turn sends one call for each answer, with a window of them under way.
 func (p *pipe) turn(t *testing.T, length time.Duration) {
 	t.Helper()
-	began := time.Now()
+	began, before := time.Now(), p.process.cpu(t)
 	for range window {
 		p.call(t)
 	}
@@ -118,6 +120,7 @@ func (p *pipe) turn(t *testing.T, length time.Duration) {
 		p.calls++
 	}
 	p.elapsed += time.Since(began)
+	p.used += p.process.cpu(t) - before
 }
 
 func (p *pipe) rate() float64 { return float64(p.calls) / p.elapsed.Seconds() }
