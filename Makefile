@@ -6,6 +6,8 @@ ADDR ?= 127.0.0.1:8080
 DATA ?= ./bailiwick-data
 FUZZTIME ?= 30s
 BENCHTIME ?= 1s
+SLICE ?= 500ms
+ROUNDS ?= 6
 LOADTIME ?= 30s
 REVOCATIONS ?= 2000
 SCHEDULES ?= 100000
@@ -15,10 +17,11 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 # deprecated halves of MCP (sessions, SSE) are served and tested on purpose.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2 -checks inherit,-ST1013,-SA1019
 E2E := ./cmd/bailiwick/e2e
+SPEED := ./cmd/bailiwick/bench
 FIXTURES := testdata/e2e
 # The race detector looks at everything that runs in the test's own process;
 # the end-to-end tests drive a binary, so it would see nothing of theirs.
-RACE_PACKAGES = $(shell go list ./... | grep -v /cmd/bailiwick/e2e)
+RACE_PACKAGES = $(shell go list ./... | grep -vE '/cmd/bailiwick/(e2e|bench)')
 
 .PHONY: help run build test unit e2e conformance test-containers load replicas promise lint fuzz bench verify deps clean
 
@@ -41,7 +44,7 @@ unit: ## Run the tests of the packages, under the race detector
 
 # -count=1: the test's cache does not know of the binary that it builds.
 e2e: deps ## Run the end-to-end tests against real MCP servers and clients
-	go test -count=1 -timeout 10m $(E2E)
+	go test -count=1 -timeout 10m $(E2E) $(SPEED)
 
 conformance: deps ## Run the official MCP conformance suite through a real server (part of e2e)
 	go test -count=1 -timeout 5m -run '^TestConformance$$' $(E2E)
@@ -67,7 +70,8 @@ lint: ## Check formatting, go vet, staticcheck, and that nothing local is commit
 fuzz: ## Run each fuzz target for FUZZTIME (default 30s)
 	@.ci/fuzz $(FUZZTIME)
 
-bench: ## Measure decisions, listings, calls, start-up and idle memory
+bench: ## Measure calls beside a reverse proxy, lists, memory, streams, decisions and start-up
+	go test -count=1 -v -timeout 30m -run '^Test' $(SPEED) -slice $(SLICE) -settle 500ms -rounds $(ROUNDS) -many 10000
 	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./policy/... ./keys/... ./mcp/...
 	go test -run '^$$' -bench . -benchtime 10x $(E2E)
 

@@ -19,25 +19,31 @@ func (s *Service) Authenticate(ctx context.Context, token Secret) (Principal, er
 	if _, ok := ShownPrefix(token); !ok && !(s.imports.Load() && foreignToken(token)) {
 		return Principal{}, ErrBadCredential
 	}
-	p, err := s.principal(ctx, s.derived.hashes(digest(token))...)
-	if err == nil {
-		s.used.note(p.key.ID, s.now())
+	d := digest(token)
+	// As nearly always: under the current root secret, and known.
+	p, ok, bad := s.cache.find(s.derived.byAge[0].hash(d), s.cfg.Now())
+	if !ok || bad {
+		var err error
+		if p, err = s.principal(ctx, s.derived.hashes(d)...); err != nil {
+			return Principal{}, err
+		}
 	}
-	return p, err
+	s.used.note(p.of().key.ID, s.now())
+	return p, nil
 }
 
 // Refresh answers the principal as it stands now, with the rights of the
 // latest edit known here; ErrBadCredential when its key or JWT no longer counts. It is
 // not a use of the key.
 func (s *Service) Refresh(ctx context.Context, p Principal) (Principal, error) {
-	switch p.kind {
+	switch p.of().kind {
 	case principalKey:
-		return s.principal(ctx, p.hash)
+		return s.principal(ctx, p.of().hash)
 	case principalSubject:
-		fresh, err := s.Subject(ctx, p.claims)
+		fresh, err := s.Subject(ctx, p.of().claims)
 		return fresh, credentialError(err)
 	case principalOperator:
-		return s.Operator(ctx, p.tenant.ID)
+		return s.Operator(ctx, p.of().tenant.ID)
 	}
 	return Principal{}, ErrUnauthenticated
 }
@@ -45,10 +51,10 @@ func (s *Service) Refresh(ctx context.Context, p Principal) (Principal, error) {
 // Operator is the local operator in one tenant (id or slug): who can read the
 // store owns it. The command line uses it on the server's own machine.
 func (s *Service) Operator(ctx context.Context, tenant string) (Principal, error) {
-	p := Principal{kind: principalOperator}
-	p.epoch, _ = s.Confirmed()
+	p := Principal{&identity{kind: principalOperator}}
+	p.is.epoch, _ = s.Confirmed()
 	err := s.cfg.Store.Read(ctx, func(r Reader) (err error) {
-		p.tenant, err = r.Tenant(ctx, tenant)
+		p.is.tenant, err = r.Tenant(ctx, tenant)
 		return err
 	})
 	if err != nil {
@@ -60,8 +66,8 @@ func (s *Service) Operator(ctx context.Context, tenant string) (Principal, error
 // PlatformOperator is the local operator in no tenant: it may do what takes
 // view:tenants and manage:tenants, and nothing else within a tenant.
 func (s *Service) PlatformOperator() Principal {
-	p := Principal{kind: principalPlatform}
-	p.epoch, _ = s.Confirmed()
+	p := Principal{&identity{kind: principalPlatform}}
+	p.is.epoch, _ = s.Confirmed()
 	return p
 }
 
@@ -117,7 +123,7 @@ func (s *Service) loadPrincipal(ctx context.Context, hashes [][32]byte) (p Princ
 				return ErrBadCredential
 			}
 			p = c.principal(hash, epoch)
-			p.until = earlier(p.until, secret.ExpiresAt)
+			p.is.until = earlier(p.is.until, secret.ExpiresAt)
 			return nil
 		}
 		return ErrBadCredential

@@ -29,7 +29,7 @@ func (s *Service) Bootstrap(ctx context.Context) (Secret, error) {
 		if empty, err = isEmpty(ctx, w); err != nil || !empty {
 			return err
 		}
-		e := &edit{Writer: w, svc: s, who: Principal{kind: principalOperator}, now: s.now()}
+		e := &edit{Writer: w, svc: s, who: Principal{&identity{kind: principalOperator}}, now: s.now()}
 		return e.bootstrap(ctx, token)
 	})
 	if err != nil || !empty {
@@ -49,7 +49,7 @@ func (e *edit) bootstrap(ctx context.Context, token Secret) error {
 	if err != nil {
 		return err
 	}
-	e.who.tenant = tenant
+	e.who = e.who.in(tenant)
 	key := Key{
 		TenantID: tenant.ID, Name: "first key", Handle: "first-key", Tags: []string{},
 		Scope: policy.ScopeFull, Enabled: true, Source: "cli",

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,8 +13,8 @@ type cache struct {
 	limit int
 
 	mu      sync.RWMutex
-	entries map[[32]byte]Principal
-	tagged  map[string]map[[32]byte]struct{} // ids of tenants and keys -> entries
+	entries map[[32]byte]*identity
+	tagged  map[string]identities // by the ids of tenants and keys that they hang on
 	unknown map[[32]byte]struct{}
 	moment  uint64            // counts the batches of changes
 	changed map[string]uint64 // id of a tenant or key -> moment of its last change
@@ -27,7 +28,7 @@ const (
 
 func newCache(limit int) *cache {
 	return &cache{
-		limit: limit, entries: map[[32]byte]Principal{}, tagged: map[string]map[[32]byte]struct{}{},
+		limit: limit, entries: map[[32]byte]*identity{}, tagged: map[string]identities{},
 		unknown: map[[32]byte]struct{}{}, changed: map[string]uint64{},
 	}
 }
@@ -37,7 +38,8 @@ func newCache(limit int) *cache {
 func (c *cache) find(hash [32]byte, now time.Time) (p Principal, ok, bad bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if p, ok = c.entries[hash]; ok {
+	if is := c.entries[hash]; is != nil {
+		p = Principal{is}
 		return p, true, p.expired(now)
 	}
 	_, bad = c.unknown[hash]
@@ -58,23 +60,22 @@ func (c *cache) put(mark uint64, p Principal) bool {
 	if c.cleared > mark {
 		return false
 	}
-	for _, tag := range c.tags(p) {
+	is := p.of()
+	for tag := range is.tags {
 		if c.changed[tag] > mark {
 			return false
 		}
 	}
-	for hash := range c.entries {
+	for _, other := range c.entries {
 		if len(c.entries) < c.limit {
 			break
 		}
-		c.remove(hash)
+		c.remove(other)
 	}
-	c.entries[p.hash] = p
-	for _, tag := range c.tags(p) {
-		if c.tagged[tag] == nil {
-			c.tagged[tag] = map[[32]byte]struct{}{}
-		}
-		c.tagged[tag][p.hash] = struct{}{}
+	c.remove(c.entries[is.hash])
+	c.entries[is.hash] = is
+	for tag := range is.tags {
+		c.tagged[tag] = c.tagged[tag].with(is)
 	}
 	return true
 }
@@ -105,8 +106,8 @@ func (c *cache) drop(changes []Change) {
 			tag = change.ID
 		}
 		c.changed[tag] = c.moment
-		for hash := range c.tagged[tag] {
-			c.remove(hash)
+		for _, is := range slices.Collect(c.tagged[tag].all) {
+			c.remove(is)
 		}
 	}
 	if len(c.changed) > maxChanged {
@@ -126,18 +127,75 @@ func (c *cache) dropAll() {
 	clear(c.tagged)
 }
 
-func (c *cache) tags(p Principal) []string { return append([]string{p.tenant.ID}, p.chain...) }
-
-func (c *cache) remove(hash [32]byte) {
-	p, ok := c.entries[hash]
-	if !ok {
+func (c *cache) remove(is *identity) {
+	if is == nil {
 		return
 	}
-	delete(c.entries, hash)
-	for _, tag := range c.tags(p) {
-		delete(c.tagged[tag], hash)
-		if len(c.tagged[tag]) == 0 {
+	delete(c.entries, is.hash)
+	for tag := range is.tags {
+		if left := c.tagged[tag].without(is); left.empty() {
 			delete(c.tagged, tag)
+		} else {
+			c.tagged[tag] = left
+		}
+	}
+}
+
+// tags are the ids of what it hangs on: its tenant, the key and its ancestors.
+func (is *identity) tags(yield func(string) bool) {
+	if !yield(is.tenant.ID) {
+		return
+	}
+	for _, id := range is.chain {
+		if !yield(id) {
+			return
+		}
+	}
+}
+
+// identities is a set of them. On most keys hangs one, for which a map would be
+// larger than all else that is kept of it.
+type identities struct {
+	one  *identity
+	more map[*identity]struct{} // without one
+}
+
+func (s identities) empty() bool { return s.one == nil }
+
+func (s identities) with(is *identity) identities {
+	switch {
+	case s.one == nil || s.one == is:
+		s.one = is
+	case s.more == nil:
+		s.more = map[*identity]struct{}{is: {}}
+	default:
+		s.more[is] = struct{}{}
+	}
+	return s
+}
+
+func (s identities) without(is *identity) identities {
+	delete(s.more, is)
+	if s.one != is {
+		return s
+	}
+	s.one = nil
+	for next := range s.more {
+		s.one = next
+		delete(s.more, next)
+		break
+	}
+	return s
+}
+
+// all are its members, none of which may be taken out on the way.
+func (s identities) all(yield func(*identity) bool) {
+	if s.one == nil || !yield(s.one) {
+		return
+	}
+	for is := range s.more {
+		if !yield(is) {
+			return
 		}
 	}
 }

@@ -134,9 +134,9 @@ func (c chain) projects() []string {
 
 // principal is what the chain gives to a request.
 func (c chain) principal(hash [32]byte, epoch int64) Principal {
-	return Principal{
+	return Principal{&identity{
 		kind: principalKey, tenant: c.tenant, key: c.keys[0], hash: hash,
 		grant: policy.Compile(c.layers[0], c.layers[1:]...),
 		chain: c.ids(), projects: c.projects(), until: c.until(), epoch: epoch,
-	}
+	}}
 }

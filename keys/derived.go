@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
+	"sync"
 )
 
 // derived holds what HKDF-SHA-256 (RFC 5869) makes of the root secret.
@@ -22,9 +24,15 @@ type derived struct {
 
 type versionKeys struct {
 	version     int
-	pepper      []byte
 	fingerprint string
 	seal        cipher.AEAD
+	peppered    *sync.Pool // of *peppered: making one costs more than using it
+}
+
+// peppered is an HMAC under a version's pepper, with what goes in and comes out.
+type peppered struct {
+	mac     hash.Hash
+	in, out [32]byte
 }
 
 const fingerprintMeta = "root.fingerprints" // JSON: version -> fingerprint
@@ -44,9 +52,11 @@ func derive(root RootSecret) (*derived, error) {
 		if err != nil {
 			return nil, err
 		}
+		pepper := expand(value, "pepper")
 		d.byAge = append(d.byAge, versionKeys{
-			version: v, pepper: expand(value, "pepper"), seal: seal,
+			version: v, seal: seal,
 			fingerprint: hex.EncodeToString(expand(value, "fingerprint")[:16]),
+			peppered:    &sync.Pool{New: func() any { return &peppered{mac: hmac.New(sha256.New, pepper)} }},
 		})
 	}
 	return d, nil
@@ -62,11 +72,14 @@ func expand(secret Secret, purpose string) []byte {
 }
 
 // hash is what the store knows a token by, under one version's pepper.
-func (v versionKeys) hash(digest [32]byte) (out [32]byte) {
-	mac := hmac.New(sha256.New, v.pepper)
-	mac.Write(digest[:])
-	mac.Sum(out[:0])
-	return out
+func (v *versionKeys) hash(digest [32]byte) [32]byte {
+	p := v.peppered.Get().(*peppered)
+	defer v.peppered.Put(p)
+	p.in = digest
+	p.mac.Reset()
+	_, _ = p.mac.Write(p.in[:])
+	p.mac.Sum(p.out[:0])
+	return p.out
 }
 
 // secretHash is the hash for a new secret, with the version that made it.

@@ -82,13 +82,13 @@ func (s *Service) allow(p Principal, permission string) error {
 // refuse puts a denial into the audit trail and hands the error on.
 func (s *Service) refuse(ctx context.Context, p Principal, op operation, err error) error {
 	var denied *PermissionError
-	if !errors.As(err, &denied) || p.kind == principalPlatform { // which has no tenant, so no trail
+	if !errors.As(err, &denied) || p.of().kind == principalPlatform { // which has no tenant, so no trail
 		return err
 	}
 	entry := AuditEntry{
 		TenantID: p.TenantID(), Kind: "decision", Action: op.action, Actor: p.Actor(),
-		KeyID: p.KeyID(), KeyVersion: p.key.Version, Decision: "deny",
-		Failed: []string{policy.RulePermission.String()}, Epoch: p.epoch,
+		KeyID: p.KeyID(), KeyVersion: p.of().key.Version, Decision: "deny",
+		Failed: []string{policy.RulePermission.String()}, Epoch: p.of().epoch,
 	}
 	if detail, jsonErr := json.Marshal(map[string]any{"needed": denied.Needed, "exceeds": denied.Fields}); jsonErr == nil {
 		entry.Detail = detail
@@ -103,25 +103,25 @@ func (s *Service) refuse(ctx context.Context, p Principal, op operation, err err
 func (e *edit) as(ctx context.Context, p Principal) error {
 	e.who = p
 	if p.IsOperator() {
-		tenant, err := e.Tenant(ctx, p.tenant.ID)
-		e.who.tenant = tenant
+		tenant, err := e.Tenant(ctx, p.of().tenant.ID)
+		e.who = p.in(tenant)
 		return err
 	}
-	if p.kind == principalPlatform {
+	if p.of().kind == principalPlatform {
 		return nil
 	}
 	if p.IsSubject() {
 		return e.asSubject(ctx, p)
 	}
-	secrets, err := e.Secrets(ctx, p.tenant.ID, p.key.ID)
+	secrets, err := e.Secrets(ctx, p.of().tenant.ID, p.of().key.ID)
 	if err != nil {
 		return credentialError(err)
 	}
-	i := slices.IndexFunc(secrets, func(k KeySecret) bool { return k.Hash == p.hash })
+	i := slices.IndexFunc(secrets, func(k KeySecret) bool { return k.Hash == p.of().hash })
 	if i < 0 || !secretLive(&secrets[i], e.now) {
 		return ErrBadCredential
 	}
-	key, err := e.Key(ctx, p.tenant.ID, p.key.ID)
+	key, err := e.Key(ctx, p.of().tenant.ID, p.of().key.ID)
 	if err != nil {
 		return credentialError(err)
 	}
@@ -132,7 +132,7 @@ func (e *edit) as(ctx context.Context, p Principal) error {
 	if !c.live(e.now) {
 		return ErrBadCredential
 	}
-	e.who, e.layers = c.principal(p.hash, p.epoch), c.layers
+	e.who, e.layers = c.principal(p.of().hash, p.of().epoch), c.layers
 	return nil
 }
 
@@ -186,8 +186,8 @@ func (e *edit) logDetail(ctx context.Context, subject string, detail any) error 
 		return err
 	}
 	return e.Record(ctx, AuditEntry{
-		ID: id, TenantID: e.who.tenant.ID, Time: e.now, Kind: "change", Action: e.action,
-		Actor: e.who.Actor(), KeyID: e.who.KeyID(), KeyVersion: e.who.key.Version,
+		ID: id, TenantID: e.who.of().tenant.ID, Time: e.now, Kind: "change", Action: e.action,
+		Actor: e.who.Actor(), KeyID: e.who.KeyID(), KeyVersion: e.who.of().key.Version,
 		Subject: subject, Decision: "allow", Epoch: e.Epoch(), Detail: []byte(WithoutToken(string(text))),
 	})
 }

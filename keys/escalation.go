@@ -47,7 +47,7 @@ func (e *edit) within(ctx context.Context, k *Key) error {
 	if e.who.IsOperator() {
 		return nil
 	}
-	s, err := subjectOf(ctx, e, k, e.who.tenant)
+	s, err := subjectOf(ctx, e, k, e.who.of().tenant)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func exceeds(problems []policy.Problem) error {
 
 // unrestricted checks that the principal may widen what others' rights hang on.
 func (e *edit) unrestricted(widened ...string) error {
-	if len(widened) == 0 || e.who.IsOperator() || e.who.kind == principalPlatform || e.isUnrestricted() {
+	if len(widened) == 0 || e.who.IsOperator() || e.who.of().kind == principalPlatform || e.isUnrestricted() {
 		return nil
 	}
 	problems := make([]policy.Problem, len(widened))
@@ -98,9 +98,9 @@ func (e *edit) unrestricted(widened ...string) error {
 // own, also for all permissions; that MCP is closed to it does not matter.
 func (e *edit) isUnrestricted() bool {
 	if e.who.IsSubject() {
-		return e.who.grant.Can("*") && policy.Compile(e.layers[0]).Unrestricted()
+		return e.who.of().grant.Can("*") && policy.Compile(e.layers[0]).Unrestricted()
 	}
-	return e.who.grant.Unrestricted()
+	return e.who.of().grant.Unrestricted()
 }
 
 // inherit takes a field of a key from one of its maker's layers.
@@ -144,7 +144,7 @@ func (e *edit) fit(ctx context.Context, k *Key, open []string) error {
 		return true
 	}
 	for {
-		s, err := subjectOf(ctx, e, k, e.who.tenant)
+		s, err := subjectOf(ctx, e, k, e.who.of().tenant)
 		if err != nil {
 			return err
 		}

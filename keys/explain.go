@@ -24,7 +24,7 @@ func (s *Service) Grant(ctx context.Context, p Principal, idOrHandle string) (ke
 		if err != nil {
 			return err
 		}
-		grant = c.principal([32]byte{}, 0).grant
+		grant = c.principal([32]byte{}, 0).of().grant
 		return nil
 	})
 	return key, grant, err

@@ -13,30 +13,39 @@ type ids struct {
 	now  func() time.Time
 	rand io.Reader
 
-	mu    sync.Mutex
-	last  int64  // milliseconds
-	count uint16 // 12 bits
+	mu     sync.Mutex
+	last   int64   // milliseconds
+	count  uint16  // 12 bits
+	random [8]byte // here, so that reading it allocates nothing
 }
 
 func (g *ids) next() (string, error) {
-	var b [16]byte
-	if _, err := io.ReadFull(g.rand, b[8:]); err != nil {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, err := io.ReadFull(g.rand, g.random[:]); err != nil {
 		return "", err
 	}
 	ms, count := g.tick()
+	var b [16]byte
+	copy(b[8:], g.random[:])
 	for i := range 6 {
 		b[i] = byte(ms >> (40 - 8*i))
 	}
 	b[6] = 0x70 | byte(count>>8)
 	b[7] = byte(count)
 	b[8] = 0x80 | b[8]&0x3f
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:], nil
+	text := make([]byte, 0, 36)
+	for i, end := range []int{4, 6, 8, 10, 16} {
+		if i > 0 {
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, b[(len(text)-i)/2:end])
+	}
+	return string(text), nil
 }
 
+// tick is the time of the next id, and its number within it.
 func (g *ids) tick() (int64, uint16) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	if ms := g.now().UnixMilli(); ms > g.last {
 		g.last, g.count = ms, 0
 	} else if g.count++; g.count > 0xfff {

@@ -112,10 +112,10 @@ func newAnswer(p Principal, op operation, target string, id Idempotency) (*Answe
 // identity names a principal so that no key, subject or operator is taken for
 // one of another kind.
 func (p Principal) identity() string {
-	if p.kind == principalKey {
-		return "key " + p.key.ID
+	if p.of().kind == principalKey {
+		return "key " + p.of().key.ID
 	}
-	return fmt.Sprintf("%d %s", p.kind, p.Actor())
+	return fmt.Sprintf("%d %s", p.of().kind, p.Actor())
 }
 
 // row is what the sealed answer is bound to.

@@ -17,7 +17,7 @@ func (s *Service) ApplyConfig(ctx context.Context, p Principal, specs []Instance
 		return &PermissionError{Needed: manageTenants, Hint: "only the server's own configuration is applied"}
 	}
 	return s.edit(ctx, p, operation{"instance.update", manageInstances}, func(e *edit) error {
-		all, err := e.Instances(ctx, e.who.tenant.ID)
+		all, err := e.Instances(ctx, e.who.of().tenant.ID)
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func setNull[T any](o *Opt[T]) {
 
 // configProject turns the project's name in the file into its id.
 func (e *edit) configProject(ctx context.Context, spec *InstanceSpec) error {
-	all, err := e.Projects(ctx, e.who.tenant.ID)
+	all, err := e.Projects(ctx, e.who.of().tenant.ID)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (e *edit) createInstance(ctx context.Context, spec *InstanceSpec) (Instance
 		return Instance{}, err
 	}
 	i := Instance{
-		ID: id, TenantID: e.who.tenant.ID, Source: spec.Source, Enabled: true,
+		ID: id, TenantID: e.who.of().tenant.ID, Source: spec.Source, Enabled: true,
 		CreatedAt: e.now, UpdatedAt: e.now, Version: e.Epoch(),
 	}
 	if i.Source == "" {

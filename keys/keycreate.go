@@ -29,7 +29,7 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, n NewKey) (Issued,
 // newKey checks a request and makes the key of it, still without an id.
 func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
 	k := draftKey(n)
-	k.TenantID, k.CreatedBy = e.who.tenant.ID, e.who.Actor()
+	k.TenantID, k.CreatedBy = e.who.of().tenant.ID, e.who.Actor()
 	var f faults
 	if err := e.checkNew(ctx, &f, &k); err != nil {
 		return Key{}, err
@@ -122,7 +122,7 @@ func (e *edit) checkParent(ctx context.Context, f *faults, id string) error {
 	if id == "" {
 		return nil
 	}
-	parent, err := e.Key(ctx, e.who.tenant.ID, id)
+	parent, err := e.Key(ctx, e.who.of().tenant.ID, id)
 	if isNotFound(err) {
 		f.add("parentKeyId", "no such key: %q", clip(id))
 		return nil
@@ -140,12 +140,12 @@ func (e *edit) checkParent(ctx context.Context, f *faults, id string) error {
 	if len(c.keys) >= maxDepth {
 		f.add("parentKeyId", "a chain of keys has at most %d", maxDepth)
 	}
-	children, total, err := e.Keys(ctx, e.who.tenant.ID, KeyQuery{ParentKeyID: id, Limit: maxChildren + 1})
+	children, total, err := e.Keys(ctx, e.who.of().tenant.ID, KeyQuery{ParentKeyID: id, Limit: maxChildren + 1})
 	if err != nil || total < maxChildren {
 		return err
 	}
 	if total > len(children) { // expired ones fill the page: count them all
-		if children, _, err = e.Keys(ctx, e.who.tenant.ID, KeyQuery{ParentKeyID: id}); err != nil {
+		if children, _, err = e.Keys(ctx, e.who.of().tenant.ID, KeyQuery{ParentKeyID: id}); err != nil {
 			return err
 		}
 	}
@@ -167,7 +167,7 @@ func (e *edit) mayParent(ctx context.Context, id string) error {
 	if id == "" || id == e.who.KeyID() {
 		return nil
 	}
-	parent, err := e.Key(ctx, e.who.tenant.ID, id)
+	parent, err := e.Key(ctx, e.who.of().tenant.ID, id)
 	if err != nil {
 		return err
 	}

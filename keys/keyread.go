@@ -47,7 +47,7 @@ func (s *Service) KeyNamed(ctx context.Context, p Principal, handle string, writ
 
 // Keys lists the tenant's keys and the total. It needs view:api-keys.
 func (s *Service) Keys(ctx context.Context, p Principal, q KeyQuery) (list []Key, total int, err error) {
-	for _, project := range p.projects {
+	for _, project := range p.of().projects {
 		if q.ProjectID != "" && q.ProjectID != project {
 			return []Key{}, 0, nil
 		}

@@ -72,6 +72,6 @@ func (s *Service) UpdateAnyTenant(ctx context.Context, p Principal, idOrSlug str
 // in is the edit within a tenant: the audit entries are that tenant's.
 func (e *edit) in(t Tenant) *edit {
 	within := *e
-	within.who.tenant = t
+	within.who = e.who.in(t)
 	return &within
 }

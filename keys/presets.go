@@ -31,7 +31,7 @@ func (s *Service) Presets(ctx context.Context, p Principal) (list []Preset, err 
 func (s *Service) CreatePreset(ctx context.Context, p Principal, n NewPreset) (preset Preset, err error) {
 	err = s.edit(ctx, p, operation{"preset.create", managePresets}, func(e *edit) error {
 		preset = Preset{
-			TenantID: e.who.tenant.ID, Name: n.Name, CreatedAt: e.now, UpdatedAt: e.now, Version: e.Epoch(),
+			TenantID: e.who.of().tenant.ID, Name: n.Name, CreatedAt: e.now, UpdatedAt: e.now, Version: e.Epoch(),
 			Preset: policy.Preset{Permissions: distinct(n.Permissions), MaxEffect: n.MaxEffect},
 		}
 		if err := checkPreset(&preset); err != nil {
@@ -55,7 +55,7 @@ func (s *Service) CreatePreset(ctx context.Context, p Principal, n NewPreset) (p
 // manage:presets.
 func (s *Service) UpdatePreset(ctx context.Context, p Principal, n NewPreset, ifVersion int64) (preset Preset, err error) {
 	err = s.edit(ctx, p, operation{"preset.update", managePresets}, func(e *edit) error {
-		was, err := e.Preset(ctx, e.who.tenant.ID, n.Name)
+		was, err := e.Preset(ctx, e.who.of().tenant.ID, n.Name)
 		if err != nil {
 			return err
 		}
@@ -83,11 +83,11 @@ func (s *Service) UpdatePreset(ctx context.Context, p Principal, n NewPreset, if
 // DeletePreset of one in use is a *ConflictError. It needs manage:presets.
 func (s *Service) DeletePreset(ctx context.Context, p Principal, name string) error {
 	return s.edit(ctx, p, operation{"preset.delete", managePresets}, func(e *edit) error {
-		was, err := e.Preset(ctx, e.who.tenant.ID, name)
+		was, err := e.Preset(ctx, e.who.of().tenant.ID, name)
 		if err != nil {
 			return err
 		}
-		if e.who.tenant.JWTPolicy.Preset == was.Name {
+		if e.who.of().tenant.JWTPolicy.Preset == was.Name {
 			return &ConflictError{Problem: "the preset is in use by the tenant's jwtPolicy"}
 		}
 		if _, err := e.log(ctx, was.Name, was.fields(), nil); err != nil {

@@ -18,7 +18,7 @@ const (
 // confined to a project may not.
 func (s *Service) CreateProject(ctx context.Context, p Principal, n NewProject) (project Project, err error) {
 	err = s.edit(ctx, p, operation{"project.create", manageProjects}, func(e *edit) error {
-		if len(e.who.projects) > 0 {
+		if len(e.who.of().projects) > 0 {
 			return &PermissionError{
 				Fields: []policy.Problem{{Field: "projectId", Problem: "your key is confined to one project"}},
 				Hint:   "use a key without a projectId",
@@ -126,7 +126,7 @@ func (e *edit) insertProject(ctx context.Context, n NewProject) (Project, error)
 		return Project{}, err
 	}
 	p := Project{
-		ID: id, TenantID: e.who.tenant.ID, Slug: n.Slug, Name: n.Name,
+		ID: id, TenantID: e.who.of().tenant.ID, Slug: n.Slug, Name: n.Name,
 		CreatedAt: e.now, UpdatedAt: e.now, Version: e.Epoch(),
 	}
 	var f faults

@@ -55,7 +55,7 @@ func (s *Service) Subject(ctx context.Context, c SubjectClaims) (Principal, erro
 		if err != nil {
 			return Principal{}, err
 		}
-		if p.hash, p.epoch = hash, epoch; p.expired(now) {
+		if p.is.hash, p.is.epoch = hash, epoch; p.expired(now) {
 			return Principal{}, ErrBadCredential
 		}
 		if s.cache.put(mark, p) {
@@ -98,9 +98,9 @@ func (c SubjectClaims) principal(ctx context.Context, r Reader) (Principal, poli
 		return Principal{}, policy.Subject{}, err
 	}
 	c.Tenant = tenant.ID // whatever becomes of the slug
-	return Principal{
+	return Principal{&identity{
 		kind: principalSubject, tenant: tenant, claims: c, grant: policy.Compile(layer), until: c.ExpiresAt,
-	}, layer, nil
+	}}, layer, nil
 }
 
 func (c *SubjectClaims) layer(ctx context.Context, r Reader, t Tenant) (policy.Subject, error) {
@@ -124,11 +124,11 @@ func (c *SubjectClaims) layer(ctx context.Context, r Reader, t Tenant) (policy.S
 // is paused closes the subject's own door to MCP only, and the token's end is
 // not the end of the subject's rights.
 func (e *edit) asSubject(ctx context.Context, p Principal) error {
-	who, layer, err := p.claims.principal(ctx, e)
+	who, layer, err := p.of().claims.principal(ctx, e)
 	if err != nil {
 		return credentialError(err)
 	}
-	who.hash, who.epoch = p.hash, p.epoch
+	who.is.hash, who.is.epoch = p.of().hash, p.of().epoch
 	layer.Policy.Active, layer.ExpiresAt = true, nil
 	e.who, e.layers = who, []policy.Subject{layer}
 	return nil
@@ -138,7 +138,7 @@ func (e *edit) asSubject(ctx context.Context, p Principal) error {
 // there is no parent to take it along.
 func (e *edit) withinSession(k *Key) {
 	if e.who.IsSubject() && k.Source == sourceMCP {
-		at := e.who.until.UTC().Truncate(timeUnit)
+		at := e.who.of().until.UTC().Truncate(timeUnit)
 		e.layers[0].ExpiresAt = &at
 	}
 }

@@ -39,7 +39,7 @@ func (s *Service) updateTenant(ctx context.Context, p Principal, needs string, i
 		if e, err = into(e); err != nil {
 			return err
 		}
-		was := e.who.tenant
+		was := e.who.of().tenant
 		if tp.IfVersion != 0 && tp.IfVersion != was.Version {
 			return ErrVersion
 		}
@@ -164,7 +164,7 @@ func (e *edit) insertTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 		return Tenant{}, err
 	}
 	in := *e
-	in.who.tenant, in.action = t, "tenant.create"
+	in.who, in.action = in.who.in(t), "tenant.create"
 	if _, err := in.log(ctx, t.ID, nil, t.fields()); err != nil {
 		return Tenant{}, err
 	}

@@ -37,13 +37,22 @@ func NewToken(rand io.Reader, prefix string) (Secret, error) {
 
 // TokenChecksum is the last part of a token that starts with s.
 func TokenChecksum(s string) string {
-	sum := crc32.ChecksumIEEE([]byte(s))
-	var out [tokenChecksum]byte
+	out := tokenChecksumOf(s)
+	return string(out[:])
+}
+
+// tokenChecksumOf allocates nothing: every request has it computed.
+func tokenChecksumOf(s string) (out [tokenChecksum]byte) {
+	sum := ^uint32(0)
+	for i := range len(s) {
+		sum = crc32.IEEETable[byte(sum)^s[i]] ^ sum>>8
+	}
+	sum = ^sum
 	for i := len(out) - 1; i >= 0; i-- {
 		out[i] = base62[sum%uint32(len(base62))]
 		sum /= uint32(len(base62))
 	}
-	return string(out[:])
+	return out
 }
 
 // ShownPrefix is what may be shown of a token: its prefix and 4 characters. It
@@ -60,7 +69,7 @@ func ShownPrefix(token Secret) (string, bool) {
 			return "", false
 		}
 	}
-	if TokenChecksum(s[:len(s)-tokenChecksum]) != s[len(s)-tokenChecksum:] {
+	if sum := tokenChecksumOf(s[:len(s)-tokenChecksum]); string(sum[:]) != s[len(s)-tokenChecksum:] {
 		return "", false
 	}
 	return s[:at+tokenShown], true
@@ -109,4 +118,10 @@ func notGraphic(r rune) bool { return r <= ' ' || r > '~' }
 
 // digest is what a token is known by outside of the root secret; the same that
 // other systems store of theirs.
-func digest(token Secret) [32]byte { return sha256.Sum256([]byte(token)) }
+func digest(token Secret) [32]byte {
+	if len(token) > maxTokenLength {
+		return sha256.Sum256([]byte(token))
+	}
+	var text [maxTokenLength]byte // []byte(token) would be on the heap
+	return sha256.Sum256(text[:copy(text[:], token)])
+}

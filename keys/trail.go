@@ -28,6 +28,7 @@ const (
 	trailLimit    = 4096
 	trailBatch    = 256
 	trailInterval = 400 * time.Millisecond // entries are to be readable within 1 s
+	trailPatience = 5 * time.Second        // how long an entry waits for room
 )
 
 func newTrail() *trail {
@@ -35,7 +36,7 @@ func newTrail() *trail {
 }
 
 // Record takes a call or decision entry for the next batch (written within
-// one second); it blocks while 4096 wait, until ctx ends. Its id and time are
+// one second); it blocks while 4096 wait, for 5 s at most, or until ctx ends. Its id and time are
 // set when they are empty. Before Run, a full trail is written by the caller;
 // after Run, every entry is. Of a token in what the client chose (action, tool,
 // client, detail) only the shown part is kept.
@@ -57,24 +58,47 @@ func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if len(e.Detail) > 0 {
 		e.Detail = []byte(WithoutToken(string(e.Detail)))
 	}
+	full, ended := s.trail.add(&e)
+	switch {
+	case full || ended:
+		ctx, done := context.WithTimeout(ctx, trailPatience)
+		defer done()
+		if full {
+			return s.recordLate(ctx, &e)
+		}
+		return s.flushTrail(ctx)
+	}
+	return nil
+}
+
+// add takes an entry when there is room; ended says that nobody will write it.
+func (t *trail) add(e *AuditEntry) (full, ended bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.waiting) >= trailLimit {
+		return true, t.ended
+	}
+	t.waiting = append(t.waiting, *e)
+	if len(t.waiting) >= trailBatch && !t.ended {
+		t.hurry()
+	}
+	return false, t.ended
+}
+
+// recordLate waits for room.
+func (s *Service) recordLate(ctx context.Context, e *AuditEntry) error {
 	t := s.trail
 	for {
 		t.mu.Lock()
-		room, running, ended := t.room, t.running, t.ended
-		if len(t.waiting) < trailLimit {
-			t.waiting = append(t.waiting, e)
-			full := len(t.waiting) >= trailBatch
-			t.mu.Unlock()
-			if ended {
-				return s.flushTrail(ctx)
-			}
-			if full {
-				t.hurry()
-			}
-			return nil
-		}
+		room, running := t.room, t.running
 		t.mu.Unlock()
-		if !running {
+		full, ended := t.add(e)
+		switch {
+		case !full && ended:
+			return s.flushTrail(ctx)
+		case !full:
+			return nil
+		case !running:
 			if err := s.flushTrail(ctx); err != nil {
 				return fmt.Errorf("recording an audit entry: %w", err)
 			}
@@ -194,7 +218,9 @@ func tryAgain(ctx context.Context, err error) bool {
 func (t *trail) leave(n int, lost int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.waiting = append([]AuditEntry(nil), t.waiting[n:]...)
+	left := copy(t.waiting, t.waiting[n:])
+	clear(t.waiting[left:]) // the memory stays for later ones, what it holds does not
+	t.waiting = t.waiting[:left]
 	t.lost += lost
 	close(t.room)
 	t.room = make(chan struct{})

@@ -18,6 +18,8 @@ const (
 	maxTokenBytes  = 256
 	maxDepth       = 128 // objects and arrays in one another
 	maxMembers     = 256 // of the message, of params, of params._meta
+
+	usualMembers = 8 // of each of them: what fits on the stack
 )
 
 // message is one JSON-RPC message as read once, strictly. What it holds are
@@ -77,17 +79,12 @@ var (
 // two win, so a body could say one thing to who decides and another to who
 // acts; such keys are refused, here and in params and params._meta.
 func readMessage(body []byte) (*message, error) {
-	switch {
-	case !utf8.Valid(body):
+	if !utf8.Valid(body) {
 		return nil, &envelopeError{code: mcpgo.PARSE_ERROR, problem: "the body is not valid UTF-8"}
-	case !rawjson.Valid(body):
-		return nil, &envelopeError{code: mcpgo.PARSE_ERROR, problem: "the body is not valid JSON"}
-	case rawjson.TooDeep(body, maxDepth):
-		return nil, invalidRequest(nil, fmt.Sprintf("the body nests deeper than %d levels", maxDepth))
 	}
-	top, err := rawjson.List(body)
+	top, err := rawjson.AppendList(make([]rawjson.Member, 0, usualMembers), body, maxDepth)
 	if err != nil {
-		return nil, invalidRequest(nil, "the body is not one JSON-RPC message: batches are not supported, send each message by itself")
+		return nil, unreadable(body)
 	}
 	if problem := strictKeys(top, topKeys); problem != "" {
 		return nil, invalidRequest(nil, problem)
@@ -96,7 +93,7 @@ func readMessage(body []byte) (*message, error) {
 	switch {
 	case !validID(m.id):
 		return nil, invalidRequest(nil, fmt.Sprintf("id must be a number, or a string, of at most %d bytes", maxIDBytes))
-	case version != `"2.0"`:
+	case string(version) != `"2.0"`:
 		return nil, invalidRequest(m.id, `jsonrpc must be "2.0"`)
 	case m.result != nil && m.failure != nil:
 		return nil, invalidRequest(m.id, "a response has a result or an error, not both")
@@ -110,12 +107,23 @@ func readMessage(body []byte) (*message, error) {
 	return m.readParams()
 }
 
-func topLevel(top []rawjson.Member) (m *message, version string) {
+// unreadable says why a body is not one object that nests as deep as it may.
+func unreadable(body []byte) *envelopeError {
+	switch {
+	case !rawjson.Valid(body):
+		return &envelopeError{code: mcpgo.PARSE_ERROR, problem: "the body is not valid JSON"}
+	case rawjson.TooDeep(body, maxDepth):
+		return invalidRequest(nil, fmt.Sprintf("the body nests deeper than %d levels", maxDepth))
+	}
+	return invalidRequest(nil, "the body is not one JSON-RPC message: batches are not supported, send each message by itself")
+}
+
+func topLevel(top []rawjson.Member) (m *message, version []byte) {
 	m = &message{}
 	for _, f := range top {
 		switch f.Key {
 		case "jsonrpc":
-			version = string(f.Value)
+			version = f.Value
 		case "id":
 			m.id = f.Value
 		case "method":
@@ -135,7 +143,7 @@ func (m *message) readParams() (*message, error) {
 	if m.params == nil {
 		return m, nil
 	}
-	params, err := rawjson.List(m.params)
+	params, err := rawjson.AppendList(make([]rawjson.Member, 0, usualMembers), m.params, maxDepth)
 	if err != nil {
 		return nil, invalidRequest(m.id, "params must be an object")
 	}
@@ -171,7 +179,7 @@ func (m *message) readParams() (*message, error) {
 }
 
 func (m *message) readMeta() (*message, error) {
-	meta, err := rawjson.List(m.meta)
+	meta, err := rawjson.AppendList(make([]rawjson.Member, 0, usualMembers), m.meta, maxDepth)
 	if err != nil {
 		return nil, invalidRequest(m.id, "params._meta must be an object")
 	}

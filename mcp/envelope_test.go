@@ -3,6 +3,7 @@ package mcp_test
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -75,32 +76,53 @@ func TestReadMessageKeepsBytes(t *testing.T) {
 }
 
 // FuzzReadMessage holds what is accepted against encoding/json: whoever reads
-// the message later with it must see the same method, name and id.
+// the message later with it must see the same of each member.
 func FuzzReadMessage(f *testing.F) {
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a__b","arguments":{"x":[1,{"y":"}"}]},"_meta":{"progressToken":"t"}}}`))
+	f.Add([]byte(`{"jsonrpc":"2.0","id":"1","method":"x","params":{"uri":"a:\u002fb","ref":{"type":"ref/prompt"},"task":{"ttl":1},"taskId":"t1",` +
+		`"inputResponses":{"q":{}},"requestState":"s","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`))
+	f.Add([]byte(`{"jsonrpc":"2.0","id":3,"result":{"roots":[]}}`))
+	f.Add([]byte(`{"jsonrpc":"2.0","id":3,"error":{"code":-1}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, err := mcp.ReadMessage(body)
-		if err != nil || got.Response {
+		if err != nil && strings.Contains(err.Error(), "not valid JSON") && json.Valid(body) {
+			t.Fatal("refused as no valid JSON what is")
+		}
+		if err != nil {
 			return
 		}
 		var want struct {
 			JSONRPC string          `json:"jsonrpc"`
 			ID      json.RawMessage `json:"id"`
 			Method  string          `json:"method"`
-			Params  struct {
-				Name      any             `json:"name"`
-				Arguments json.RawMessage `json:"arguments"`
-				Meta      map[string]any  `json:"_meta"`
-			} `json:"params"`
+			Result  json.RawMessage `json:"result"`
+			Error   json.RawMessage `json:"error"`
+			Params  json.RawMessage `json:"params"`
 		}
 		if err := json.Unmarshal(body, &want); err != nil {
 			t.Fatalf("accepted what encoding/json refuses: %v", err)
 		}
-		name, _ := want.Params.Name.(string)
-		version, _ := want.Params.Meta["io.modelcontextprotocol/protocolVersion"].(string)
-		if want.JSONRPC != "2.0" || string(want.ID) != string(got.ID) || want.Method != got.Method || name != got.Name ||
-			string(want.Params.Arguments) != string(got.Arguments) || version != got.Version {
-			t.Fatalf("read as %+v, encoding/json reads %+v", got, want)
+		read := mcp.Envelope{ID: want.ID, Method: want.Method, Params: want.Params, Result: want.Result, Failure: want.Error}
+		if want.Result == nil && want.Error == nil && want.Params != nil {
+			var params, meta map[string]json.RawMessage
+			must(t, json.Unmarshal(want.Params, &params))
+			if params["_meta"] != nil {
+				must(t, json.Unmarshal(params["_meta"], &meta))
+			}
+			read.Name, read.URI, read.TaskID = text(params["name"]), text(params["uri"]), text(params["taskId"])
+			read.Ref, read.Task, read.Arguments, read.Meta = params["ref"], params["task"], params["arguments"], params["_meta"]
+			read.Responses, read.State = params["inputResponses"], params["requestState"]
+			read.Progress, read.Version = meta["progressToken"], text(meta["io.modelcontextprotocol/protocolVersion"])
+		}
+		if want.JSONRPC != "2.0" || !reflect.DeepEqual(got, read) {
+			t.Fatalf("read as %+v, encoding/json reads %+v", got, read)
 		}
 	})
+}
+
+// text is a JSON string's, "" for anything else.
+func text(raw json.RawMessage) string {
+	var s string
+	_ = json.Unmarshal(raw, &s)
+	return s
 }

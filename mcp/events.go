@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 )
 
@@ -105,6 +106,7 @@ func (s *postSink) finish(r reply, id json.RawMessage) {
 	defer s.close()
 	if !opened {
 		writeReply(s.w, r)
+		_ = s.w.rc.Flush() // now, for there is more to do before the handler returns
 		return
 	}
 	if body := r.asMessage(id); body != nil {
@@ -121,10 +123,13 @@ func writeReply(w http.ResponseWriter, r reply) {
 		w.WriteHeader(r.status)
 	default:
 		h := w.Header()
-		h.Set("Content-Type", "application/json")
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
+		h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = typeJSON, noStore, noSniff
+		// Without it, a large body would go out in chunks, with one more write.
+		h["Content-Length"] = []string{strconv.Itoa(len(r.body))}
 		w.WriteHeader(r.status)
 		_, _ = w.Write(r.body)
 	}
 }
+
+// Shared by all answers; nobody changes them in place.
+var typeJSON, noStore, noSniff = []string{"application/json"}, []string{"no-store"}, []string{"nosniff"}

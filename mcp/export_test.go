@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"io"
+	"net/http"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -16,9 +18,8 @@ const MaxDepth = maxDepth
 
 // Envelope is what was read of a message.
 type Envelope struct {
-	ID, Params, Arguments, Meta, Progress json.RawMessage
-	Method, Name, Version                 string
-	Response                              bool
+	ID, Params, Arguments, Meta, Progress, Ref, Task, Responses, State, Result, Failure json.RawMessage
+	Method, Name, URI, TaskID, Version                                                  string
 }
 
 // ReadMessage reads one message as the edge does.
@@ -27,11 +28,22 @@ func ReadMessage(body []byte) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, err
 	}
-	if m.isResponse() {
-		return Envelope{Response: true}, nil
-	}
 	return Envelope{ID: m.id, Params: m.params, Arguments: m.arguments, Meta: m.meta, Progress: m.progress,
-		Method: m.method, Name: m.name, Version: m.version}, nil
+		Ref: m.ref, Task: m.task, Responses: m.responses, State: m.state, Result: m.result, Failure: m.failure,
+		Method: m.method, Name: m.name, URI: m.uri, TaskID: m.taskID, Version: m.version}, nil
+}
+
+// MessageOf is what readMessage makes of a body.
+func MessageOf(body []byte) (*message, error) { return readMessage(body) }
+
+// Answer is the body of the answer to one message of a principal, without a
+// transport.
+func Answer(g *Gateway, p keys.Principal, m *message) []byte {
+	r := &request{msg: m, era: eraLegacy, edits: g.edits.Load(), principal: p, tenant: g.tenantOf(p.TenantID()), narrowing: unnarrowed}
+	if m.version != "" {
+		r.era = eraModern
+	}
+	return g.dispatch(context.Background(), r).body
 }
 
 // Methods are the classified methods.
@@ -69,6 +81,12 @@ var (
 	DigestOf = digestOf
 	Complete = complete
 )
+
+// CompleteResult is the body that completeResult makes, and the one that
+// complete and result make of the same.
+func CompleteResult(id, raw, info []byte) (got, want string) {
+	return string(completeResult(id, raw, info).body), string(result(id, complete(raw, info)).body)
+}
 
 // MayCall asks the gate for a tool as a request of the principal would.
 func MayCall(g *Gateway, p keys.Principal, tenantID, name string) bool {
@@ -138,4 +156,27 @@ func OpenState(key []byte, request, sealed string, now time.Time) (text string, 
 	}
 	state, ok := s.open(sha256.Sum256([]byte(request)), sealed, now)
 	return state.text, ok
+}
+
+// Admit does what a tools/call costs beside reading it and passing it on:
+// checking who asks, deciding, and recording.
+func Admit(g *Gateway, w http.ResponseWriter, hr *http.Request, m *message) bool {
+	v, problem := g.enter(w, hr)
+	if problem != nil {
+		return false
+	}
+	r := &request{msg: m, era: eraLegacy, edits: v.edits, principal: v.principal, tenant: v.tenant, narrowing: v.narrowing}
+	decided := decide(r.question(g))
+	g.recordCall(hr.Context(), r, decided, outcomeOK, time.Millisecond)
+	return decided.allowed()
+}
+
+// MaxUnwritten is how many bytes wait for a client of lines.
+const MaxUnwritten = maxUnwritten
+
+// LineSink is where messages go out as lines; end waits until all did.
+func LineSink(ctx context.Context, w io.Writer) (send func(string) error, end func()) {
+	s := newLineSink(w)
+	end = s.endWith(ctx)
+	return func(text string) error { return s.send([]byte(text)) }, end
 }

@@ -98,6 +98,9 @@ func onLoopback(r *http.Request) bool {
 	if !ok {
 		return true
 	}
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		return tcp.IP.IsLoopback()
+	}
 	host, _, err := net.SplitHostPort(addr.String())
 	return err != nil || loopbackName(host)
 }

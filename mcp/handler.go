@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -17,8 +18,8 @@ import (
 // /sse with /message (the HTTP+SSE transport of 2024-11-05).
 func (g *Gateway) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/mcp", g.guard(g.serveMCP, "GET, POST, DELETE"))
-	mux.HandleFunc("/mcp/{instance}", g.guard(g.serveMCP, "GET, POST, DELETE"))
+	mux.HandleFunc("/mcp", g.guard(g.serveMCP, "GET", "POST", "DELETE"))
+	mux.HandleFunc("/mcp/{instance}", g.guard(g.serveMCP, "GET", "POST", "DELETE"))
 	mux.HandleFunc("/sse", g.guard(g.serveSSE, "GET"))
 	mux.HandleFunc("/message", g.guard(g.serveMessage, "POST"))
 	return mux
@@ -41,7 +42,7 @@ type visit struct {
 // guard lets only requests through that come from where they may, with a
 // credential that counts, of a key that may speak MCP now, on a path that the
 // key may know of. The body is not looked at before that.
-func (g *Gateway) guard(serve func(*visit), methods string) http.HandlerFunc {
+func (g *Gateway) guard(serve func(*visit), methods ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if p := g.front.refusal(r); p != nil {
 			p.Answer(w)
@@ -57,23 +58,14 @@ func (g *Gateway) guard(serve func(*visit), methods string) http.HandlerFunc {
 			problem.Answer(w)
 			return
 		}
-		if !methodIn(r.Method, methods) {
-			w.Header().Set("Allow", methods)
-			wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers "+methods).Answer(w)
+		if !slices.Contains(methods, r.Method) {
+			allowed := strings.Join(methods, ", ")
+			w.Header().Set("Allow", allowed)
+			wire.NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path answers "+allowed).Answer(w)
 			return
 		}
 		serve(v)
 	}
-}
-
-func methodIn(method, allowed string) bool {
-	list, _ := split([]string{allowed})
-	for _, m := range list {
-		if m == method {
-			return true
-		}
-	}
-	return false
 }
 
 func (g *Gateway) enter(w http.ResponseWriter, r *http.Request) (*visit, *wire.Problem) {
@@ -126,8 +118,7 @@ func (g *Gateway) showsInstance(v *visit, slug string) bool {
 
 // readBody reads a JSON body of bounded size; on a fault it has answered.
 func (g *Gateway) readBody(v *visit) ([]byte, bool) {
-	media, _, err := mime.ParseMediaType(v.r.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" {
+	if !isJSON(v.r.Header.Get("Content-Type")) {
 		wire.NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "Content-Type must be application/json").Answer(v.w)
 		return nil, false
 	}
@@ -144,7 +135,7 @@ func (g *Gateway) readBody(v *visit) ([]byte, bool) {
 		g.tooLarge(v)
 		return nil, false
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(v.w, v.r.Body, g.cfg.MaxBody))
+	body, err := readAll(http.MaxBytesReader(v.w, v.r.Body, g.cfg.MaxBody), v.r.ContentLength)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -155,6 +146,36 @@ func (g *Gateway) readBody(v *visit) ([]byte, bool) {
 		return nil, false
 	}
 	return body, true
+}
+
+func isJSON(contentType string) bool {
+	if contentType == "application/json" { // as nearly all send it
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "application/json"
+}
+
+// readAll reads to the end, into one buffer where the length is said before;
+// that is not believed beyond what a small message takes.
+func readAll(body io.Reader, length int64) ([]byte, error) {
+	const believed = 64 << 10
+	if length < 0 || length > believed {
+		return io.ReadAll(body)
+	}
+	b := make([]byte, 0, length+1) // one more, so that the end is met
+	for {
+		n, err := body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return b, nil
+		case err != nil:
+			return b, err
+		case len(b) == cap(b): // longer than it said
+			b = append(b, 0)[:len(b)]
+		}
+	}
 }
 
 func (g *Gateway) tooLarge(v *visit) {

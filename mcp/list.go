@@ -33,7 +33,7 @@ func (g *Gateway) list(ctx context.Context, r *request, k kind) reply {
 		// so no time is granted (2026-07-28, caching hints).
 		raw = rawjson.Prepend(raw, "ttlMs", []byte("0"))
 		raw = rawjson.Prepend(raw, "cacheScope", []byte(`"private"`))
-		raw = complete(raw, r.tenant.info)
+		return completeResult(r.msg.id, raw, r.tenant.info)
 	}
 	return result(r.msg.id, raw)
 }

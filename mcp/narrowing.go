@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -28,9 +29,10 @@ func (n narrowing) reaches(slug string) bool {
 	return true
 }
 
-// with is the narrowing and one more; one that asks the same adds nothing.
+// with is the narrowing and one more; one that asks the same, or for nothing,
+// adds nothing.
 func (n narrowing) with(more narrowing) narrowing {
-	if n.source == more.source {
+	if n.source == more.source || more.source == unnarrowed.source {
 		return n
 	}
 	return narrowing{
@@ -44,13 +46,25 @@ func (n narrowing) with(more narrowing) narrowing {
 var (
 	narrowingQuery   = []string{"instances", "categories", "readonly"}
 	narrowingHeaders = []string{"X-MCP-Tools", "X-MCP-Exclude-Tools", "X-MCP-Toolsets", "X-MCP-Readonly"}
+	// narrowingKeys are the same as a Header has them.
+	narrowingKeys = []string{"X-Mcp-Tools", "X-Mcp-Exclude-Tools", "X-Mcp-Toolsets", "X-Mcp-Readonly"}
 )
+
+// unnarrowed is what nearly every request asks.
+var unnarrowed = narrowing{source: sourceOf(nil, nil, ""), layers: []policy.Narrowing{policy.NoNarrowing()}}
+
+func asksToNarrow(header http.Header, rawQuery, path string) bool {
+	return rawQuery != "" || path != "" || slices.ContainsFunc(narrowingKeys, func(key string) bool { return len(header[key]) > 0 })
+}
 
 // narrowingOf reads what an HTTP request gives up by itself: its query, its
 // headers, and the instance that its path names. An empty list means none, an
 // unknown name matches nothing. What can't be read is an error, for leaving it
 // out would widen.
 func narrowingOf(header http.Header, rawQuery, path string) (narrowing, error) {
+	if !asksToNarrow(header, rawQuery, path) {
+		return unnarrowed, nil
+	}
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return narrowing{}, errors.New("the query can't be read")

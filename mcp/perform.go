@@ -28,7 +28,7 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 		if failed != nil {
 			return failure(r.msg.id, failed.Code, failed.Message, nil), outcomeUpstream
 		}
-		return g.toolResult(r, raw)
+		return g.toolResult(r, replyOf(raw))
 	case state.kind == stateParked:
 		return g.resume(ctx, r, v, state)
 	}
@@ -83,7 +83,7 @@ func outcomeOf(ctx context.Context, answer upstream.Reply, err error) string {
 		return outcomeUpstream
 	case answer.Type == typeInputRequired:
 		return outcomeInput
-	case string(rawjson.Field(answer.Result, "isError")) == "true":
+	case answer.IsError:
 		return outcomeToolError
 	}
 	return outcomeOK
@@ -115,7 +115,7 @@ func (g *Gateway) replyTo(r *request, v verdict, outcome string, answer upstream
 	case r.madeTask(answer):
 		return g.taskMade(r, v, answer.Result)
 	}
-	return g.toolResult(r, answer.Result)
+	return g.toolResult(r, answer)
 }
 
 // inEra is an upstream's error in the client's protocol version: a resource that
@@ -148,7 +148,7 @@ func (g *Gateway) unanswered(r *request, v verdict, err error) (reply, string) {
 	if r.msg.method != string(mcpgo.MethodToolsCall) {
 		return failure(r.msg.id, mcpgo.INTERNAL_ERROR, problem, nil), outcomeUpstream
 	}
-	failed, _ := g.toolResult(r, toolError(problem))
+	failed, _ := g.toolResult(r, replyOf(toolError(problem)))
 	return failed, outcomeUpstream
 }
 
@@ -214,18 +214,26 @@ func (r *request) logged(params json.RawMessage) {
 }
 
 // toolResult answers with a tool's result; its content goes out as it came.
-func (g *Gateway) toolResult(r *request, raw json.RawMessage) (reply, string) {
-	outcome := outcomeOK
-	if string(rawjson.Field(raw, "isError")) == "true" {
+func (g *Gateway) toolResult(r *request, answer upstream.Reply) (reply, string) {
+	outcome, raw := outcomeOK, answer.Result
+	if answer.IsError {
 		outcome = outcomeToolError
 	}
-	if r.era == eraModern {
-		if r.msg.method == string(mcpgo.MethodResourcesRead) {
-			raw = private(raw)
-		}
-		raw = complete(raw, r.tenant.info)
+	if r.era != eraModern {
+		return result(r.msg.id, raw), outcome
 	}
-	return result(r.msg.id, raw), outcome
+	if r.msg.method == string(mcpgo.MethodResourcesRead) {
+		raw = private(raw)
+	}
+	if !answer.Meta {
+		return completeResult(r.msg.id, raw, r.tenant.info), outcome
+	}
+	return result(r.msg.id, complete(raw, r.tenant.info)), outcome
+}
+
+// replyOf is a reply with a result that did not come as one, or was changed since.
+func replyOf(raw json.RawMessage) upstream.Reply {
+	return upstream.Reply{Result: raw, IsError: string(rawjson.Field(raw, "isError")) == "true", Meta: true}
 }
 
 // unreachable says that an instance could not answer. It names the instance and

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -24,9 +23,6 @@ const (
 	outcomeCanceled  = "canceled"
 	outcomeInput     = "input_required" // the client was asked first; its next request goes on
 )
-
-// recordPatience is how long an answer waits for room in the audit trail.
-const recordPatience = 5 * time.Second
 
 // maxRecordedTool is twice what is kept, so that a token that stands across the
 // end of it is seen, and taken out, as a whole.
@@ -62,16 +58,14 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 		Actor: r.principal.Actor(), KeyID: key.ID, KeyVersion: key.Version,
 		Client: r.client, Epoch: r.principal.Epoch(), Failed: []string{},
 	}
-	if id, err := uuid.NewV7(); err == nil {
-		e.ID = id.String()
-	}
-	for _, rule := range v.decision.Failed() {
-		e.Failed = append(e.Failed, rule.String())
+	if !v.decision.Allowed() {
+		for _, rule := range v.decision.Failed() {
+			e.Failed = append(e.Failed, rule.String())
+		}
 	}
 	if v.class == classCall || v.class == classTask {
 		e.Tool = truncated(v.target.name, maxRecordedTool)
-		sum := sha256.Sum256(r.msg.digested())
-		e.ArgsDigest = hex.EncodeToString(sum[:])
+		e.ArgsDigest = hexDigest(r.msg.digested())
 	}
 	if v.tool != nil {
 		e.Subject = v.tool.ID
@@ -82,10 +76,17 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 	return e
 }
 
-func (g *Gateway) record(ctx context.Context, e keys.AuditEntry) {
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), recordPatience)
-	defer done()
-	if err := g.svc.Record(ctx, e); err != nil {
+// hexDigest is the SHA-256 in hexadecimal digits.
+func hexDigest(b []byte) string {
+	sum := sha256.Sum256(b)
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], sum[:])
+	return string(text[:])
+}
+
+// record takes an entry whether or not its client still waits.
+func (g *Gateway) record(_ context.Context, e keys.AuditEntry) {
+	if err := g.svc.Record(context.Background(), e); err != nil {
 		g.log.Error("an audit record was lost", zap.String("action", e.Action), zap.String("actor", e.Actor), zap.Error(err))
 	}
 }

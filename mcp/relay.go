@@ -106,6 +106,7 @@ func (r *relay) drain(ctx context.Context) {
 		n := r.busy
 		r.mu.Unlock()
 		if n == 0 {
+			r.out.drain(limit.C)
 			return
 		}
 		select {

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -90,6 +91,19 @@ func notification(method string, params json.RawMessage) []byte {
 		b = append(append(b, `,"params":`...), params...)
 	}
 	return append(b, '}')
+}
+
+// completeResult is the result of complete in one copy, for an object without
+// _meta and resultType.
+func completeResult(id, raw json.RawMessage, serverInfo []byte) reply {
+	const start, meta = `{"jsonrpc":"2.0","id":`, `,"result":{"resultType":"complete","_meta":{"` + mcpgo.MetaKeyServerInfo + `":`
+	rest := raw[bytes.IndexByte(raw, '{')+1:]
+	b := make([]byte, 0, len(start)+len(id)+len(meta)+len(serverInfo)+len(rest)+4)
+	b = append(append(append(append(append(b, start...), id...), meta...), serverInfo...), '}')
+	if bytes.TrimLeft(rest, " \t\r\n")[0] != '}' {
+		b = append(b, ',')
+	}
+	return reply{status: http.StatusOK, body: append(append(b, rest...), '}')}
 }
 
 // complete marks a result as the last word on its request.

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"hash"
 	"strings"
 	"sync"
 	"time"
@@ -25,9 +26,9 @@ const maxSessions = 512
 // the more sessions there are: they stand in the order of their last use, all
 // together and each owner's by themselves.
 type sessionTable struct {
-	mac []byte
-	ttl time.Duration
-	now func() time.Time
+	macs sync.Pool // of hash.Hash under the key: making one costs more than using it
+	ttl  time.Duration
+	now  func() time.Time
 
 	mu     sync.Mutex
 	byID   map[string]*session
@@ -45,11 +46,14 @@ type place struct {
 }
 
 func newSessionTable(mac []byte, ttl time.Duration, now func() time.Time) *sessionTable {
-	return &sessionTable{mac: mac, ttl: ttl, now: now, byID: map[string]*session{}, all: list.New(), owners: map[owner]*list.List{}}
+	return &sessionTable{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, mac) }}, ttl: ttl, now: now,
+		byID: map[string]*session{}, all: list.New(), owners: map[owner]*list.List{}}
 }
 
 func (t *sessionTable) sign(random, id string) string {
-	h := hmac.New(sha256.New, t.mac)
+	h := t.macs.Get().(hash.Hash)
+	defer t.macs.Put(h)
+	h.Reset()
 	_, _ = h.Write([]byte(random + "\x00" + id))
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:24])
 }

@@ -99,6 +99,7 @@ func (c *stdioClient) drain(ctx context.Context) {
 			return
 		}
 	}
+	c.out.drain(deadline.C)
 }
 
 func (c *stdioClient) take(ctx context.Context, l line) {

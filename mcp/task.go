@@ -91,7 +91,7 @@ func (g *Gateway) performTask(ctx context.Context, r *request, v verdict) (reply
 	if refused := r.taskInput(raw, can); refused != nil {
 		return *refused, outcomeUpstream
 	}
-	return g.toolResult(r, maskTask(r.msg.method, raw, r.msg.taskID))
+	return g.toolResult(r, replyOf(maskTask(r.msg.method, raw, r.msg.taskID)))
 }
 
 // taskInput refuses a task that asks in a way that is not valid; nil when it does

@@ -39,6 +39,7 @@ var arrows = map[string][]string{
 	"cmd/notes":              {},
 	"cmd/bailiwick":          {"policy", "keys", "keys/wire", "keys/bearer", "keys/rest", "mcp", "mcp/upstream", "db"},
 	// no code of its own: tests only
+	"cmd/bailiwick/bench":            {},
 	"cmd/bailiwick/e2e":              {},
 	"cmd/bailiwick/e2e/oidcprovider": {"keys/bearer/bearertest"},
 	// an MCP server, as independent of what it tests as one out there

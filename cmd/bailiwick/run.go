@@ -191,7 +191,7 @@ func (c *cli) runWrapped(ctx context.Context, f runFlags, command []string) (err
 	if err != nil {
 		return err
 	}
-	svc, err := keys.New(ctx, keys.Config{Store: database, Root: root})
+	svc, err := keys.New(ctx, keys.Config{Store: trailless{database}, Root: root})
 	if err != nil {
 		return err
 	}

@@ -178,6 +178,7 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	sizeHeap()
 	return server.run(ctx, listener, func() error {
 		log.Info("listening", zap.String("version", version), zap.String("address", listener.Addr().String()))
 		_, err := fmt.Fprintf(c.out, "listening on %s://%s\n", f.scheme(), listener.Addr())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -49,6 +50,7 @@ func FuzzScan(f *testing.F) {
 				t.Fatalf("%.100q: %q is %s and %s, want %s", b, k, got[k], field, v)
 			}
 		}
+		checkListAndOf(t, b, list)
 		checkEdit(t, b)
 		checkSplices(t, b, list)
 	})
@@ -95,6 +97,25 @@ func checkValue(t *testing.T, b, trimmed []byte, valid bool) {
 	var was, is bytes.Buffer
 	if bytes.ContainsAny(flat, "\r\n") || valid && (json.Compact(&was, b) != nil || json.Compact(&is, flat) != nil || was.String() != is.String()) {
 		t.Fatalf("%.100q: flattened %.100q", b, flat)
+	}
+}
+
+// One pass finds what two find, in each member that has the first one's name.
+func checkListAndOf(t *testing.T, b []byte, list []rawjson.Member) {
+	t.Helper()
+	if len(list) == 0 {
+		return
+	}
+	key := list[0].Key
+	got, of, err := rawjson.AppendListAndOf(nil, nil, b, key)
+	var want []rawjson.Member
+	for _, same := range list {
+		if inner, err := rawjson.List(same.Value); err == nil && same.Key == key {
+			want = append(want, inner...)
+		}
+	}
+	if err != nil || !reflect.DeepEqual(got, list) || len(of)+len(want) > 0 && !reflect.DeepEqual(of, want) {
+		t.Fatalf("%.100q: %v of %q %v, want %v of it %v, %v", b, got, key, of, list, want, err)
 	}
 }
 

@@ -10,32 +10,44 @@ import (
 // Every other byte stays as it is; an object without changes is not copied.
 // What is not one valid object is returned as it is, with ErrInvalid.
 func Edit(object json.RawMessage, change func(key string, value []byte) []byte) (json.RawMessage, error) {
-	var out []byte
-	kept, changed, last := false, false, 0
-	err := spans(object, func(at span) error {
-		if last == 0 {
-			out, last = append(out, object[:at.key]...), at.key
-		}
-		value := object[at.value:at.end:at.end]
-		next := change(decode(object[at.key:at.keyEnd]), value)
-		start := last // with the comma before the member
-		if !kept {
-			start = at.key
-		}
-		last = at.end
-		if next == nil {
-			changed = true
-			return nil
-		}
-		changed = changed || len(next) != len(value) || &next[0] != &value[0]
-		out = append(append(out, object[start:at.value]...), next...)
-		kept = true
-		return nil
-	})
-	if err != nil || !changed {
+	list, err := List(object)
+	if err != nil {
 		return object, err
 	}
-	return append(out, object[last:]...), nil
+	return EditList(object, list, change), nil
+}
+
+// EditList is Edit of an object whose List is known.
+func EditList(object json.RawMessage, list []Member, change func(key string, value []byte) []byte) json.RawMessage {
+	var out []byte
+	kept, last := false, 0 // whether a member was, and the end of what has been looked at
+	for _, m := range list {
+		next := change(m.Key, m.Value)
+		end := m.start + len(m.Value)
+		if out == nil && next != nil && len(next) == len(m.Value) && &next[0] == &m.Value[0] {
+			kept, last = true, end
+			continue
+		}
+		if out == nil {
+			if !kept {
+				last = m.key
+			}
+			out = append(make([]byte, 0, len(object)+len(next)), object[:last]...)
+		}
+		start := last // with the comma before the member
+		if !kept {
+			start = m.key
+		}
+		last = end
+		if next != nil {
+			out = append(append(out, object[start:m.start]...), next...)
+			kept = true
+		}
+	}
+	if out == nil {
+		return object
+	}
+	return append(out, object[last:]...)
 }
 
 // Prepend is a copy of a checked object with one more member before the others.

@@ -52,3 +52,23 @@ func decode(quoted []byte) string {
 	_ = json.Unmarshal(quoted, &s) // checked: every such string has a text
 	return s
 }
+
+// common are the keys of nearly every message, which need not be made anew.
+var common = func() map[string]string {
+	known := map[string]string{}
+	for _, key := range []string{"jsonrpc", "id", "method", "params", "result", "error", "name", "arguments", "_meta",
+		"content", "isError", "structuredContent", "resultType", "progressToken", "cursor", "code", "message", "data",
+		"io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientInfo",
+		"io.modelcontextprotocol/clientCapabilities", "io.modelcontextprotocol/serverInfo"} {
+		known[key] = key
+	}
+	return known
+}()
+
+// decodeKey is decode for the key of a member.
+func decodeKey(quoted []byte) string {
+	if key, ok := common[string(quoted[1:len(quoted)-1])]; ok {
+		return key
+	}
+	return decode(quoted)
+}

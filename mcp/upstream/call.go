@@ -70,8 +70,10 @@ type Reply struct {
 	Result json.RawMessage
 	// Type is what kind of result it is: "" for a complete one, else one of
 	// Call.Types.
-	Type  string
-	Error *Error
+	Type    string
+	Error   *Error
+	IsError bool // Result says isError: true
+	Meta    bool // Result has a _meta
 }
 
 // Error is an upstream's own JSON-RPC error, or what it is answered with.
@@ -112,14 +114,11 @@ func (s *session) call(ctx context.Context, c *Call) (Reply, error) {
 		}
 		return Reply{Error: f.err}, nil
 	}
-	result, kind, e := resultOf(f.result, s.modern)
-	if e == nil && kind != "" && !slices.Contains(c.Types, kind) {
-		e = &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream answered with a kind of result that the client does not take: " + printable(kind, 40)}
+	reply := resultOf(&f, s.modern)
+	if reply.Type != "" && !slices.Contains(c.Types, reply.Type) {
+		reply = refusedResult("upstream answered with a kind of result that the client does not take: " + printable(reply.Type, 40))
 	}
-	if e != nil {
-		return Reply{Error: e}, nil
-	}
-	return Reply{Result: result, Type: kind}, nil
+	return reply, nil
 }
 
 // relayed encodes a request that is passed on.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ const (
 	maxShown   = 120  // runes of such a line in a problem
 	maxLogLine = 4 << 10
 	maxQueue   = 64 << 20 // bytes that wait for a child to read them
+	maxWrite   = 64 << 10 // of them that are written at once: what a pipe holds
 )
 
 // child is the stdio transport: a process of our own, one message a line.
@@ -36,8 +38,9 @@ type child struct {
 	stray  atomic.Pointer[string] // the first line that is no message since the last that is one
 
 	mu     sync.Mutex
-	queue  [][]byte
-	queued int
+	queue  []byte // lines that are not being written yet
+	spare  []byte // memory for the next ones
+	queued int    // bytes of all that are not written yet
 	wake   chan struct{}
 	loss
 }
@@ -135,7 +138,8 @@ func (c *child) logLine(what string, line []byte) {
 	}
 }
 
-// writeAll writes what is queued until the link is lost.
+// writeAll writes what is queued until the link is lost, as much as there is in
+// one write.
 func (c *child) writeAll() {
 	for {
 		select {
@@ -143,16 +147,24 @@ func (c *child) writeAll() {
 		case <-c.gone:
 			return
 		}
+		runtime.Gosched() // what else is about to be queued goes with it
 		c.mu.Lock()
 		queue := c.queue
-		c.queue = nil
+		c.queue, c.spare = c.spare, nil
 		c.mu.Unlock()
-		for _, message := range queue {
-			if _, err := c.stdin.Write(message); err != nil {
+		for rest := queue; len(rest) > 0; {
+			n, err := c.stdin.Write(rest[:min(len(rest), maxWrite)])
+			if err != nil {
 				return // it is ending, or being ended
 			}
+			rest = rest[n:]
 			c.mu.Lock()
-			c.queued -= len(message)
+			c.queued -= n
+			c.mu.Unlock()
+		}
+		if cap(queue) <= maxWrite {
+			c.mu.Lock()
+			c.spare = queue[:0]
 			c.mu.Unlock()
 		}
 	}
@@ -160,13 +172,13 @@ func (c *child) writeAll() {
 
 // push queues a message, so that a child that does not read blocks nobody.
 func (c *child) push(message []byte) error {
-	message = append(message, '\n')
+	size := len(message) + 1
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.queued+len(message) > maxQueue {
+	if c.queued+size > maxQueue {
 		return fmt.Errorf("%w: it does not read its input", ErrDown)
 	}
-	c.queue, c.queued = append(c.queue, message), c.queued+len(message)
+	c.queue, c.queued = append(append(c.queue, message...), '\n'), c.queued+size
 	select {
 	case c.wake <- struct{}{}:
 	default:

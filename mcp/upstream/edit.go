@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"encoding/json"
 	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -21,12 +20,16 @@ func dropMeta(key string) bool {
 }
 
 // resultOf takes the modern era's own members out of a result, and says of what
-// kind it is ("" = complete). Of a legacy upstream it takes them too, for a client
-// of the modern era would believe them. Some clients match keys whatever their
-// case, so other spellings go as well.
-func resultOf(result json.RawMessage, modern bool) (json.RawMessage, string, *Error) {
+// kind it is. Of a legacy upstream it takes them too, for a client of the modern
+// era would believe them. Some clients match keys whatever their case, so other
+// spellings go as well.
+func resultOf(f *frame, modern bool) Reply {
+	reply := Reply{Result: f.result, IsError: f.isError}
+	if f.members == nil {
+		return reply
+	}
 	kind, odd, metas := string(mcpgo.ResultTypeComplete), false, 0
-	out, err := rawjson.Edit(result, func(key string, value []byte) []byte {
+	reply.Result = rawjson.EditList(f.result, f.members, func(key string, value []byte) []byte {
 		switch {
 		case strings.EqualFold(key, "resultType"):
 			if modern && key == "resultType" {
@@ -37,23 +40,27 @@ func resultOf(result json.RawMessage, modern bool) (json.RawMessage, string, *Er
 			return nil
 		case key == "_meta":
 			metas++
-			return without(value, mcpgo.MetaKeyServerInfo)
+			value = without(value, mcpgo.MetaKeyServerInfo)
+			reply.Meta = value != nil
+			return value
 		case strings.EqualFold(key, "_meta"):
 			return nil
 		}
 		return value
 	})
 	switch {
-	case err != nil:
-		return nil, "", &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result cannot be read"}
 	case metas > 1:
-		return nil, "", &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result has _meta twice"}
+		return refusedResult("upstream's result has _meta twice")
 	case odd:
-		return nil, "", &Error{Code: mcpgo.INTERNAL_ERROR, Message: "upstream's result does not say of what kind it is"}
-	case kind == string(mcpgo.ResultTypeComplete):
-		kind = ""
+		return refusedResult("upstream's result does not say of what kind it is")
+	case kind != string(mcpgo.ResultTypeComplete):
+		reply.Type = kind
 	}
-	return out, kind, nil
+	return reply
+}
+
+func refusedResult(problem string) Reply {
+	return Reply{Error: &Error{Code: mcpgo.INTERNAL_ERROR, Message: problem}}
 }
 
 // without is a _meta without one of its members, nil when nothing is left of it or

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -64,13 +66,16 @@ type frame struct {
 	result json.RawMessage
 	err    *Error
 	broken error // an answer that is not what the protocol says
+
+	isError bool             // the result says isError: true
+	members []rawjson.Member // of a result that has some of the protocol's own; else nil
 }
 
 var errNoMessage = errors.New("not a JSON-RPC message")
 
-// parseFrame reads the envelope once. An error is something that is not a
-// JSON-RPC message at all; a message with an id that breaks the rules is a
-// frame whose broken says why. The frame keeps slices of b, and b's line breaks
+// parseFrame reads the envelope, and what matters in a result, in one pass. An
+// error is something that is not a JSON-RPC message at all; a message with an id
+// that breaks the rules is a frame whose broken says why. The frame keeps slices of b, and b's line breaks
 // become spaces. Nothing of a message that is not valid UTF-8 (RFC 8259, 8.1)
 // is in its frame but the id and the method: a client could not read it, and
 // what it repeats must not make an answer of ours unreadable.
@@ -84,7 +89,13 @@ func parseFrame(b []byte) (frame, error) {
 		}
 		seen[i] = true
 	}
-	err := rawjson.Members(b, func(key string, value []byte) error {
+	var top, result [8]rawjson.Member // on the stack, where it is no more
+	list, inResult, err := rawjson.AppendListAndOf(top[:0], result[:0], b, "result")
+	if err != nil {
+		return frame{}, err
+	}
+	for _, m := range list {
+		key, value := m.Key, m.Value
 		switch key {
 		case "jsonrpc":
 			once(0, key)
@@ -107,11 +118,8 @@ func parseFrame(b []byte) (frame, error) {
 			once(5, key)
 			f.err, f.broken = parseError(value)
 		}
-		return nil
-	})
-	if err != nil {
-		return frame{}, err
 	}
+	f.readResult(inResult)
 	rawjson.Flatten(b)
 	hasResult, hasError := seen[4], seen[5]
 	switch {
@@ -135,6 +143,19 @@ func parseFrame(b []byte) (frame, error) {
 		}
 	}
 	return f, nil
+}
+
+// readResult looks for what matters in a result.
+func (f *frame) readResult(list []rawjson.Member) {
+	for _, m := range list {
+		switch {
+		case m.Key == "content" || m.Key == "structuredContent":
+		case m.Key == "isError":
+			f.isError = string(m.Value) == "true" // the last of several wins, as in encoding/json
+		case strings.EqualFold(m.Key, "resultType") || strings.EqualFold(m.Key, "_meta"):
+			f.members = slices.Clone(list)
+		}
+	}
 }
 
 func parseError(b []byte) (*Error, error) {
