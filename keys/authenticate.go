@@ -21,15 +21,29 @@ func (s *Service) Authenticate(ctx context.Context, token Secret) (Principal, er
 	}
 	d := digest(token)
 	// As nearly always: under the current root secret, and known.
-	p, ok, bad := s.cache.find(s.derived.byAge[0].hash(d), s.cfg.Now())
-	if !ok || bad {
-		var err error
-		if p, err = s.principal(ctx, s.derived.hashes(d)...); err != nil {
-			return Principal{}, err
-		}
+	p, ok, err := s.cached(s.derived.byAge[0].hash(d))
+	if err == nil && !ok {
+		p, err = s.principal(ctx, s.derived.hashes(d)...)
+	}
+	if err != nil {
+		return Principal{}, err
 	}
 	s.used.note(p.of().key.ID, s.now())
 	return p, nil
+}
+
+// cached is the one way to what is kept of a credential: ErrBadCredential for one
+// that is known not to count, ErrStale while this process must not decide.
+func (s *Service) cached(hash [32]byte) (p Principal, ok bool, err error) {
+	// First: what is found after it has all edits that have answered by now.
+	if err := s.Fresh(); err != nil {
+		return Principal{}, false, err
+	}
+	p, ok, bad := s.cache.find(hash, s.cfg.Now())
+	if bad {
+		return Principal{}, false, ErrBadCredential
+	}
+	return p, ok, nil
 }
 
 // Refresh answers the principal as it stands now, with the rights of the
@@ -73,16 +87,9 @@ func (s *Service) PlatformOperator() Principal {
 
 // principal looks a secret up by its hash under each version of the root secret.
 func (s *Service) principal(ctx context.Context, hashes ...[32]byte) (Principal, error) {
-	// First: what is found after it has all edits that have answered by now.
-	if err := s.Fresh(); err != nil {
-		return Principal{}, err
-	}
-	now := s.cfg.Now()
 	for _, hash := range hashes {
-		if p, ok, bad := s.cache.find(hash, now); bad {
-			return Principal{}, ErrBadCredential
-		} else if ok {
-			return p, nil
+		if p, ok, err := s.cached(hash); ok || err != nil {
+			return p, err
 		}
 	}
 	for range loadTries {

@@ -34,16 +34,11 @@ func (s *Service) Subject(ctx context.Context, c SubjectClaims) (Principal, erro
 	if !c.wellFormed() {
 		return Principal{}, ErrBadCredential
 	}
-	if err := s.Fresh(); err != nil {
-		return Principal{}, err
-	}
 	hash := c.hash()
-	now := s.cfg.Now()
-	if p, ok, bad := s.cache.find(hash, now); bad {
-		return Principal{}, ErrBadCredential
-	} else if ok {
-		return p, nil
+	if p, ok, err := s.cached(hash); ok || err != nil {
+		return p, err
 	}
+	now := s.cfg.Now()
 	for range loadTries {
 		mark := s.cache.mark()
 		epoch, _ := s.Confirmed()

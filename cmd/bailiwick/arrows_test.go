@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"cmd/bailiwick/e2e/oidcprovider": {"keys/bearer/bearertest"},
 	// an MCP server, as independent of what it tests as one out there
 	"cmd/bailiwick/e2e/conformanceserver": {},
+	"cmd/bailiwick/e2e/eraserver":         {},
 }
 
 // standardOnly are the packages that import only the standard library.
