@@ -67,7 +67,9 @@ var Classify = classify
 var (
 	Expose   = expose
 	DigestOf = digestOf
-	Complete = complete
+
+	Spellings = spellings
+	Complete  = complete
 )
 
 // MayCall asks the gate for a tool as a request of the principal would.
