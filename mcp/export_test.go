@@ -79,7 +79,9 @@ var Classify = classify
 var (
 	Expose   = expose
 	DigestOf = digestOf
-	Complete = complete
+
+	Spellings = spellings
+	Complete  = complete
 )
 
 // CompleteResult is the body that completeResult makes, and the one that

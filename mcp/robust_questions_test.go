@@ -88,3 +88,46 @@ func TestManyModes(t *testing.T) {
 		t.Errorf("%d, %d bytes, %d modes", a.status, len(a.body), n)
 	}
 }
+
+// TestQuestionsOfTasks: the same holds for what a task asks, which comes with it.
+func TestQuestionsOfTasks(t *testing.T) {
+	const fine = `{"q":{"method":"elicitation/create","params":{"message":"m"}}}`
+	for inputs, passed := range map[string]bool{
+		fine: true,
+		fine + `,"InputRequests":{"q":{"method":"sampling/createMessage","params":{"includeContext":"allServers"}}}`: false,
+		`{"q":{"method":"sampling/createMessage","params":{"messages":[],"includecontext":"allServers"}}}`:           false,
+		`{"q":{"method":"tools/call","params":{"name":"x"}}}`:                                                        false,
+		`{"q":{"method":"elicitation/create","Method":"sampling/createMessage","params":{"message":"m"}}}`:           false,
+		`{"q":{"method":"elicitation/create","params":{"mode":"url","mode":"form","url":"https://evil.example"}}}`:   false,
+		fine + `,"taskid":"another"`: false,
+	} {
+		w := newWorld(t)
+		u := newTaskUpstream(t, true, taskTool("run", "optional"))
+		w.mountTasks("a1", u)
+		c := w.stateless(w.key())
+		id := c.makeTask("a1__run").taskID(t)
+		u.mu.Lock()
+		u.tasks[1].status, u.tasks[1].inputs = "input_required", inputs
+		u.mu.Unlock()
+		a := c.task("tasks/get", id)
+		if strings.Contains(a.body, `"inputRequests":`) != passed || !passed && !strings.Contains(a.body, "-32603") {
+			t.Errorf("%s: %s", inputs, a.body)
+		}
+	}
+}
+
+// TestProgressOfAnotherCall: an upstream can't give its progress out for that of
+// another call of the client's, whose token it guessed.
+func TestProgressOfAnotherCall(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t, tool("ask", "r"))
+	w.mount("a1", up)
+	up.on("ask", func(c fakeCall) string {
+		c.progress(`"ProgressToken":"other","progresstoken":"other","progress":1`)
+		return `{"content":[]}`
+	})
+	e := w.connect(w.key(), "/mcp").callStream(1, "tools/call", `"name":"a1__ask","_meta":{"progressToken":"mine"}`)
+	if got := e.next(); !strings.Contains(got, `{"progressToken":"mine","progress":1}`) {
+		t.Errorf("told %s", got)
+	}
+}

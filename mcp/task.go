@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -88,27 +89,36 @@ func (g *Gateway) performTask(ctx context.Context, r *request, v verdict) (reply
 	if refused != nil {
 		return *refused, outcome
 	}
-	if refused := r.taskInput(raw, can); refused != nil {
-		return *refused, outcomeUpstream
+	if r.msg.method != tasksResult { // that is a tool's own
+		if refused := r.taskInput(raw); refused != nil {
+			return *refused, outcomeUpstream
+		}
 	}
 	return g.toolResult(r, replyOf(maskTask(r.msg.method, raw, r.msg.taskID)))
 }
 
-// taskInput refuses a task that asks in a way that is not valid; nil when it does
-// not (2026-07-28, tasks: the questions of a task come with tasks/get).
-func (r *request) taskInput(task json.RawMessage, can abilities) *reply {
-	raw := rawjson.Field(task, "inputRequests")
-	if raw == nil || r.msg.method != tasksGet {
+// taskKeys are the members of a task that are looked at here.
+var taskKeys = []string{"task", "taskId", "createdAt", "inputRequests", "result", "_meta"}
+
+// taskInput refuses a task that could be read in two ways, or that asks in a way
+// that is not valid; nil when it does not (2026-07-28, tasks: the questions of a
+// task come with it).
+func (r *request) taskInput(task json.RawMessage) *reply {
+	list, _ := rawjson.List(task)
+	problem := strictKeys(list, taskKeys)
+	if raw := rawjson.Field(task, "inputRequests"); raw != nil && problem == "" {
+		requests, err := readInputRequests(raw)
+		if err == nil {
+			_, err = inputRequired{requests: requests}.lack(abilities{})
+		}
+		if err != nil {
+			problem = err.Error()
+		}
+	}
+	if problem == "" {
 		return nil
 	}
-	requests, err := readInputRequests(raw)
-	if err == nil {
-		_, err = inputRequired{requests: requests}.lack(can)
-	}
-	if err == nil {
-		return nil
-	}
-	bad := failure(r.msg.id, mcpgo.INTERNAL_ERROR, badInput(err).Message, nil)
+	bad := failure(r.msg.id, mcpgo.INTERNAL_ERROR, badInput(errors.New(problem)).Message, nil)
 	return &bad
 }
 

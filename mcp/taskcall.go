@@ -147,6 +147,9 @@ func (g *Gateway) taskMade(r *request, v verdict, raw json.RawMessage) (reply, s
 	if r.era == eraLegacy {
 		made = rawjson.Field(raw, "task")
 	}
+	if refused := r.taskInput(made); refused != nil {
+		return *refused, outcomeUpstream
+	}
 	i := v.entry.mount.instance.Load()
 	born, ok := bornAt(made)
 	ref := taskRef{era: r.era, born: born, instance: i.ID, tool: v.tool.ID, id: rawjson.Text(rawjson.Field(made, "taskId"))}

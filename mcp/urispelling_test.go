@@ -1,10 +1,13 @@
 package mcp_test
 
 import (
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -73,4 +76,33 @@ func TestSpellingsOfURIs(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzSpellings: a uri that has spellings is the first of them, each decoding of it
+// is among them, and none has dot segments.
+func FuzzSpellings(f *testing.F) {
+	for _, uri := range []string{"file:///%73ec/a", "x:..", "a%", "%25%32%35", `\\h\..`, ":::///", "%2e%2E/", "A://B//c:////d"} {
+		f.Add(uri)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		all := mcp.Spellings(uri)
+		if all == nil {
+			return
+		}
+		if all[0] != uri {
+			t.Fatalf("%q of %q", all, uri)
+		}
+		for _, one := range all {
+			for part := range strings.SplitSeq(strings.ReplaceAll(one, `\`, "/"), "/") {
+				if part == "." || part == ".." {
+					t.Fatalf("%q of %q", one, uri)
+				}
+			}
+		}
+		for next, err := url.PathUnescape(uri); err == nil && next != uri; next, err = url.PathUnescape(uri) {
+			if uri = next; !slices.Contains(all, uri) {
+				t.Fatalf("%q is not in %q", uri, all)
+			}
+		}
+	})
 }

@@ -13,6 +13,10 @@ var begins = map[string]byte{"name": '"', "title": '"', "description": '"',
 	"inputSchema": '{', "outputSchema": '{', "annotations": '{', "_meta": '{',
 	"arguments": '[', "uri": '"', "uriTemplate": '"', "mimeType": '"'}
 
+// maxDepth is how deep a definition may nest, as deep as a client's message may:
+// readers recurse, and each level of it is read again and again for its digest.
+const maxDepth = 128
+
 // definition checks an item's definition as far as a client would stumble over
 // it: one bad item makes some clients refuse the whole list. schema is a tool's.
 func definition(k Kind, raw []byte) (name string, schema []byte, err error) {
@@ -41,6 +45,8 @@ func definition(k Kind, raw []byte) (name string, schema []byte, err error) {
 		return "", nil, errors.New("it is not an object")
 	case bad != "":
 		return name, nil, errors.New(bad)
+	case rawjson.TooDeep(raw, maxDepth):
+		return name, nil, fmt.Errorf("it nests deeper than %d levels", maxDepth)
 	case k == KindTool && !validName(name):
 		return name, nil, errors.New("its name is not 1 to 128 of A-Z a-z 0-9 _ - . /")
 	case k != KindTool:

@@ -35,6 +35,11 @@ func page(next string, tools ...string) string {
 
 func named(name string) string { return `{"name":"` + name + `",` + plainSchema + `}` }
 
+// nested is a definition that nests so deep.
+func nested(name string, levels int) string {
+	return `{"name":"` + name + `","x":` + strings.Repeat("[", levels-1) + strings.Repeat("]", levels-1) + `,` + plainSchema + `}`
+}
+
 func TestDefinitionsAreKeptAsReceived(t *testing.T) {
 	odd := `{ "name":"odd", "inputSchema":` + oddSchema + `,"icons":[{"src":"x"}], "x":9007199254740993,"execution":{"taskSupport":"optional"}, "y":1.50}`
 	m := rounds(t, []string{page("", odd)})
@@ -81,7 +86,8 @@ func TestBadToolsAreLeftOut(t *testing.T) {
 		{`{"name":"n","description":"` + strings.Repeat("x", 1<<20) + `",` + plainSchema + `}`, "n: its definition is larger than 1 MiB"},
 		{`7`, "(no name): it is not an object"},
 		{`null`, "(no name): it is not an object"},
-		{named("last"), ""},
+		{nested("o", 129), "o: it nests deeper than 128 levels"},
+		{nested("last", 128), ""},
 	}
 	var definitions, want []string
 	for _, tt := range tests {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"sync"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -132,11 +133,15 @@ func (m *mux) route(f frame, on int64) {
 	}
 }
 
-// progress takes the token out of the params of notifications/progress.
+// progress takes the token out of the params of notifications/progress. Some clients
+// match keys whatever their case, and would take another spelling for the token of
+// another call of theirs, so that goes as well.
 func progress(params json.RawMessage) (token, rest json.RawMessage) {
 	rest, _ = rawjson.Edit(params, func(key string, value []byte) []byte {
 		if key == "progressToken" {
 			token = value
+		}
+		if strings.EqualFold(key, "progressToken") {
 			return nil
 		}
 		return value
