@@ -17,7 +17,8 @@ import (
 // its end or its questions. The call is recorded once, when it ends, however many
 // requests of the client it takes.
 func (g *Gateway) parkable(ctx context.Context, r *request, v verdict, can abilities) (reply, string) {
-	p := &parkedCall{id: newReference(), owner: r.principal.TenantID() + "/" + r.principal.ID(), first: r, can: can, at: r, most: g.cfg.MaxBody,
+	p := &parkedCall{id: newReference(), owner: r.principal.TenantID() + "/" + r.principal.ID(),
+		tenant: r.principal.TenantID(), first: r, can: can, at: r, most: g.cfg.MaxBody,
 		asked: make(chan struct{}, 1), done: make(chan struct{}), free: sync.OnceFunc(r.release)}
 	own, done := g.calls.begin(context.WithoutCancel(ctx), r.principal)
 	p.ctx, p.cancel = context.WithCancel(own)
@@ -57,7 +58,7 @@ func (g *Gateway) finishParked(p *parkedCall) {
 		return
 	}
 	p.free()
-	if p.outcome == outcomeCanceled {
+	if !p.over(g.cfg.Now()) || p.outcome == outcomeCanceled {
 		g.parked.forget(p)
 	}
 }
@@ -84,11 +85,11 @@ func (g *Gateway) attend(ctx context.Context, r *request, v verdict, p *parkedCa
 		if gather.Stop(); isClosed(p.done) || ctx.Err() != nil {
 			continue
 		}
-		if !g.parked.keep(p) {
+		if full, most := g.parked.keep(p); full != "" {
 			p.cancel()
 			<-p.done
 			_, _ = g.collect(r, v, p)
-			return g.rateLimited(ctx, r, v, maxParkedKey, "calls waiting for answers"), ""
+			return g.limitedOf(ctx, r, v, full, most, "calls waiting for answers"), ""
 		}
 		until := g.cfg.Now().Add(parkedTTL)
 		questions, round := p.park(until)

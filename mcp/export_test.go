@@ -182,3 +182,10 @@ func LineSink(ctx context.Context, w io.Writer) (send func(string) error, end fu
 	end = s.endWith(ctx)
 	return func(text string) error { return s.send([]byte(text)) }, end
 }
+
+// Parked is how many calls wait for their clients' next requests.
+func Parked(g *Gateway) int {
+	g.parked.mu.Lock()
+	defer g.parked.mu.Unlock()
+	return len(g.parked.byID)
+}

@@ -13,9 +13,11 @@ import (
 
 // Limits of the calls that wait for their client's next request.
 const (
-	parkedTTL    = 10 * time.Minute // then the upstream is told that it is over
-	maxParked    = 256
-	maxParkedKey = 16 // of one principal
+	parkedTTL       = 10 * time.Minute // then the upstream is told that it is over
+	answeredTTL     = time.Minute      // of a call that is over and whose answer nobody has come for
+	maxParked       = 256
+	maxParkedTenant = 64
+	maxParkedKey    = 16 // of one principal
 	// gatherTime is how long a question waits for others that the upstream asks
 	// with it, so that the client gets them in one result.
 	gatherTime = 100 * time.Millisecond
@@ -28,6 +30,7 @@ const (
 type parkedCall struct {
 	id     string // in the state that the client has
 	owner  string // tenant and principal
+	tenant string // its id
 	first  *request
 	can    abilities
 	most   int64 // bytes of a question
@@ -177,24 +180,44 @@ func (t *parkedTable) begin(p *parkedCall, run func()) bool {
 	return true
 }
 
-// keep lets the client's next request find the call; false at a limit.
-func (t *parkedTable) keep(p *parkedCall) bool {
+// keep lets the client's next request find the call; full is whose limit is
+// reached, "" when none is.
+func (t *parkedTable) keep(p *parkedCall) (full string, most int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.byID[p.id] != nil {
-		return true
+		return "", 0
 	}
-	of := 0
+	ofKey, ofTenant := 0, 0
 	for _, other := range t.byID {
 		if other.owner == p.owner {
-			of++
+			ofKey++
+		}
+		if other.tenant == p.tenant {
+			ofTenant++
 		}
 	}
-	if len(t.byID) >= maxParked || of >= maxParkedKey {
-		return false
+	switch {
+	case ofKey >= maxParkedKey:
+		return "key", maxParkedKey
+	case ofTenant >= maxParkedTenant:
+		return "organization", maxParkedTenant
+	case len(t.byID) >= maxParked:
+		return "server", maxParked
 	}
 	t.byID[p.id] = p
-	return true
+	return "", 0
+}
+
+// over has a call that ended while it was parked wait a little for its client,
+// and tells whether its answer is worth that: none that could fill the memory.
+func (p *parkedCall) over(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if soon := now.Add(answeredTTL); soon.Before(p.until) {
+		p.until = soon
+	}
+	return int64(len(p.answer.Result)) <= p.most
 }
 
 // find is the call that a state of its own owner names; nil when it is gone.

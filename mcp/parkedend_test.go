@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -129,6 +130,21 @@ func TestParkedUpstreamEnds(t *testing.T) {
 	if a := w.modernCan(k, canAll, "tools/call", in.retry(callAsk, answers)); !strings.Contains(a.body, `"late":true`) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
+
+	// It is not kept for as long as a question is.
+	up.on("ask", func(c fakeCall) string {
+		id, _ := c.asking("elicitation/create", form)
+		time.Sleep(300 * time.Millisecond) // longer than questions are gathered
+		c.notify("notifications/cancelled", `{"requestId":`+id+`}`)
+		return `{"content":[],"late":true}`
+	})
+	in = inputOf(t, parse(t, w.modernCan(k, canAll, "tools/call", callAsk).body).Result)
+	w.until("the call is over", func() bool { return len(w.records(k)) == 2 })
+	w.clock.Advance(2 * time.Minute)
+	w.until("its answer is forgotten", func() bool { return mcp.Parked(w.gw) == 0 })
+	if a := w.modernCan(k, canAll, "tools/call", in.retry(callAsk, answers)); !strings.Contains(a.body, "requestState") {
+		t.Errorf("too late: %d %s", a.status, a.body)
+	}
 }
 
 // TestParkedLimit: one key has at most 16 calls parked, and each holds its
@@ -153,6 +169,29 @@ func TestParkedLimit(t *testing.T) {
 		}
 	}
 	inputOf(t, parse(t, w.modernCan(k, canAll, "tools/call", callAsk).body).Result)
+}
+
+// TestParkedTenantLimit: the keys of one organization share 64 places, so that
+// others still have some.
+func TestParkedTenantLimit(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t, tool("ask", "r"))
+	up.asksAll("ask", `"content":[]`, [2]string{"elicitation/create", form})
+	w.mount("a1", up)
+	other := w.tenant("other")
+	w.mountAs(other, "a1", up)
+	var all sync.WaitGroup
+	for range 4 {
+		k := w.key()
+		for range 16 {
+			all.Go(func() { inputOf(t, parse(t, w.modernCan(k, canAll, "tools/call", callAsk).body).Result) })
+		}
+	}
+	all.Wait()
+	if a := w.modernCan(w.key(), canAll, "tools/call", callAsk); !strings.Contains(a.body, `"code":-32029`) || !strings.Contains(a.body, "this organization has 64 calls waiting") {
+		t.Errorf("one more: %d %s", a.status, a.body)
+	}
+	inputOf(t, parse(t, w.modernCan(w.keyAs(other), canAll, "tools/call", callAsk).body).Result)
 }
 
 // TestParkedPlaces: parked calls give their places in the quota back, whatever

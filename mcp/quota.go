@@ -53,10 +53,15 @@ func (q *quota) take(p keys.Principal) (release func(), ok bool) {
 
 // rateLimited refuses a request over its key's limit of what, and records it.
 func (g *Gateway) rateLimited(ctx context.Context, r *request, v verdict, most int, what string) reply {
+	return g.limitedOf(ctx, r, v, "key", most, what)
+}
+
+// limitedOf refuses a request over the limit of its key, organization or server.
+func (g *Gateway) limitedOf(ctx context.Context, r *request, v verdict, whose string, most int, what string) reply {
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Ref, e.Failed = "decision", "deny", newReference(), []string{policy.RuleRate.String()}
 	g.record(ctx, e)
-	return failure(r.msg.id, codeRateLimited, limitReached(most, what), retryData())
+	return failure(r.msg.id, codeRateLimited, limitOf(whose, most, what), retryData())
 }
 
 // retryData is the data of an error about a limit.
@@ -74,6 +79,8 @@ func (v *visit) tooMany(detail string) {
 	wire.NewProblem(http.StatusTooManyRequests, "rate_limited", detail).Answer(v.w)
 }
 
-func limitReached(most int, what string) string {
-	return fmt.Sprintf("this key has %d %s, as many as it may: try again when one of them has ended", most, what)
+func limitReached(most int, what string) string { return limitOf("key", most, what) }
+
+func limitOf(whose string, most int, what string) string {
+	return fmt.Sprintf("this "+whose+" has %d %s, as many as it may: try again when one of them has ended", most, what)
 }
