@@ -19,6 +19,17 @@ func (e *eraCell) asks(what, method, answer string) (string, error) {
 		equal("asked", e.questionsAsked(), method)), err
 }
 
+// asksElsewhere: a prompt and a resource may ask too.
+func (e *eraCell) asksElsewhere() (string, error) {
+	prompt, err := e.ask("prompts/get", object{"name": e.slug + "__asks"})
+	if err != nil {
+		return "", err
+	}
+	resource, err := e.ask("resources/read", object{"uri": "era:item/asks"})
+	return problems(equal("the prompt got "+prompt.String(), prompt.member("x-answer"), eraSampled), equal("the resource got "+resource.String(), resource.member("x-answer"), eraFormed),
+		equal("asked", e.questionsAsked(), "sampling/createMessage elicitation/create")), err
+}
+
 // roots are for an upstream of 2026-07-28, which asks during a call. To one of the
 // older era they are not declared: they would be those of all who share it.
 func (e *eraCell) roots() (string, error) {

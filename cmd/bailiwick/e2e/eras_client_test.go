@@ -11,10 +11,9 @@ import (
 
 // What a client of these tests can be asked, and answers.
 var (
-	canBeAsked   = object{"elicitation": object{"form": object{}}, "sampling": object{}, "roots": object{}}
-	canRunTasks  = object{"io.modelcontextprotocol/tasks": object{}}
-	eraAnswers   = map[string]string{"elicitation/create": eraFormed, "sampling/createMessage": eraSampled, "roots/list": eraRooted}
-	eraQuestions = []string{"elicitation/create", "sampling/createMessage", "roots/list"}
+	canBeAsked  = object{"elicitation": object{"form": object{}}, "sampling": object{}, "roots": object{}}
+	canRunTasks = object{"io.modelcontextprotocol/tasks": object{}}
+	eraAnswers  = map[string]string{"elicitation/create": eraFormed, "sampling/createMessage": eraSampled, "roots/list": eraRooted}
 )
 
 const (

@@ -11,18 +11,18 @@ var questions = map[string][2]string{
 	"roots":       {"roots/list", `{}`},
 }
 
-// ask asks one thing and answers what it was answered.
-func (s *server) ask(c *call) string {
-	what := c.text("what")
+// ask asks one thing, and answers what it was answered: as makes a result's members
+// of it.
+func (s *server) ask(c *call, what string, as func(answer string) string) string {
 	if !s.modern {
 		answer, ok := s.question(c, what)
 		if !ok {
 			return s.result(`"content":[],"isError":true,"structuredContent":{"refused":` + answer + `}`)
 		}
-		return s.structured(`{"answer":` + answer + `}`)
+		return s.result(as(answer))
 	}
 	if answer := c.Params.InputResponses["q"]; answer != nil {
-		return s.structured(`{"answer":` + string(answer) + `}`)
+		return s.result(as(string(answer)))
 	}
 	return inputRequired("q", what, "")
 }

@@ -78,6 +78,7 @@ type (
 		Meta struct {
 			Version       string          `json:"io.modelcontextprotocol/protocolVersion"`
 			Level         string          `json:"io.modelcontextprotocol/logLevel"`
+			Own           json.RawMessage `json:"example.com/own"`
 			ProgressToken json.RawMessage `json:"progressToken"`
 			Capabilities  struct {
 				Extensions map[string]json.RawMessage `json:"extensions"`
