@@ -34,6 +34,8 @@ var eraFeatures = []eraFeature{
 	{"sampling", (*eraCell).samples},
 	{"roots", (*eraCell).roots},
 	{"questions of prompts and resources", (*eraCell).asksElsewhere},
+	{"progress around a question", (*eraCell).talks},
+	{"cancellation during a question", (*eraCell).cancelsQuestion},
 	{"undeclared", (*eraCell).undeclared},
 	{"rounds", (*eraCell).rounds},
 	{"tasks", (*eraCell).tasks},
@@ -108,7 +110,7 @@ func (e *eraCell) listsTools() (string, error) {
 		problem += "a schema was changed: " + m.String()
 	}
 	return problems(problem, e.complete(m, true), equal("tools", fmt.Sprint(names),
-		"[ask change echo fails hangs job logs refuses region rounds seen steps touch]")), err
+		"[ask change echo fails hangs job logs refuses region rounds seen steps talks touch]")), err
 }
 
 func (e *eraCell) callsTool() (string, error) {

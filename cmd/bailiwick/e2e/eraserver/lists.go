@@ -7,7 +7,7 @@ import (
 
 // The definitions say what a gateway must not change: keywords that it does not
 // know, and numbers that it can't hold.
-var toolNames = []string{"echo", "fails", "refuses", "steps", "hangs", "seen", "logs", "change", "touch", "ask", "rounds"}
+var toolNames = []string{"echo", "fails", "refuses", "steps", "hangs", "seen", "logs", "change", "touch", "ask", "talks", "rounds"}
 
 func (s *server) tools() string {
 	var out []string

@@ -32,6 +32,7 @@ type server struct {
 // log is what the tool seen tells.
 type log struct {
 	Cancelled  int            `json:"cancelled"`
+	Withdrawn  int            `json:"withdrawn"` // questions whose call was given up
 	Level      string         `json:"level"`
 	Subscribed map[string]int `json:"subscribed"`
 }

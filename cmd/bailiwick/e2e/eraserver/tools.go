@@ -54,6 +54,8 @@ func (s *server) tool(c *call) string {
 		return s.structured(`{}`)
 	case "ask":
 		return s.ask(c, c.text("what"), func(answer string) string { return content + `,"structuredContent":{"answer":` + answer + `}` })
+	case "talks":
+		return s.talks(c)
 	case "rounds":
 		return s.rounds(c)
 	case "job":
