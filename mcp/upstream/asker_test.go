@@ -103,7 +103,10 @@ func init() {
 			case "tasks/result":
 				a.hold(func(result string) { out(`{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, result) })
 			case "":
+				note("answer " + string(m.ID))
 				a.answered(m)
+			case "notifications/cancelled":
+				note("cancelled")
 			default:
 				if m.Method == "initialize" {
 					note("initialize " + string(m.Params))

@@ -53,6 +53,7 @@ type caller struct {
 	over      bool            // its answer came, though it still runs here
 	questions int             // open ones
 	work      sync.WaitGroup
+	gone      chan struct{} // closed when it was given up or answered; nil = it can't be asked
 }
 
 func (c *caller) principal() string {
@@ -74,6 +75,7 @@ func (c *callers) begin(ctx context.Context, id int64, call *Call) (end func(ans
 	one, cancel := &caller{Call: call, ctx: ctx}, func() {}
 	if call.Ask != nil {
 		one.ctx, cancel = context.WithCancel(ctx)
+		one.gone = make(chan struct{})
 	}
 	if strings.HasPrefix(call.Method, "tasks/") {
 		one.task = rawjson.Text(rawjson.Field(call.Params, "taskId"))
@@ -87,6 +89,9 @@ func (c *callers) begin(ctx context.Context, id int64, call *Call) (end func(ans
 	return func(answered bool) {
 		c.leave(id, answered)
 		cancel()
+		if one.gone != nil {
+			close(one.gone)
+		}
 		one.work.Wait()
 	}
 }

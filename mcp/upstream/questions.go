@@ -162,6 +162,11 @@ func (c *callers) answer(q *question, key string, f frame, reply func([]byte)) {
 	if err == nil {
 		result, failed = q.caller.Ask(q.ctx, f.method, params)
 	}
+	if q.caller.ctx.Err() != nil {
+		// The upstream is told first that its call was given up: else it takes this
+		// for the client's refusal, and goes on with its work.
+		<-q.caller.gone
+	}
 	switch {
 	case failed != nil:
 	case result == nil && q.ctx.Err() != nil:

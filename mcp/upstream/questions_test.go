@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -215,5 +217,37 @@ func TestQuestionsEnd(t *testing.T) {
 				t.Errorf("%d ended with the client; %v", ended, err)
 			}
 		})
+	}
+}
+
+// A call that is given up is so before its question has an answer: an upstream
+// could take that for a refusal, and go on.
+func TestGivenUpBeforeTheAnswer(t *testing.T) {
+	path, wait := notes(t)
+	m := runAsker(t, stdio(t, "asker", "UPSTREAM_TEST_NOTES", path))
+	for i := range 20 {
+		ctx, cancel := context.WithCancel(context.Background())
+		id := fmt.Sprintf(`"q%d"`, i)
+		_, _ = m.Call(ctx, upstream.Call{Owner: "anna", Tool: "ask", Arguments: raw(`{"lines":[` + elicit(id) + `]}`),
+			Ask: func(context.Context, string, json.RawMessage) (json.RawMessage, *upstream.Error) {
+				cancel()
+				return nil, &upstream.Error{Code: 1, Message: "the call is over"}
+			}})
+		wait("answer " + id)
+	}
+	said, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disorder := 0
+	for i, line := range slices.DeleteFunc(strings.Split(string(said), "\n"), func(line string) bool {
+		return line != "cancelled" && !strings.HasPrefix(line, "answer ")
+	}) {
+		if (line == "cancelled") != (i%2 == 0) {
+			disorder++
+		}
+	}
+	if disorder > 0 || !strings.Contains(string(said), "answer") {
+		t.Errorf("%d out of order: %s", disorder, said)
 	}
 }

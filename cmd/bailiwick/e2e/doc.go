@@ -9,6 +9,10 @@
 // made over REST goes to a client; what the client saw is compared with a
 // naive reading of the upstream's own answer.
 //
+// TestEras is the table of what each pair of a client's and an upstream's era and
+// transport can do, and of what it can't; its upstream is eraserver, of exactly one
+// era.
+//
 // The conformance suite of the protocol's makers is one more client
 // (TestConformance): it runs against conformanceserver, alone and mounted, and
 // every check that fails must be named in testdata/conformance.

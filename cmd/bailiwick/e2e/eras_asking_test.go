@@ -19,6 +19,65 @@ func (e *eraCell) asks(what, method, answer string) (string, error) {
 		equal("asked", e.questionsAsked(), method)), err
 }
 
+// asksElsewhere: a prompt and a resource may ask too.
+func (e *eraCell) asksElsewhere() (string, error) {
+	prompt, err := e.ask("prompts/get", object{"name": e.slug + "__asks"})
+	if err != nil {
+		return "", err
+	}
+	resource, err := e.ask("resources/read", object{"uri": "era:item/asks"})
+	return problems(equal("the prompt got "+prompt.String(), prompt.member("x-answer"), eraSampled), equal("the resource got "+resource.String(), resource.member("x-answer"), eraFormed),
+		equal("asked", e.questionsAsked(), "sampling/createMessage elicitation/create")), err
+}
+
+// talks: what an upstream says before its question and after it reaches the client
+// in that order, also where the call waits in between.
+func (e *eraCell) talks() (string, error) {
+	meta := object{"progressToken": "talk"}
+	if e.modern {
+		meta[metaPrefix+"logLevel"] = "error"
+	}
+	m, err := e.ask("tools/call", object{"name": e.slug + "__talks", "arguments": object{}, "_meta": meta})
+	if err != nil {
+		return "", err
+	}
+	var said []string
+	for _, n := range e.untaken() {
+		if n.Method == "notifications/progress" || n.Method == "notifications/message" {
+			said = append(said, string(n.Params))
+		}
+	}
+	return problems(equal("it got "+m.String(), m.member("structuredContent"), `{"answer":`+eraFormed+`}`),
+		equal("said", strings.Join(said, " "), `{"progressToken":"talk","progress":1} {"level":"error","data":"talk 1"} `+
+			`{"progressToken":"talk","progress":2} {"level":"error","data":"talk 2"}`)), nil
+}
+
+// cancelsQuestion: a call is given up while its question is open. An upstream of
+// the older era is told, which waits for the answer. One of 2026-07-28 has nothing
+// that runs, and to a client of 2026-07-28 the request is over when it is asked.
+func (e *eraCell) cancelsQuestion() (string, error) {
+	e.eraClient.silent.Store(true)
+	defer e.eraClient.silent.Store(false)
+	id, err := e.begin("tools/call", object{"name": e.slug + "__ask", "arguments": object{"what": "elicitation"}})
+	if err != nil {
+		return "", err
+	}
+	if e.modern {
+		m, err := e.finish(id)
+		return equal("resultType", m.member("resultType"), `"input_required"`), err
+	}
+	if !soon(func() bool { return e.questionsAsked() != "" }) {
+		return "it was never asked", nil
+	}
+	if err := e.eraClient.door.leave(e.eraClient, id); err != nil {
+		return "", err
+	}
+	if e.up.modern {
+		return e.untilSeen(`"withdrawn":0`)
+	}
+	return e.untilSeen(`"withdrawn":1`)
+}
+
 // roots are for an upstream of 2026-07-28, which asks during a call. To one of the
 // older era they are not declared: they would be those of all who share it.
 func (e *eraCell) roots() (string, error) {

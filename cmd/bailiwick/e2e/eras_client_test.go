@@ -5,16 +5,16 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // What a client of these tests can be asked, and answers.
 var (
-	canBeAsked   = object{"elicitation": object{"form": object{}}, "sampling": object{}, "roots": object{}}
-	canRunTasks  = object{"io.modelcontextprotocol/tasks": object{}}
-	eraAnswers   = map[string]string{"elicitation/create": eraFormed, "sampling/createMessage": eraSampled, "roots/list": eraRooted}
-	eraQuestions = []string{"elicitation/create", "sampling/createMessage", "roots/list"}
+	canBeAsked  = object{"elicitation": object{"form": object{}}, "sampling": object{}, "roots": object{}}
+	canRunTasks = object{"io.modelcontextprotocol/tasks": object{}}
+	eraAnswers  = map[string]string{"elicitation/create": eraFormed, "sampling/createMessage": eraSampled, "roots/list": eraRooted}
 )
 
 const (
@@ -66,6 +66,7 @@ type eraClient struct {
 	modern bool
 	can    object
 	door   eraDoor
+	silent atomic.Bool // it answers no question
 
 	mu     sync.Mutex
 	heard  []rpcMessage
@@ -127,6 +128,9 @@ func (c *eraClient) reply(m rpcMessage) {
 	c.mu.Lock()
 	c.asked = append(c.asked, m.Method)
 	c.mu.Unlock()
+	if c.silent.Load() {
+		return
+	}
 	go func() {
 		if err := c.door.send(c, answer); err != nil {
 			c.fail(err.Error())

@@ -33,6 +33,9 @@ var eraFeatures = []eraFeature{
 	{"elicitation", (*eraCell).elicits},
 	{"sampling", (*eraCell).samples},
 	{"roots", (*eraCell).roots},
+	{"questions of prompts and resources", (*eraCell).asksElsewhere},
+	{"progress around a question", (*eraCell).talks},
+	{"cancellation during a question", (*eraCell).cancelsQuestion},
 	{"undeclared", (*eraCell).undeclared},
 	{"rounds", (*eraCell).rounds},
 	{"tasks", (*eraCell).tasks},
@@ -107,14 +110,16 @@ func (e *eraCell) listsTools() (string, error) {
 		problem += "a schema was changed: " + m.String()
 	}
 	return problems(problem, e.complete(m, true), equal("tools", fmt.Sprint(names),
-		"[ask change echo fails hangs job logs refuses region rounds seen steps touch]")), err
+		"[ask change echo fails hangs job logs refuses region rounds seen steps talks touch]")), err
 }
 
 func (e *eraCell) callsTool() (string, error) {
 	const arguments = `{"a":{"b":98765432109876543210},"c":1.50,"d":"\u00e9"}`
-	m, err := e.ask("tools/call", object{"name": e.slug + "__echo", "arguments": json.RawMessage(arguments)})
+	const own = `{"n":98765432109876543210}`
+	m, err := e.ask("tools/call", object{"name": e.slug + "__echo", "arguments": json.RawMessage(arguments),
+		"_meta": object{"example.com/own": json.RawMessage(own)}})
 	return problems(e.complete(m, false), equal("content", m.member("content"), eraContent),
-		equal("structuredContent", m.member("structuredContent"), `{"n":12345678901234567890, "got":`+arguments+`}`),
+		equal("structuredContent", m.member("structuredContent"), `{"n":12345678901234567890, "got":`+arguments+`,"meta":`+own+`}`),
 		equal("isError", m.member("isError"), "")), err
 }
 
@@ -193,7 +198,7 @@ func (e *eraCell) prompts() (string, error) {
 		return "", err
 	}
 	unknown, err := e.ask("prompts/get", object{"name": e.slug + "__nothing"})
-	return problems(problem, equal("prompts", fmt.Sprint(names), "[greet]"), e.complete(list, true), e.complete(m, false),
+	return problems(problem, equal("prompts", fmt.Sprint(names), "[asks greet]"), e.complete(list, true), e.complete(m, false),
 		equal("messages", m.member("messages"), `[{"role":"user", "content":{"type":"text","text":"got"}}]`),
 		equal("arguments", m.member("x-got"), `{"who":"Zoë"}`),
 		unknown.refused(-32602, "Unknown prompt: "+e.slug+"__nothing (ref ")), err

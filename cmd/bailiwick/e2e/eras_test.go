@@ -56,7 +56,7 @@ func TestEras(t *testing.T) {
 	})
 	n := 0
 	verdicts.Range(func(any, any) bool { n++; return true })
-	if want := len(eraUpstreams) * len(eraDoors) * len(eraFeatures); n != want || n < 800 {
+	if want := len(eraUpstreams) * len(eraDoors) * len(eraFeatures); n != want || n < 900 {
 		t.Errorf("%d verdicts, want %d", n, want)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 )
 
 // questions are what the tools ask, by what they are called with.
@@ -11,20 +12,35 @@ var questions = map[string][2]string{
 	"roots":       {"roots/list", `{}`},
 }
 
-// ask asks one thing and answers what it was answered.
-func (s *server) ask(c *call) string {
-	what := c.text("what")
+// ask asks one thing, and answers what it was answered: as makes a result's members
+// of it.
+func (s *server) ask(c *call, what string, as func(answer string) string) string {
 	if !s.modern {
 		answer, ok := s.question(c, what)
 		if !ok {
 			return s.result(`"content":[],"isError":true,"structuredContent":{"refused":` + answer + `}`)
 		}
-		return s.structured(`{"answer":` + answer + `}`)
+		return s.result(as(answer))
 	}
 	if answer := c.Params.InputResponses["q"]; answer != nil {
-		return s.structured(`{"answer":` + string(answer) + `}`)
+		return s.result(as(string(answer)))
 	}
 	return inputRequired("q", what, "")
+}
+
+// talks tells of progress and logs before its question and after it.
+func (s *server) talks(c *call) string {
+	say := func(n int) {
+		c.notify("notifications/progress", `"progressToken":%s,"progress":%d`, c.Params.Meta.ProgressToken, n)
+		c.notify("notifications/message", `"level":"error","data":"talk %d"`, n)
+	}
+	if c.Params.InputResponses == nil {
+		say(1)
+	}
+	return s.ask(c, "elicitation", func(answer string) string {
+		say(2)
+		return content + `,"structuredContent":{"answer":` + answer + `}`
+	})
 }
 
 // rounds asks the user, then the model.
@@ -73,11 +89,22 @@ func (s *server) question(c *call, what string) (answer string, ok bool) {
 	c.say(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":%s}`, id, q[0], q[1]))
 	select {
 	case m := <-waits:
-		if m.Result == nil {
-			return string(m.Error), false
+		if m.Result != nil {
+			return string(m.Result), true
 		}
-		return string(m.Result), true
+		if strings.Contains(string(m.Error), "is over") { // which may come before the word that it is
+			<-c.ctx.Done()
+			s.withdraw()
+		}
+		return string(m.Error), false
 	case <-c.ctx.Done():
+		s.withdraw()
 		return `null`, false
 	}
+}
+
+func (s *server) withdraw() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Withdrawn++
 }

@@ -7,7 +7,7 @@ import (
 
 // The definitions say what a gateway must not change: keywords that it does not
 // know, and numbers that it can't hold.
-var toolNames = []string{"echo", "fails", "refuses", "steps", "hangs", "seen", "logs", "change", "touch", "ask", "rounds"}
+var toolNames = []string{"echo", "fails", "refuses", "steps", "hangs", "seen", "logs", "change", "touch", "ask", "talks", "rounds"}
 
 func (s *server) tools() string {
 	var out []string
@@ -65,7 +65,7 @@ func (s *server) templates() string {
 }
 
 func (s *server) prompts() string {
-	out := []string{`{"name":"greet","description":"d","arguments":[{"name":"who","required":true}]}`}
+	out := []string{`{"name":"asks"}`, `{"name":"greet","description":"d","arguments":[{"name":"who","required":true}]}`}
 	for i := range s.addedOf("prompts") {
 		out = append(out, fmt.Sprintf(`{"name":"added-%d"}`, i+1))
 	}
@@ -80,6 +80,8 @@ func (s *server) read(c *call) string {
 		return s.cacheable(fmt.Sprintf(`"contents":[{"uri":%q, "mimeType":"text/plain","text":"h\u00e9 <&>","x":1.50}]`, uri))
 	case kind == "blob":
 		return s.cacheable(fmt.Sprintf(`"contents":[{"uri":%q, "blob":"AAEC/w=="}]`, uri))
+	case kind == "item/asks":
+		return s.ask(c, "elicitation", func(answer string) string { return `"contents":[],"x-answer":` + answer })
 	case strings.HasPrefix(kind, "item/"):
 		return s.cacheable(fmt.Sprintf(`"contents":[{"uri":%q, "text":"item"}]`, uri))
 	}
@@ -91,7 +93,11 @@ func (s *server) read(c *call) string {
 }
 
 func (s *server) prompt(c *call) string {
-	if c.Params.Name != "greet" {
+	switch c.Params.Name {
+	case "asks":
+		return s.ask(c, "sampling", func(answer string) string { return `"messages":[],"x-answer":` + answer })
+	case "greet":
+	default:
 		return failed(-32602, "no such prompt", "null")
 	}
 	return s.result(`"description":"d","messages":[{"role":"user", "content":{"type":"text","text":"got"}}],"x-got":` + string(c.Params.Arguments))

@@ -32,6 +32,7 @@ type server struct {
 // log is what the tool seen tells.
 type log struct {
 	Cancelled  int            `json:"cancelled"`
+	Withdrawn  int            `json:"withdrawn"` // questions whose call was given up
 	Level      string         `json:"level"`
 	Subscribed map[string]int `json:"subscribed"`
 }
@@ -78,6 +79,7 @@ type (
 		Meta struct {
 			Version       string          `json:"io.modelcontextprotocol/protocolVersion"`
 			Level         string          `json:"io.modelcontextprotocol/logLevel"`
+			Own           json.RawMessage `json:"example.com/own"`
 			ProgressToken json.RawMessage `json:"progressToken"`
 			Capabilities  struct {
 				Extensions map[string]json.RawMessage `json:"extensions"`

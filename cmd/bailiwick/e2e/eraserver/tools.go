@@ -17,7 +17,7 @@ func (s *server) structured(raw string) string {
 func (s *server) tool(c *call) string {
 	switch c.Params.Name {
 	case "echo":
-		return s.structured(`{"n":12345678901234567890, "got":` + string(c.Params.Arguments) + `}`)
+		return s.structured(`{"n":12345678901234567890, "got":` + string(c.Params.Arguments) + `,"meta":` + string(c.Params.Meta.Own) + `}`)
 	case "region":
 		return s.structured(string(c.Params.Arguments))
 	case "fails":
@@ -53,7 +53,9 @@ func (s *server) tool(c *call) string {
 		s.announce("notifications/resources/updated", c.text("uri"))
 		return s.structured(`{}`)
 	case "ask":
-		return s.ask(c)
+		return s.ask(c, c.text("what"), func(answer string) string { return content + `,"structuredContent":{"answer":` + answer + `}` })
+	case "talks":
+		return s.talks(c)
 	case "rounds":
 		return s.rounds(c)
 	case "job":
