@@ -54,7 +54,7 @@ func (s *Service) Refresh(ctx context.Context, p Principal) (Principal, error) {
 	case principalKey:
 		return s.principal(ctx, p.of().hash)
 	case principalSubject:
-		fresh, err := s.Subject(ctx, p.of().claims)
+		fresh, err := s.Subject(ctx, p.Claims())
 		return fresh, credentialError(err)
 	case principalOperator:
 		return s.Operator(ctx, p.of().tenant.ID)
@@ -65,10 +65,10 @@ func (s *Service) Refresh(ctx context.Context, p Principal) (Principal, error) {
 // Operator is the local operator in one tenant (id or slug): who can read the
 // store owns it. The command line uses it on the server's own machine.
 func (s *Service) Operator(ctx context.Context, tenant string) (Principal, error) {
-	p := Principal{&identity{kind: principalOperator}}
+	p := Principal{&identity{kind: principalOperator, tenant: &Tenant{}}}
 	p.is.epoch, _ = s.Confirmed()
 	err := s.cfg.Store.Read(ctx, func(r Reader) (err error) {
-		p.is.tenant, err = r.Tenant(ctx, tenant)
+		*p.is.tenant, err = r.Tenant(ctx, tenant)
 		return err
 	})
 	if err != nil {
@@ -80,7 +80,7 @@ func (s *Service) Operator(ctx context.Context, tenant string) (Principal, error
 // PlatformOperator is the local operator in no tenant: it may do what takes
 // view:tenants and manage:tenants, and nothing else within a tenant.
 func (s *Service) PlatformOperator() Principal {
-	p := Principal{&identity{kind: principalPlatform}}
+	p := Principal{&identity{kind: principalPlatform, tenant: &Tenant{}}}
 	p.is.epoch, _ = s.Confirmed()
 	return p
 }

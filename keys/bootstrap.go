@@ -29,7 +29,7 @@ func (s *Service) Bootstrap(ctx context.Context) (Secret, error) {
 		if empty, err = isEmpty(ctx, w); err != nil || !empty {
 			return err
 		}
-		e := &edit{Writer: w, svc: s, who: Principal{&identity{kind: principalOperator}}, now: s.now()}
+		e := &edit{Writer: w, svc: s, who: Principal{&identity{kind: principalOperator, tenant: &Tenant{}}}, now: s.now()}
 		return e.bootstrap(ctx, token)
 	})
 	if err != nil || !empty {

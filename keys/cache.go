@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ type cache struct {
 	mu      sync.RWMutex
 	entries map[[32]byte]*identity
 	tagged  map[string]identities // by the ids of tenants and keys that they hang on
+	tenants map[string]*Tenant    // those of the entries, by id: one for all of a tenant's
 	unknown map[[32]byte]struct{}
 	moment  uint64            // counts the batches of changes
 	changed map[string]uint64 // id of a tenant or key -> moment of its last change
@@ -28,7 +30,7 @@ const (
 
 func newCache(limit int) *cache {
 	return &cache{
-		limit: limit, entries: map[[32]byte]*identity{}, tagged: map[string]identities{},
+		limit: limit, entries: map[[32]byte]*identity{}, tagged: map[string]identities{}, tenants: map[string]*Tenant{},
 		unknown: map[[32]byte]struct{}{}, changed: map[string]uint64{},
 	}
 }
@@ -54,6 +56,7 @@ func (c *cache) mark() uint64 {
 }
 
 // put keeps a principal, unless something it depends on has changed since the mark.
+// Nobody else has it yet.
 func (c *cache) put(mark uint64, p Principal) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,6 +76,10 @@ func (c *cache) put(mark uint64, p Principal) bool {
 		c.remove(other)
 	}
 	c.remove(c.entries[is.hash])
+	if known := c.tenants[is.tenant.ID]; known != nil && reflect.DeepEqual(known, is.tenant) {
+		is.tenant = known
+	}
+	c.tenants[is.tenant.ID] = is.tenant
 	c.entries[is.hash] = is
 	for tag := range is.tags {
 		c.tagged[tag] = c.tagged[tag].with(is)
@@ -125,6 +132,7 @@ func (c *cache) dropAll() {
 	clear(c.unknown)
 	clear(c.entries)
 	clear(c.tagged)
+	clear(c.tenants)
 }
 
 func (c *cache) remove(is *identity) {
@@ -135,6 +143,7 @@ func (c *cache) remove(is *identity) {
 	for tag := range is.tags {
 		if left := c.tagged[tag].without(is); left.empty() {
 			delete(c.tagged, tag)
+			delete(c.tenants, tag)
 		} else {
 			c.tagged[tag] = left
 		}

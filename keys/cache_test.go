@@ -225,6 +225,29 @@ func TestWatchTellsOwnEditsBeforeTheMethodReturns(t *testing.T) {
 	}
 }
 
+// TestTenantsEditReachesEveryKey: all that is cached of a tenant goes at once, and
+// nothing of another.
+func TestTenantsEditReachesEveryKey(t *testing.T) {
+	h := newHouse(t)
+	var tokens []keys.Secret
+	for range 20 {
+		tokens = append(tokens, h.mint(h.op, keys.NewKey{Name: "k"}).Secret)
+	}
+	for _, enabled := range []bool{false, true, false} {
+		for _, token := range tokens {
+			h.login(token)
+		}
+		if _, err := h.svc.UpdateTenant(h.ctx, h.op, keys.TenantPatch{MCPEnabled: keys.Some(enabled)}); err != nil {
+			t.Fatal(err)
+		}
+		for i, token := range tokens {
+			if p := h.login(token); p.Tenant().MCPEnabled != enabled {
+				t.Errorf("key %d still sees the switch at %v", i, !enabled)
+			}
+		}
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	h := newHouse(t)
 	svc, err := keys.New(h.ctx, keys.Config{Store: h.store, Root: rootSecret, Now: h.clock.Now, CacheSize: 4})

@@ -134,9 +134,12 @@ func (c chain) projects() []string {
 
 // principal is what the chain gives to a request.
 func (c chain) principal(hash [32]byte, epoch int64) Principal {
+	tenant, key := c.tenant, c.keys[0] // by themselves, without the rest of the chain
+	grant := policy.Compile(c.layers[0], c.layers[1:]...)
+	key.Policy.ToolAllowlist = slices.Clone(key.Policy.ToolAllowlist)
+	grant.Share(key.Policy.ToolAllowlist)
 	return Principal{&identity{
-		kind: principalKey, tenant: c.tenant, key: c.keys[0], hash: hash,
-		grant: policy.Compile(c.layers[0], c.layers[1:]...),
+		kind: principalKey, tenant: &tenant, key: key, hash: hash, grant: grant,
 		chain: c.ids(), projects: c.projects(), until: c.until(), epoch: epoch,
 	}}
 }

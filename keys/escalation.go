@@ -47,7 +47,7 @@ func (e *edit) within(ctx context.Context, k *Key) error {
 	if e.who.IsOperator() {
 		return nil
 	}
-	s, err := subjectOf(ctx, e, k, e.who.of().tenant)
+	s, err := subjectOf(ctx, e, k, e.who.Tenant())
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (e *edit) fit(ctx context.Context, k *Key, open []string) error {
 		return true
 	}
 	for {
-		s, err := subjectOf(ctx, e, k, e.who.of().tenant)
+		s, err := subjectOf(ctx, e, k, e.who.Tenant())
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ type batch struct {
 }
 
 func (e *edit) newBatch(ctx context.Context, list []ImportedKey) (*batch, error) {
-	known, err := prefetch(ctx, e.Writer, e.who.of().tenant)
+	known, err := prefetch(ctx, e.Writer, e.who.Tenant())
 	if err != nil {
 		return nil, err
 	}

@@ -64,11 +64,11 @@ func (e *edit) mayBecome(ctx context.Context, was, becomes *Key) error {
 	if e.who.IsOperator() {
 		return nil
 	}
-	before, err := subjectOf(ctx, e, was, e.who.of().tenant)
+	before, err := subjectOf(ctx, e, was, e.who.Tenant())
 	if err != nil {
 		return err
 	}
-	after, err := subjectOf(ctx, e, becomes, e.who.of().tenant)
+	after, err := subjectOf(ctx, e, becomes, e.who.Tenant())
 	if err != nil || narrows(before, after) {
 		return err
 	}

@@ -126,7 +126,7 @@ func (e *edit) handOut(ctx context.Context, l *LoginRecord) (*Issued, error) {
 		return nil, err
 	}
 	// Who polls is the holder of the key from now on.
-	e.who = Principal{&identity{kind: principalKey, tenant: Tenant{ID: l.TenantID}, key: key}}
+	e.who = Principal{&identity{kind: principalKey, tenant: &Tenant{ID: l.TenantID}, key: key}}
 	err = e.logDetail(ctx, key.ID, map[string]fields{"after": {"login": l.ID, "state": l.State}})
 	return &Issued{Key: key, Secret: Secret(token)}, err
 }
@@ -239,7 +239,7 @@ func (e *edit) decide(ctx context.Context, l *LoginRecord, state LoginState) err
 // that nobody came to collect. Any number of processes may do so at once.
 func (s *Service) sweep(ctx context.Context) error {
 	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
-		e := &edit{Writer: w, svc: s, who: Principal{&identity{kind: principalOperator}}, action: "key.revoke", now: s.now()}
+		e := &edit{Writer: w, svc: s, who: Principal{&identity{kind: principalOperator, tenant: &Tenant{}}}, action: "key.revoke", now: s.now()}
 		expired, err := e.ExpiredLogins(ctx, e.now)
 		if err != nil {
 			return err

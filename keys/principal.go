@@ -15,10 +15,10 @@ type Principal struct{ is *identity } // nil = nobody
 // credential, so nobody changes it once it is out.
 type identity struct {
 	kind   principalKind
-	tenant Tenant
+	tenant *Tenant // never nil; shared
 	key    Key
-	claims SubjectClaims // of a JWT's subject; its tenant by id
-	hash   [32]byte      // of the secret that authenticated
+	claims *SubjectClaims // of a JWT's subject; its tenant by id
+	hash   [32]byte       // of the secret that authenticated
 	grant  *policy.Grant
 	chain  []string // ids of the key and its ancestors
 	epoch  int64    // as of which the grant was compiled
@@ -27,7 +27,7 @@ type identity struct {
 	until    time.Time // when the first of secret, key and ancestors, or the JWT, expires; zero = never
 }
 
-var nobody identity
+var nobody = identity{tenant: &Tenant{}}
 
 // of is never nil, and read only.
 func (p Principal) of() *identity {
@@ -40,7 +40,7 @@ func (p Principal) of() *identity {
 // in is the same one acting in a tenant.
 func (p Principal) in(t Tenant) Principal {
 	is := *p.of()
-	is.tenant = t
+	is.tenant = &t
 	return Principal{&is}
 }
 
@@ -65,10 +65,15 @@ func (p Principal) IsOperator() bool { return p.of().kind == principalOperator }
 func (p Principal) IsSubject() bool { return p.of().kind == principalSubject }
 
 // Claims are those of a JWT's subject, its tenant by id; zero for the others.
-func (p Principal) Claims() SubjectClaims { return p.of().claims }
+func (p Principal) Claims() SubjectClaims {
+	if claims := p.of().claims; claims != nil {
+		return *claims
+	}
+	return SubjectClaims{}
+}
 
 // Tenant is the tenant that the principal acts in.
-func (p Principal) Tenant() Tenant { return p.of().tenant }
+func (p Principal) Tenant() Tenant { return *p.of().tenant }
 
 // TenantID is the id of that tenant.
 func (p Principal) TenantID() string { return p.of().tenant.ID }

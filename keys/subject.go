@@ -94,7 +94,7 @@ func (c SubjectClaims) principal(ctx context.Context, r Reader) (Principal, poli
 	}
 	c.Tenant = tenant.ID // whatever becomes of the slug
 	return Principal{&identity{
-		kind: principalSubject, tenant: tenant, claims: c, grant: policy.Compile(layer), until: c.ExpiresAt,
+		kind: principalSubject, tenant: &tenant, claims: &c, grant: policy.Compile(layer), until: c.ExpiresAt,
 	}}, layer, nil
 }
 
@@ -119,7 +119,8 @@ func (c *SubjectClaims) layer(ctx context.Context, r Reader, t Tenant) (policy.S
 // is paused closes the subject's own door to MCP only, and the token's end is
 // not the end of the subject's rights.
 func (e *edit) asSubject(ctx context.Context, p Principal) error {
-	who, layer, err := p.of().claims.principal(ctx, e)
+	claims := p.Claims()
+	who, layer, err := claims.principal(ctx, e)
 	if err != nil {
 		return credentialError(err)
 	}

@@ -39,7 +39,7 @@ func (s *Service) updateTenant(ctx context.Context, p Principal, needs string, i
 		if e, err = into(e); err != nil {
 			return err
 		}
-		was := e.who.of().tenant
+		was := e.who.Tenant()
 		if tp.IfVersion != 0 && tp.IfVersion != was.Version {
 			return ErrVersion
 		}

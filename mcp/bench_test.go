@@ -61,6 +61,23 @@ func BenchmarkReadMessage(b *testing.B) {
 	}
 }
 
+// BenchmarkHeaders is what it costs to hold the headers against such a call.
+func BenchmarkHeaders(b *testing.B) {
+	for name, size := range map[string]int{"small": 5, "18KB": 18 << 10} {
+		b.Run(name, func(b *testing.B) {
+			m, err := mcp.MessageOf(fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a1__t","arguments":{"text":"%0*d"},`+modernMeta+`}}`, size, 0))
+			must(b, err)
+			h := http.Header{"Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"a1__t"}}
+			b.ReportAllocs()
+			for b.Loop() {
+				if !mcp.FitHeaders(m, h) {
+					b.Fatal("refused")
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkCall is one call through a session, the upstream in the same
 // process, over two loopback connections.
 func BenchmarkCall(b *testing.B) {

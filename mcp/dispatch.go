@@ -186,7 +186,7 @@ func checkModern(m *message, header http.Header) *reply {
 		return &r
 	}
 	if header != nil && m.isRequest() {
-		err := mcpgo.ValidateStandardHeaders(header.Get, m.version, mcpgo.MCPMethod(m.method), m.params)
+		err := mcpgo.ValidateStandardHeaders(header.Get, m.version, mcpgo.MCPMethod(m.method), m.mirrored())
 		if err != nil {
 			return badHeader(m, err.Error())
 		}

@@ -29,6 +29,8 @@ type message struct {
 	method string
 	params json.RawMessage // an object; nil = absent
 
+	rawName   json.RawMessage // params.name as it came; nil = absent
+	rawURI    json.RawMessage // params.uri, in the same way
 	name      string          // params.name of tools/call and prompts/get
 	uri       string          // params.uri of resources/read
 	ref       json.RawMessage // params.ref of completion/complete; nil = absent
@@ -153,9 +155,9 @@ func (m *message) readParams() (*message, error) {
 	for _, f := range params {
 		switch f.Key {
 		case "name":
-			m.name = rawjson.Text(f.Value)
+			m.rawName, m.name = f.Value, rawjson.Text(f.Value)
 		case "uri":
-			m.uri = rawjson.Text(f.Value)
+			m.rawURI, m.uri = f.Value, rawjson.Text(f.Value)
 		case "ref":
 			m.ref = f.Value
 		case "task":
@@ -176,6 +178,25 @@ func (m *message) readParams() (*message, error) {
 		return m, nil
 	}
 	return m.readMeta()
+}
+
+// mirrored is params with no more than what a standard header repeats of them, so
+// that whoever checks the headers does not read large arguments again. nil = absent.
+func (m *message) mirrored() json.RawMessage {
+	if m.params == nil {
+		return nil
+	}
+	out := append(make([]byte, 0, 32+len(m.rawName)+len(m.rawURI)), '{')
+	if m.rawName != nil {
+		out = append(append(out, `"name":`...), m.rawName...)
+	}
+	if m.rawURI != nil {
+		if m.rawName != nil {
+			out = append(out, ',')
+		}
+		out = append(append(out, `"uri":`...), m.rawURI...)
+	}
+	return append(out, '}')
 }
 
 func (m *message) readMeta() (*message, error) {

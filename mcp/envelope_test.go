@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
 	"github.com/bailiwick-mcp/bailiwick/mcp"
 )
 
@@ -81,6 +83,10 @@ func FuzzReadMessage(f *testing.F) {
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a__b","arguments":{"x":[1,{"y":"}"}]},"_meta":{"progressToken":"t"}}}`))
 	f.Add([]byte(`{"jsonrpc":"2.0","id":"1","method":"x","params":{"uri":"a:\u002fb","ref":{"type":"ref/prompt"},"task":{"ttl":1},"taskId":"t1",` +
 		`"inputResponses":{"q":{}},"requestState":"s","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`))
+	for _, params := range []string{`{}`, `{"name":null,"uri":7}`, `{"name":7}`, `{"uri":"a:b","name":"x"}`, `{"name":"\u00e9 x"}`, `{"uri":{}}`} {
+		f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":` + params + `}`))
+	}
+	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call"}`))
 	f.Add([]byte(`{"jsonrpc":"2.0","id":3,"result":{"roots":[]}}`))
 	f.Add([]byte(`{"jsonrpc":"2.0","id":3,"error":{"code":-1}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -117,7 +123,32 @@ func FuzzReadMessage(f *testing.F) {
 		if want.JSONRPC != "2.0" || !reflect.DeepEqual(got, read) {
 			t.Fatalf("read as %+v, encoding/json reads %+v", got, read)
 		}
+		if m, _ := mcp.MessageOf(body); read.Method != "" {
+			sameHeaders(t, want.Params, mcp.Mirrored(m))
+		}
 	})
+}
+
+// sameHeaders holds what headers are checked against against what mcp-go finds in
+// the whole params.
+func sameHeaders(t *testing.T, params, mirrored json.RawMessage) {
+	t.Helper()
+	for _, method := range []mcpgo.MCPMethod{mcpgo.MethodToolsCall, mcpgo.MethodPromptsGet, mcpgo.MethodResourcesRead, mcpgo.MethodToolsList} {
+		want, wantOK := mcpgo.ExtractHeaderName(method, params)
+		got, ok := mcpgo.ExtractHeaderName(method, mirrored)
+		if got != want || ok != wantOK {
+			t.Fatalf("%s: %q (%v) of %s, mcp-go reads %q (%v) of %s", method, got, ok, mirrored, want, wantOK, params)
+		}
+		for _, name := range []string{"", want, "other", "=?base64?eA==?=", "=?base64?!?="} {
+			header := func(key string) string {
+				return map[string]string{mcpgo.HeaderMethod: string(method), mcpgo.HeaderName: name}[key]
+			}
+			asked := mcpgo.ValidateStandardHeaders(header, mcpgo.ProtocolVersion20260728, method, params)
+			if told := mcpgo.ValidateStandardHeaders(header, mcpgo.ProtocolVersion20260728, method, mirrored); fmt.Sprint(told) != fmt.Sprint(asked) {
+				t.Fatalf("%s with the name %q: %v, mcp-go says %v", method, name, told, asked)
+			}
+		}
+	}
 }
 
 // text is a JSON string's, "" for anything else.

@@ -33,6 +33,12 @@ func ReadMessage(body []byte) (Envelope, error) {
 		Method: m.method, Name: m.name, URI: m.uri, TaskID: m.taskID, Version: m.version}, nil
 }
 
+// FitHeaders tells whether a modern message and its headers go together.
+func FitHeaders(m *message, h http.Header) bool { return checkModern(m, h) == nil }
+
+// Mirrored is the params that the headers of a message are held against.
+func Mirrored(m *message) json.RawMessage { return m.mirrored() }
+
 // MessageOf is what readMessage makes of a body.
 func MessageOf(body []byte) (*message, error) { return readMessage(body) }
 

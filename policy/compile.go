@@ -98,6 +98,18 @@ func compileLayer(s *Subject) layer {
 	return l
 }
 
+// Share puts the grant's own texts in the place of equal ones in the allowlist that
+// its first layer was made of, so that they are in memory once.
+func (g *Grant) Share(toolAllowlist []string) {
+	own := &g.layers[0].allowlist.names
+	for i, at := 0, 0; i < len(toolAllowlist) && at < own.size(); i++ {
+		if text := own.at(at); text == toolAllowlist[i] {
+			toolAllowlist[i] = text
+			at++
+		}
+	}
+}
+
 func categoriesIn(l Limit) categorySet {
 	if l.unlimited {
 		return everyCategory

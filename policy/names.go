@@ -3,6 +3,7 @@ package policy
 import (
 	"slices"
 	"strings"
+	"unique"
 )
 
 // names is a list of texts. With thousands of keys, the time to decide is the
@@ -134,13 +135,17 @@ func (n *names) entries() []entry {
 	return out
 }
 
-// gather moves the lists into one string.
+// gather moves the lists into one string. Many keys are made alike, and those
+// with the same lists share it.
 func gather(lists ...*names) {
 	var all [][]entry
 	for _, n := range lists {
 		all = append(all, n.entries())
 	}
-	for i, n := range layOut(all...) {
+	laid := layOut(all...)
+	shared := unique.Make(laid[0].mem).Value()
+	for i, n := range laid {
+		n.mem = shared
 		*lists[i] = n
 	}
 }
@@ -169,8 +174,9 @@ func layOut(lists ...[]entry) []names {
 		}
 	}
 	items.WriteString(texts.String())
+	mem := items.String()
 	for i := range out {
-		out[i].mem = items.String()
+		out[i].mem = mem
 	}
 	return out
 }
