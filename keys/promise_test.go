@@ -15,7 +15,7 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys/keystest"
 )
 
-var schedules = flag.Int("schedules", 300, "how many random schedules TestPromise runs")
+var schedules = flag.Int("schedules", 1500, "how many random schedules TestPromise runs")
 
 // TestPromise holds the promise of the replicas (invariant 4) over random
 // schedules of edits, loads, polls, lost hints, slow and cut connections and the

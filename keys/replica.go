@@ -97,8 +97,11 @@ func (s *Service) beat(ctx context.Context, asked time.Time) error {
 	if r.row.Applied == s.feed.applied && !r.beaten.IsZero() && since(r.beaten, asked) < s.cfg.MaxStaleness/beatsPerLease {
 		return nil
 	}
+	// Each attempt has a number of its own: one that seemed to fail may have been
+	// written, and the next must be seen as a sign of life of its own.
+	r.row.Beat++
 	next := r.row
-	next.Applied, next.Beat = s.feed.applied, next.Beat+1
+	next.Applied = s.feed.applied
 	err := s.cfg.Store.Beat(ctx, next)
 	if errors.Is(err, ErrNotFound) {
 		r.row.ID = "" // somebody saw no sign of life for too long
@@ -131,8 +134,25 @@ func (s *Service) leave(ctx context.Context) error {
 		return nil
 	}
 	err := s.cfg.Store.EndReplica(ctx, r.row.ID, r.row.Beat)
+	if errors.Is(err, ErrVersion) { // the last beat did not arrive, or an earlier one
+		err = s.endWhatever(ctx, r.row.ID)
+	}
 	if errors.Is(err, ErrNotFound) {
 		err = nil
 	}
 	return err
+}
+
+// endWhatever removes this process's own row, whichever beat it has.
+func (s *Service) endWhatever(ctx context.Context, id string) error {
+	rows, err := s.cfg.Store.Replicas(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if r.ID == id {
+			return s.cfg.Store.EndReplica(ctx, id, r.Beat)
+		}
+	}
+	return nil
 }
