@@ -12,9 +12,6 @@ import (
 // TestBrokenPromises breaks the protocol in one place at a time and holds that
 // TestPromise sees it.
 func TestBrokenPromises(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it compiles the package once for each")
-	}
 	for name, broken := range map[string]struct{ file, line, instead string }{
 		"a load is kept after what it read was changed": {"cache.go", "if c.changed[tag] > mark {", "if c.changed[tag] > mark && false {"},
 		"an edit waits for nobody":                      {"propagation.go", "if p = now; len(late) == 0 {", "if p = now; len(late) >= 0 {"},

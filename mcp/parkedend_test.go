@@ -132,13 +132,15 @@ func TestParkedUpstreamEnds(t *testing.T) {
 	}
 
 	// It is not kept for as long as a question is.
+	parked := make(chan struct{})
 	up.on("ask", func(c fakeCall) string {
 		id, _ := c.asking("elicitation/create", form)
-		time.Sleep(300 * time.Millisecond) // longer than questions are gathered
+		<-parked
 		c.notify("notifications/cancelled", `{"requestId":`+id+`}`)
 		return `{"content":[],"late":true}`
 	})
 	in = inputOf(t, parse(t, w.modernCan(k, canAll, "tools/call", callAsk).body).Result)
+	close(parked)
 	w.until("the call is over", func() bool { return len(w.records(k)) == 2 })
 	w.clock.Advance(2 * time.Minute)
 	w.until("its answer is forgotten", func() bool { return mcp.Parked(w.gw) == 0 })

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -69,24 +68,7 @@ func conformanceFixture(t *testing.T, speaks string) string {
 	if err != nil {
 		t.Fatalf("building the fixture: %v\n%s", err, bin)
 	}
-	command := exec.Command(bin, "127.0.0.1:0", speaks)
-	stdout, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
-	if err != nil || !ok {
-		t.Fatalf("the fixture says %q, %v", line, err)
-	}
-	return url
+	return fixtureAt(t, exec.Command(bin, "127.0.0.1:0", speaks))
 }
 
 // conformanceThrough mounts the fixture behind a server of its own, which must

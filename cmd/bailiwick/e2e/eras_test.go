@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bufio"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -163,22 +162,5 @@ var buildEraServer = sync.OnceValues(func() (string, error) {
 // startEraServer runs the fixture over HTTP and answers its URL.
 func startEraServer(t *testing.T, bin, era string) string {
 	t.Helper()
-	command := exec.Command(bin, era, "127.0.0.1:0")
-	stdout, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
-	if err != nil || !ok {
-		t.Fatalf("the fixture says %q, %v", line, err)
-	}
-	return url
+	return fixtureAt(t, exec.Command(bin, era, "127.0.0.1:0"))
 }
