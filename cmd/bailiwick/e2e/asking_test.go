@@ -22,9 +22,13 @@ func TestQuestionsOfRealServers(t *testing.T) {
 	m := mountAll(t, serve(t))
 	m.mount(t, "alpha", "go", object{"transport": "http", "url": conformanceFixture(t, "both")})
 	m.settle(t, "go__test_sampling", "everything__trigger-elicitation-request", "everything-http__trigger-sampling-request")
-	if spoken := `"protocol":"` + modernVersion + `"`; !strings.Contains(m.log.String(), spoken) {
-		t.Errorf("no %s in the log: mcp-go's server is not spoken to in the newer era", spoken)
-	}
+	// The log has it a moment after the tools are on offer.
+	eventually(t, "mcp-go's server is spoken to in the newer era", func() string {
+		if spoken := `"protocol":"` + modernVersion + `"`; !strings.Contains(m.log.String(), spoken) {
+			return "no " + spoken + " in the log"
+		}
+		return ""
+	})
 	_, token := m.rest().key(t, fullAccess())
 	env := map[string]string{"BAILIWICK_KEY": token, "PATH": os.Getenv("PATH")}
 	targets := map[string]target{
