@@ -84,3 +84,6 @@ func newBun(pool *sql.DB, dialect schema.Dialect) *bun.DB {
 func (d *DB) Close() error {
 	return errors.Join(d.read.Close(), d.write.Close())
 }
+
+// Stats are those of the two pools of connections: for edits and for reads.
+func (d *DB) Stats() (write, read sql.DBStats) { return d.write.Stats(), d.read.Stats() }

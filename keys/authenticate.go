@@ -17,7 +17,7 @@ const loadTries = 8
 // grant denies them.
 func (s *Service) Authenticate(ctx context.Context, token Secret) (Principal, error) {
 	if _, ok := ShownPrefix(token); !ok && !(s.imports.Load() && foreignToken(token)) {
-		return Principal{}, ErrBadCredential
+		return Principal{}, badCredential(RefusedChecksum)
 	}
 	d := digest(token)
 	// As nearly always: under the current root secret, and known.
@@ -40,8 +40,11 @@ func (s *Service) cached(hash [32]byte) (p Principal, ok bool, err error) {
 		return Principal{}, false, err
 	}
 	p, ok, bad := s.cache.find(hash, s.cfg.Now())
+	if ok || bad {
+		s.counters.hits.Add(1)
+	}
 	if bad {
-		return Principal{}, false, ErrBadCredential
+		return Principal{}, false, badCredential(RefusedKnown)
 	}
 	return p, ok, nil
 }
@@ -92,7 +95,9 @@ func (s *Service) principal(ctx context.Context, hashes ...[32]byte) (Principal,
 			return p, err
 		}
 	}
+	s.counters.misses.Add(1)
 	for range loadTries {
+		s.counters.loads.Add(1)
 		mark := s.cache.mark()
 		p, err := s.loadPrincipal(ctx, hashes)
 		if errors.Is(err, ErrBadCredential) {
@@ -127,13 +132,13 @@ func (s *Service) loadPrincipal(ctx context.Context, hashes [][32]byte) (p Princ
 				return credentialError(err)
 			}
 			if !secretLive(&secret, now) || !c.live(now) {
-				return ErrBadCredential
+				return badCredential(RefusedEnded)
 			}
 			p = c.principal(hash, epoch)
 			p.is.until = earlier(p.is.until, secret.ExpiresAt)
 			return nil
 		}
-		return ErrBadCredential
+		return badCredential(RefusedUnknown)
 	})
 	return p, err
 }

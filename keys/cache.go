@@ -48,6 +48,13 @@ func (c *cache) find(hash [32]byte, now time.Time) (p Principal, ok, bad bool) {
 	return Principal{}, false, bad
 }
 
+// size is how many principals are kept, and credentials that count for nothing.
+func (c *cache) size() (entries, unknown int) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.entries), len(c.unknown)
+}
+
 // mark is to be taken before a load begins.
 func (c *cache) mark() uint64 {
 	c.mu.RLock()

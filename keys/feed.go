@@ -77,6 +77,7 @@ func (s *Service) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.counters.known.Store(latest)
 	if f.applied < latest {
 		if err := s.learnImports(ctx); err != nil {
 			return err
@@ -117,12 +118,17 @@ func (f *feed) publish(confirmed time.Time) {
 // until every other replica has applied it, too. The edit is committed by now:
 // when the feed can't be read, everything is forgotten, the watchers are told
 // that anything may have changed, and by the next poll what.
-func (s *Service) settle(ctx context.Context, epoch int64) {
+func (s *Service) settle(ctx context.Context, epoch int64) Propagation {
 	if err := s.settleHere(ctx); err != nil {
 		s.cache.dropAll()
 		s.announce(nil)
 	}
-	note(ctx, s.confirm(ctx, epoch))
+	begun := time.Now()
+	p := s.confirm(ctx, epoch)
+	s.counters.waited.Observe(time.Since(begun))
+	s.counters.unconfirmed.Add(uint64(p.Replicas - p.Applied))
+	note(ctx, p)
+	return p
 }
 
 func (s *Service) settleHere(ctx context.Context) error {

@@ -7,16 +7,19 @@ import (
 	"time"
 )
 
-// Propagation is how far an edit has come when it answers.
+// Propagation is how far an edit has come when it answers. One that changed
+// nothing, since all was so already, answers for the last edit before it: what
+// it says is so is so on every replica, too.
 type Propagation struct {
-	Epoch    int64 // of the edit; 0 = nothing was edited
+	Epoch    int64 // of the edit; 0 = nothing was edited yet
 	Replicas int   // processes that decided when it was made
 	Applied  int   // of these, those that have applied it; the others decide no more
 }
 
 type receiptKey struct{}
 
-// Receipt collects what the edits of one request came to.
+// Receipt collects what the edits of one request came to. Of a request that is
+// answered what was answered before (Idempotency), it has what it had then.
 type Receipt struct {
 	mu   sync.Mutex
 	last Propagation
@@ -97,6 +100,7 @@ func (s *Service) lagging(ctx context.Context, epoch int64) (late []Replica, p P
 	now := s.cfg.Now()
 	seen := &s.replica.seen
 	seen.note(rows, now)
+	s.counters.replicas.Store(int64(len(rows)))
 	for _, r := range rows {
 		p.Replicas++
 		switch {
@@ -110,6 +114,8 @@ func (s *Service) lagging(ctx context.Context, epoch int64) (late []Replica, p P
 				late = append(late, r)
 			} else if err != nil && !errors.Is(err, ErrNotFound) {
 				return nil, p, err
+			} else if err == nil {
+				s.counters.lapsed.Add(1)
 			}
 		}
 	}

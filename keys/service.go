@@ -51,6 +51,7 @@ type Service struct {
 	trail   *trail
 
 	answering answering
+	counters  counters
 	imports   atomic.Bool // a key of another system was imported, in any tenant
 }
 

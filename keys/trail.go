@@ -183,7 +183,9 @@ func (s *Service) flushTrail(ctx context.Context) error {
 		if len(batch) == 0 {
 			return nil
 		}
+		begun := time.Now()
 		lost, err := s.writeBatch(ctx, batch)
+		s.counters.flushed.Observe(time.Since(begun))
 		if err != nil {
 			return err
 		}

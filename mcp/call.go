@@ -8,6 +8,7 @@ import (
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // call answers a request that names one thing: a tool's call, a prompt, a
@@ -88,6 +89,7 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 	if v = decide(r.question(g)); !v.allowed() {
 		return g.unknown(ctx, r, v)
 	}
+	g.counters.decided(v, policy.RuleNone)
 	if bad := checkParamHeaders(r, v.entry); bad != nil {
 		return *bad
 	}

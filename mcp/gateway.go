@@ -70,6 +70,7 @@ type Gateway struct {
 	tasks    *taskTable
 	elicited *elicitedTable
 	builtins []builtin
+	counters counters
 	edits    atomic.Int64 // batches of edits seen by this process
 
 	mu      sync.Mutex

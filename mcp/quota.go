@@ -58,6 +58,7 @@ func (g *Gateway) rateLimited(ctx context.Context, r *request, v verdict, most i
 
 // limitedOf refuses a request over the limit of its key, organization or server.
 func (g *Gateway) limitedOf(ctx context.Context, r *request, v verdict, whose string, most int, what string) reply {
+	g.counters.decided(v, policy.RuleRate)
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Ref, e.Failed = "decision", "deny", newReference(), []string{policy.RuleRate.String()}
 	g.record(ctx, e)

@@ -36,6 +36,7 @@ func newReference() string {
 }
 
 func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref string) {
+	g.counters.decided(v, v.decision.Reason())
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Ref = "decision", "deny", ref
 	if v.class == classCall || v.class == classTask {
@@ -46,6 +47,7 @@ func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref s
 }
 
 func (g *Gateway) recordCall(ctx context.Context, r *request, v verdict, outcome string, took time.Duration) {
+	g.counters.called(outcome, took)
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Outcome, e.Latency = "call", "allow", outcome, took
 	g.record(ctx, e)

@@ -28,10 +28,10 @@ const (
 	RuleRate
 	RuleApproval
 	RuleStale
-	numRules
+	NumRules // how many there are, RuleNone included
 )
 
-var ruleNames = [numRules]string{
+var ruleNames = [NumRules]string{
 	"", "key.revoked", "key.expired", "key.disabled", "tenant.mcp_disabled", "key.scope", "key.paused",
 	"tool.unknown", "tool.quarantined", "permission.missing", "preset.excluded", "readonly", "allowlist",
 	"instance.not_allowed", "instance.write_disabled", "project.not_allowed", "session.narrowed",
@@ -39,7 +39,7 @@ var ruleNames = [numRules]string{
 }
 
 func (r Rule) String() string {
-	if r >= numRules {
+	if r >= NumRules {
 		return "unknown"
 	}
 	return ruleNames[r]
@@ -64,7 +64,7 @@ func (d Decision) Reason() Rule {
 	if !d.decided {
 		return RuleUnknown
 	}
-	for r := RuleRevoked; r < numRules; r++ {
+	for r := RuleRevoked; r < NumRules; r++ {
 		if d.failed&(1<<r) != 0 {
 			return r
 		}
@@ -78,7 +78,7 @@ func (d Decision) Failed() []Rule {
 		return []Rule{RuleUnknown}
 	}
 	rules := []Rule{}
-	for r := RuleRevoked; r < numRules; r++ {
+	for r := RuleRevoked; r < NumRules; r++ {
 		if d.failed&(1<<r) != 0 {
 			rules = append(rules, r)
 		}

@@ -118,7 +118,7 @@ func looksLikeJWT(token string) bool {
 // refused is a JWT that does not count. The reason is for the operator's log; it
 // holds nothing that the client sent.
 func refused(reason string) error {
-	return fmt.Errorf("%w: JWT refused: %s", keys.ErrBadCredential, reason)
+	return fmt.Errorf("%w: JWT refused: %s", keys.ErrBadJWT, reason)
 }
 
 func (j *JWTs) authenticate(r *http.Request, token string) (keys.Principal, error) {
