@@ -29,8 +29,14 @@ type edit struct {
 // edit checks the permission, runs fn in one transaction and applies what it
 // changed to this process. fn may run more than once.
 func (s *Service) edit(ctx context.Context, p Principal, op operation, fn func(*edit) error) error {
+	_, err := s.editing(ctx, p, op, fn)
+	return err
+}
+
+// editing is edit, and answers how far what it changed has come.
+func (s *Service) editing(ctx context.Context, p Principal, op operation, fn func(*edit) error) (Propagation, error) {
 	if err := s.allow(p, op.needs); err != nil {
-		return s.refuse(ctx, p, op, err)
+		return Propagation{}, s.refuse(ctx, p, op, err)
 	}
 	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
 		e := &edit{Writer: w, svc: s, action: op.action, now: s.now()}
@@ -43,10 +49,9 @@ func (s *Service) edit(ctx context.Context, p Principal, op operation, fn func(*
 		return fn(e)
 	})
 	if err != nil {
-		return s.refuse(ctx, p, op, err)
+		return Propagation{}, s.refuse(ctx, p, op, err)
 	}
-	s.settle(ctx, epoch)
-	return nil
+	return s.settle(ctx, epoch), nil
 }
 
 // read checks the permission and runs fn over one snapshot.

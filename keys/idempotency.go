@@ -56,6 +56,9 @@ var errMismatch = &IdempotencyError{Kind: IdempotencyMismatch}
 type sealedAnswer struct {
 	Key   Key
 	Token string
+	// Done is known only after the edit; until then, and where it could not be
+	// written any more, who asks again is told what is so when it asks.
+	Done *Propagation
 }
 
 // issue runs one edit that gives a key a secret, or answers what it answered
@@ -75,10 +78,13 @@ func (s *Service) issue(ctx context.Context, p Principal, op operation, target s
 		return Issued{}, err
 	}
 	defer done()
-	var issued Issued
-	err = s.edit(ctx, p, op, func(e *edit) error {
-		before, found, err := e.answered(ctx, a)
-		if issued = before; found || err != nil {
+	var (
+		before *sealedAnswer
+		issued Issued
+		kept   Answer
+	)
+	propagation, err := s.editing(ctx, p, op, func(e *edit) (err error) {
+		if before, err = e.answered(ctx, a); before != nil || err != nil {
 			return err
 		}
 		key, err := fn(e, token)
@@ -86,10 +92,18 @@ func (s *Service) issue(ctx context.Context, p Principal, op operation, target s
 			return err
 		}
 		issued = Issued{Key: key, Secret: token}
-		return e.keepAnswer(ctx, a, issued)
+		kept, err = e.keepAnswer(ctx, a, issued)
+		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return Issued{}, err
+	case before == nil && a != nil:
+		s.completeAnswer(ctx, kept, issued, propagation)
+	case before != nil:
+		if issued = (Issued{Key: before.Key, Secret: Secret(before.Token)}); before.Done != nil {
+			note(ctx, *before.Done)
+		}
 	}
 	return issued, nil
 }
@@ -123,30 +137,30 @@ func (a *Answer) row() string {
 	return fmt.Sprintf("answer %q %q %q %x", a.TenantID, a.Principal, a.Key, a.Digest)
 }
 
-// answered opens what was answered before; found is false where there is
-// nothing, or nothing that still counts.
-func (e *edit) answered(ctx context.Context, a *Answer) (_ Issued, found bool, err error) {
+// answered opens what was answered before; nil where there is nothing, or
+// nothing that still counts.
+func (e *edit) answered(ctx context.Context, a *Answer) (*sealedAnswer, error) {
 	if a == nil {
-		return Issued{}, false, nil
+		return nil, nil
 	}
 	kept, err := e.Answer(ctx, a.TenantID, a.Principal, a.Key)
 	if isNotFound(err) || err == nil && !e.now.Before(kept.ExpiresAt) {
-		return Issued{}, false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return Issued{}, false, err
+		return nil, err
 	}
 	if subtle.ConstantTimeCompare(kept.Digest[:], a.Digest[:]) != 1 {
-		return Issued{}, false, errMismatch
+		return nil, errMismatch
 	}
 	var before sealedAnswer
 	if err := e.svc.unseal(a.row(), kept.Sealed, &before); err != nil {
-		return Issued{}, false, fmt.Errorf("opening an answer that was kept: %w", err)
+		return nil, fmt.Errorf("opening an answer that was kept: %w", err)
 	}
 	if err := e.mayHave(ctx, before.Key.ID); err != nil {
-		return Issued{}, false, err
+		return nil, err
 	}
-	return Issued{Key: before.Key, Secret: Secret(before.Token)}, true, nil
+	return &before, nil
 }
 
 // mayHave holds who asks again to the rights of now: those of the key, or its
@@ -160,20 +174,33 @@ func (e *edit) mayHave(ctx context.Context, id string) error {
 }
 
 // keepAnswer writes the answer, and deletes those that have expired.
-func (e *edit) keepAnswer(ctx context.Context, a *Answer, issued Issued) (err error) {
+func (e *edit) keepAnswer(ctx context.Context, a *Answer, issued Issued) (kept Answer, err error) {
 	if a == nil {
-		return nil
+		return kept, nil
 	}
-	kept := *a
+	kept = *a
 	kept.ExpiresAt = e.now.Add(answerLife)
 	kept.Sealed, err = e.svc.seal(a.row(), sealedAnswer{Key: issued.Key, Token: issued.Secret.Reveal()})
 	if err != nil {
-		return err
+		return kept, err
 	}
 	if _, err := e.DropAnswers(ctx, e.now); err != nil {
-		return err
+		return kept, err
 	}
-	return e.PutAnswer(ctx, &kept)
+	return kept, e.PutAnswer(ctx, &kept)
+}
+
+// completeAnswer keeps how far the edit had come, too, so that who asks again
+// gets the same bytes. The edit is committed and answered without it as well.
+func (s *Service) completeAnswer(ctx context.Context, kept Answer, issued Issued, done Propagation) {
+	var err error
+	kept.Sealed, err = s.seal(kept.row(), sealedAnswer{Key: issued.Key, Token: issued.Secret.Reveal(), Done: &done})
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	_, _ = s.cfg.Store.Edit(ctx, func(w Writer) error { return w.PutAnswer(ctx, &kept) })
 }
 
 // answering are the requests with an idempotency key that this process is at.

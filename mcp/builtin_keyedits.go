@@ -27,8 +27,23 @@ func policyArguments() schema {
 	return out
 }
 
+// editedOutput is that of a tool that edits: what it is about, and how far the
+// edit had come.
+func editedOutput(properties schema) schema {
+	return answered(properties.and(schema{"propagation": described("How far the edit had come with this answer: no server accepts any more what it took away", answered(schema{
+		"epoch":    whole("The edit's number"),
+		"replicas": whole("How many servers there were"),
+		"applied":  whole("How many of them have applied it; any other refuses every request until it has"),
+	}))}))
+}
+
 func issuedOutput() schema {
-	return answered(schema(keyProperties()).and(schema{"key": str("The secret, shown this once")}))
+	return editedOutput(keyProperties().and(schema{"key": str("The secret, shown this once")}))
+}
+
+// editedKey answers what an edit left, as the receipt has it.
+func editedKey(k keys.Key, done *keys.Receipt) wire.EditedKey {
+	return wire.EditedKey{Key: wire.KeyOf(k), Edited: wire.EditedBy(done.Last())}
 }
 
 func revealArgument() schema {
@@ -58,13 +73,13 @@ func (g *Gateway) keyEditTools() []builtin {
 		name: "update_api_key", title: "Update an API key", category: categoryKeys, permission: manageKeys, effect: policy.EffectDestructive, idempotent: true,
 		description: "Changes a key's name or policy. Omitted fields stay, null resets to the default (for the nullable lists: no limit).",
 		input:       object(policyArguments().and(schema{"id": idArgument(), "confirm": confirmArgument()}), "id"),
-		output:      answered(keyProperties()),
+		output:      editedOutput(keyProperties()),
 		run:         g.updateKey,
 	}, {
 		name: "toggle_api_key", title: "Pause or resume an API key", category: categoryKeys, permission: manageKeys, effect: policy.EffectWrite,
 		description: "Flips a key's MCP access (mcpActive): pauses it when it is on, resumes it when it is paused.",
 		input:       object(schema{"id": idArgument(), "confirm": confirmArgument()}, "id"),
-		output:      answered(keyProperties()),
+		output:      editedOutput(keyProperties()),
 		run:         g.toggleKey,
 	}, {
 		name: "rotate_api_key", title: "Rotate an API key", category: categoryKeys, permission: manageKeys, effect: policy.EffectDestructive,
@@ -77,7 +92,7 @@ func (g *Gateway) keyEditTools() []builtin {
 		name: "revoke_api_key", title: "Revoke an API key", category: categoryKeys, permission: manageKeys, effect: policy.EffectDestructive, idempotent: true,
 		description: "Ends a key, and every key minted by it, at once and for good.",
 		input:       object(schema{"id": idArgument(), "reason": str("Why"), "confirm": confirmArgument()}, "id"),
-		output:      answered(keyProperties()),
+		output:      editedOutput(keyProperties()),
 		run:         g.revokeKey,
 	}}
 }
@@ -139,11 +154,12 @@ func (g *Gateway) createKey(ctx context.Context, r *request, raw json.RawMessage
 		return nil, err
 	}
 	n.ParentKeyID = r.principal.KeyID()
+	ctx, done := keys.WithReceipt(ctx)
 	issued, err := g.svc.CreateKey(ctx, r.principal, n)
 	if err != nil {
 		return nil, err
 	}
-	return wire.IssuedOf(issued), nil
+	return wire.IssuedOf(issued, done.Last()), nil
 }
 
 func (g *Gateway) updateKey(ctx context.Context, r *request, raw json.RawMessage) (any, error) {
@@ -164,10 +180,11 @@ func (g *Gateway) updateKey(ctx context.Context, r *request, raw json.RawMessage
 			return nil, err
 		}
 	}
+	ctx, done := keys.WithReceipt(ctx)
 	if key, err = g.svc.UpdateKey(ctx, r.principal, key.ID, in.Patch(0)); err != nil {
 		return nil, err
 	}
-	return wire.KeyOf(key), nil
+	return editedKey(key, done), nil
 }
 
 // stops tells a switch that is being turned off.
@@ -188,10 +205,11 @@ func (g *Gateway) toggleKey(ctx context.Context, r *request, raw json.RawMessage
 	if err != nil {
 		return nil, err
 	}
+	ctx, done := keys.WithReceipt(ctx)
 	if key, err = g.svc.ToggleKey(ctx, r.principal, key.ID, 0); err != nil {
 		return nil, err
 	}
-	return wire.KeyOf(key), nil
+	return editedKey(key, done), nil
 }
 
 func (g *Gateway) rotateKey(ctx context.Context, r *request, raw json.RawMessage) (any, error) {
@@ -214,11 +232,12 @@ func (g *Gateway) rotateKey(ctx context.Context, r *request, raw json.RawMessage
 	if err != nil {
 		return nil, err
 	}
+	ctx, done := keys.WithReceipt(ctx)
 	issued, err := g.svc.RotateKey(ctx, r.principal, key.ID, keys.Rotation{Grace: grace})
 	if err != nil {
 		return nil, err
 	}
-	return wire.IssuedOf(issued), nil
+	return wire.IssuedOf(issued, done.Last()), nil
 }
 
 func (g *Gateway) revokeKey(ctx context.Context, r *request, raw json.RawMessage) (any, error) {
@@ -237,8 +256,9 @@ func (g *Gateway) revokeKey(ctx context.Context, r *request, raw json.RawMessage
 	if err != nil {
 		return nil, err
 	}
+	ctx, done := keys.WithReceipt(ctx)
 	if key, err = g.svc.RevokeKey(ctx, r.principal, key.ID, keys.Revocation{Reason: in.Reason.Value}); err != nil {
 		return nil, err
 	}
-	return wire.KeyOf(key), nil
+	return editedKey(key, done), nil
 }

@@ -42,6 +42,9 @@ func nullable(s schema) schema {
 	return out
 }
 
+// described is the schema with words on what it is.
+func described(description string, s schema) schema { return s.and(schema{"description": description}) }
+
 // object is closed: what it does not name is refused, or never answered.
 func object(properties schema, required ...string) schema {
 	out := schema{"type": "object", "properties": properties, "additionalProperties": false}

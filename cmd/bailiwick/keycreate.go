@@ -121,14 +121,14 @@ func (c *cli) keysUpdate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		k, err = ring.Update(ctx, k.ID, wire.UpdateKey{
+		edited, err := ring.Update(ctx, k.ID, wire.UpdateKey{
 			Name: given(flags, "name", name), Description: given(flags, "description", f.description),
 			Tags: given(flags, "tags", f.tags), Permissions: given(flags, "permissions", f.permissions), PolicyFields: patch,
 		})
 		if err != nil {
 			return err
 		}
-		return c.writeKey(k, out)
+		return c.writeEdited(edited, out)
 	})
 	cmd.Flags().StringVar(&name, "name", "", "`name` of the key")
 	f.flags(cmd.Flags())

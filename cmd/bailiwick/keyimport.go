@@ -74,7 +74,8 @@ func (c *cli) readImport(name string) ([]byte, error) {
 }
 
 // writeImport shows every line, and fails where nothing was imported.
-func (c *cli) writeImport(a wire.ImportAnswer, out *output) error {
+func (c *cli) writeImport(a wire.EditedImport, out *output) error {
+	c.warnOf(a.Propagation)
 	rows := make([]row, len(a.Results))
 	for i, l := range a.Results {
 		problem := ""
@@ -86,7 +87,11 @@ func (c *cli) writeImport(a wire.ImportAnswer, out *output) error {
 		}
 		rows[i] = row{fmt.Sprint(l.Line), l.Status, orDash(orNone(l.Handle)), orDash(orNone(l.ID)), orDash(problem)}
 	}
-	if err := out.write(c.out, a, row{"LINE", "STATUS", "HANDLE", "ID", "PROBLEM"}, rows); err != nil {
+	var shown any = a
+	if a.Faulty() > 0 {
+		shown = a.ImportAnswer // it was no edit
+	}
+	if err := out.write(c.out, shown, row{"LINE", "STATUS", "HANDLE", "ID", "PROBLEM"}, rows); err != nil {
 		return err
 	}
 	if n := a.Faulty(); n > 0 {

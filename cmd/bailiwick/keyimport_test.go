@@ -62,7 +62,7 @@ func TestRemoteImport(t *testing.T) {
 						f.Errors = nil
 					}
 				}
-				if diff := cmp.Diff(tt.want, got); diff != "" {
+				if diff := cmp.Diff(tt.want, got.ImportAnswer); diff != "" {
 					t.Errorf("answer (-want +got):\n%s", diff)
 				}
 			}

@@ -30,13 +30,15 @@ func (l localKeys) Create(ctx context.Context, body wire.CreateKey) (wire.Issued
 	if err != nil {
 		return wire.Issued{}, err
 	}
+	ctx, done := keys.WithReceipt(ctx)
 	issued, err := l.svc.CreateKey(ctx, l.p, n)
-	return wire.IssuedOf(issued), err
+	return wire.IssuedOf(issued, done.Last()), err
 }
 
-func (l localKeys) Update(ctx context.Context, id string, body wire.UpdateKey) (wire.Key, error) {
+func (l localKeys) Update(ctx context.Context, id string, body wire.UpdateKey) (wire.EditedKey, error) {
+	ctx, done := keys.WithReceipt(ctx)
 	k, err := l.svc.UpdateKey(ctx, l.p, id, body.Patch(0))
-	return wire.KeyOf(k), err
+	return wire.EditedKey{Key: wire.KeyOf(k), Edited: wire.EditedBy(done.Last())}, err
 }
 
 func (l localKeys) Rotate(ctx context.Context, id string, body wire.RotateKey) (wire.Issued, error) {
@@ -44,19 +46,23 @@ func (l localKeys) Rotate(ctx context.Context, id string, body wire.RotateKey) (
 	if err != nil {
 		return wire.Issued{}, err
 	}
+	ctx, done := keys.WithReceipt(ctx)
 	issued, err := l.svc.RotateKey(ctx, l.p, id, keys.Rotation{Grace: grace})
-	return wire.IssuedOf(issued), err
+	return wire.IssuedOf(issued, done.Last()), err
 }
 
-func (l localKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) (wire.Key, error) {
+func (l localKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) (wire.EditedKey, error) {
+	ctx, done := keys.WithReceipt(ctx)
 	k, err := l.svc.RevokeKey(ctx, l.p, id, keys.Revocation{Reason: body.Reason.Value})
-	return wire.KeyOf(k), err
+	return wire.EditedKey{Key: wire.KeyOf(k), Edited: wire.EditedBy(done.Last())}, err
 }
 
-func (l localKeys) Import(ctx context.Context, lines []byte) (wire.ImportAnswer, error) {
-	return wire.ParseImport(lines, "cli").Into(func(list []keys.ImportedKey) ([]keys.ImportResult, error) {
+func (l localKeys) Import(ctx context.Context, lines []byte) (wire.EditedImport, error) {
+	ctx, done := keys.WithReceipt(ctx)
+	answer, err := wire.ParseImport(lines, "cli").Into(func(list []keys.ImportedKey) ([]keys.ImportResult, error) {
 		return l.svc.ImportKeys(ctx, l.p, list)
 	})
+	return wire.EditedImport{ImportAnswer: answer, Edited: wire.EditedBy(done.Last())}, err
 }
 
 func (l localKeys) ProjectID(ctx context.Context, idOrSlug string) (string, error) {

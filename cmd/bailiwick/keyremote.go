@@ -82,7 +82,7 @@ func (r remoteKeys) Create(ctx context.Context, body wire.CreateKey) (i wire.Iss
 	return i, err
 }
 
-func (r remoteKeys) Update(ctx context.Context, id string, body wire.UpdateKey) (k wire.Key, err error) {
+func (r remoteKeys) Update(ctx context.Context, id string, body wire.UpdateKey) (k wire.EditedKey, err error) {
 	err = r.server.do(ctx, apiRequest{method: http.MethodPut, path: keyPath(id)}.with(body), &k)
 	return k, err
 }
@@ -93,15 +93,17 @@ func (r remoteKeys) Rotate(ctx context.Context, id string, body wire.RotateKey) 
 }
 
 // Revoke reads the key afterwards, for the answer to a DELETE is a sentence.
-func (r remoteKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) (wire.Key, error) {
+func (r remoteKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) (k wire.EditedKey, err error) {
 	q := apiRequest{method: http.MethodDelete, path: keyPath(id)}
 	if body.Reason.Set {
 		q = q.with(body)
 	}
-	if err := r.server.do(ctx, q, &wire.Message{}); err != nil {
-		return wire.Key{}, err
+	var said wire.Message
+	if err := r.server.do(ctx, q, &said); err != nil {
+		return k, err
 	}
-	k, err := r.get(ctx, id)
+	k.Edited = said.Edited
+	k.Key, err = r.get(ctx, id)
 	if errors.Is(err, keys.ErrBadCredential) {
 		err = errOwnKey
 	}
@@ -109,7 +111,7 @@ func (r remoteKeys) Revoke(ctx context.Context, id string, body wire.RevokeKey) 
 }
 
 // Import finds the answer in a 422 too, where lines are faulty.
-func (r remoteKeys) Import(ctx context.Context, lines []byte) (answer wire.ImportAnswer, err error) {
+func (r remoteKeys) Import(ctx context.Context, lines []byte) (answer wire.EditedImport, err error) {
 	got, err := r.server.ask(ctx, apiRequest{method: http.MethodPost, path: keysPath + "/import/bulk", kind: "application/x-ndjson", body: lines})
 	if err != nil {
 		return answer, err

@@ -18,13 +18,14 @@ type keyring interface {
 	// Find finds by id, or else by handle, which revoked keys have no more.
 	Find(ctx context.Context, idOrHandle string) (wire.Key, error)
 	Create(ctx context.Context, body wire.CreateKey) (wire.Issued, error)
-	Update(ctx context.Context, id string, body wire.UpdateKey) (wire.Key, error)
+	Update(ctx context.Context, id string, body wire.UpdateKey) (wire.EditedKey, error)
 	Rotate(ctx context.Context, id string, body wire.RotateKey) (wire.Issued, error)
-	// Revoke answers errOwnKey where it has ended the key that asked.
-	Revoke(ctx context.Context, id string, body wire.RevokeKey) (wire.Key, error)
+	// Revoke answers errOwnKey where it has ended the key that asked, and then
+	// only how far that has come.
+	Revoke(ctx context.Context, id string, body wire.RevokeKey) (wire.EditedKey, error)
 	// Import imports the lines of wire.ParseImport, all or none; faulty ones are
 	// in the answer.
-	Import(ctx context.Context, lines []byte) (wire.ImportAnswer, error)
+	Import(ctx context.Context, lines []byte) (wire.EditedImport, error)
 	ProjectID(ctx context.Context, idOrSlug string) (string, error)
 	InstanceID(ctx context.Context, idOrSlug string) (string, error)
 }

@@ -65,6 +65,23 @@ func (c *cli) keysList() *cobra.Command {
 
 func (c *cli) writeKey(k wire.Key, out *output) error { return out.write(c.out, k, nil, keyRecord(k)) }
 
+// writeEdited shows a key as an edit left it.
+func (c *cli) writeEdited(k wire.EditedKey, out *output) error {
+	c.warnOf(k.Propagation)
+	return out.write(c.out, k, nil, keyRecord(k.Key))
+}
+
+// warnOf says it where servers did not confirm an edit: it holds all the same.
+func (c *cli) warnOf(p wire.Propagation) {
+	late, refuse := p.Replicas-p.Applied, "it refuses requests until it has"
+	if late > 1 {
+		refuse = "they refuse requests until they have"
+	}
+	if late > 0 {
+		fmt.Fprintf(c.errs, "warning: %d of %d servers did not confirm the edit; %s\n", late, p.Replicas, refuse)
+	}
+}
+
 func (c *cli) keysGet() *cobra.Command {
 	return c.keyCommand("get", "Show a key", func(_ context.Context, _ keyring, k wire.Key, out *output) error {
 		return c.writeKey(k, out)
@@ -73,11 +90,11 @@ func (c *cli) keysGet() *cobra.Command {
 
 func (c *cli) keyFlip(verb, short string, patch wire.UpdateKey) *cobra.Command {
 	return c.keyCommand(verb, short, func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
-		k, err := ring.Update(ctx, k.ID, patch)
+		edited, err := ring.Update(ctx, k.ID, patch)
 		if err != nil {
 			return err
 		}
-		return c.writeKey(k, out)
+		return c.writeEdited(edited, out)
 	})
 }
 
@@ -106,15 +123,16 @@ func (c *cli) keysRevoke() *cobra.Command {
 	var reason string
 	var cmd *cobra.Command
 	cmd = c.keyCommand("revoke", "End a key, and the keys made with it, for good", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
-		k, err := ring.Revoke(ctx, k.ID, wire.RevokeKey{Reason: given(cmd.Flags(), "reason", reason)})
+		edited, err := ring.Revoke(ctx, k.ID, wire.RevokeKey{Reason: given(cmd.Flags(), "reason", reason)})
 		if errors.Is(err, errOwnKey) {
 			fmt.Fprintln(c.errs, err)
+			c.warnOf(edited.Propagation)
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		return c.writeKey(k, out)
+		return c.writeEdited(edited, out)
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "`text` to keep with it")
 	return cmd
@@ -122,6 +140,7 @@ func (c *cli) keysRevoke() *cobra.Command {
 
 // writeIssued shows a new secret, on standard output alone.
 func (c *cli) writeIssued(i wire.Issued, out *output) error {
+	c.warnOf(i.Propagation)
 	rows := append(keyRecord(i.Key), row{"key", i.Plaintext})
 	if err := out.write(c.out, i, nil, rows); err != nil {
 		return err

@@ -31,6 +31,7 @@ type call struct {
 	operation string
 	needs     string // the route's permission
 	takes     takes
+	edits     *keys.Receipt
 
 	values  url.Values
 	read    []byte // the body, once it was read

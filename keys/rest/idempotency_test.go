@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ func TestIdempotency(t *testing.T) {
 			if h.want(first.status, first)["key"] == nil || first.status >= 300 {
 				t.Fatalf("%d %s", first.status, first.body)
 			}
+			h.want(200, h.ask("PUT", "/api/tenant", `{"name":"another edit meanwhile"}`))
 			before := h.epoch()
 			again := ask(body, "once")
 			if again.status != first.status || again.body != first.body || fmt.Sprint(again.header) != fmt.Sprint(first.header) {
@@ -60,15 +62,18 @@ func TestIdempotency(t *testing.T) {
 	h.want(201, h.ask("POST", "/api/api-keys", `{"name":"c"}`, "Idempotency-Key", "late"))
 }
 
-// heldStore holds every edit back until it is released.
+// heldStore holds the first edit back until it is released.
 type heldStore struct {
 	keys.Store
+	first            sync.Once
 	reached, release chan struct{}
 }
 
 func (s *heldStore) Edit(ctx context.Context, fn func(keys.Writer) error) (int64, error) {
-	s.reached <- struct{}{}
-	<-s.release
+	s.first.Do(func() {
+		close(s.reached)
+		<-s.release
+	})
 	return s.Store.Edit(ctx, fn)
 }
 
@@ -76,7 +81,7 @@ func (s *heldStore) Edit(ctx context.Context, fn func(keys.Writer) error) (int64
 // one under its key that the key is taken.
 func TestIdempotencyInFlight(t *testing.T) {
 	h := newHouse(t)
-	held := &heldStore{h.store, make(chan struct{}), make(chan struct{})}
+	held := &heldStore{Store: h.store, reached: make(chan struct{}), release: make(chan struct{})}
 	svc, err := keys.New(h.ctx, keys.Config{Store: held, Root: keys.RootSecret{Version: 1, Value: "test-root-secret-0123456789-abcdefghij"},
 		Now: func() time.Time { return h.now }})
 	h.must(err)

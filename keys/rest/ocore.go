@@ -17,45 +17,45 @@ func ocoreShape(o operations) shape {
 			{"GET", "/api/api-keys", "listKeys", 200, viewKeys, "List the tenant's keys", on(o.listKeys, from(allKeys, searchParam, revokedParam), keyList)},
 			{"POST", "/api/api-keys", "createKey", 201, manageKeys, "Make a key, whose plaintext is answered this once", on(s.CreateKey, fromJSON(newKey).once(), issued)},
 			{"GET", "/api/api-keys/{id}", "getKey", 200, viewKeys, "Get a key", on(s.Key, byID(), oneKey)},
-			{"PUT", "/api/api-keys/{id}", "updateKey", 200, manageKeys, "Change a key; an absent field stays, null is the default", on(o.updateKey, fromJSON(keyPatch).versioned(), oneKey)},
+			{"PUT", "/api/api-keys/{id}", "updateKey", 200, manageKeys, "Change a key; an absent field stays, null is the default", on(o.updateKey, fromJSON(keyPatch).versioned(), editedKey)},
 			{"DELETE", "/api/api-keys/{id}", "revokeKey", 200, manageKeys, "Revoke a key and its children, for good", on(o.revokeKey, fromJSON(revocation).maybe().versioned(), said[keys.Key]("API key revoked"))},
-			{"PATCH", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, from(keyFlip).versioned(), oneKey)},
-			{"POST", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, from(keyFlip).versioned(), oneKey)},
+			{"PATCH", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, from(keyFlip).versioned(), editedKey)},
+			{"POST", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, from(keyFlip).versioned(), editedKey)},
 			{"POST", "/api/api-keys/{id}/rotate", "rotateKey", 200, manageKeys, "Give a key a new secret, answered this once", on(o.rotateKey, fromJSON(rotation).maybe().versioned().once(), issued)},
 
-			{"POST", "/api/api-keys/import", "importKey", 201, manageKeys, "Take over a token of another system by its SHA-256", on(o.importKey, fromJSON(importedKey), oneKey)},
-			{"POST", "/api/api-keys/import/bulk", "importKeys", 201, manageKeys, "Take over up to 10,000 tokens at once, one on each line: all of them or none", on(o.importKeys, lines(), importAnswer).refusing(typeOf[wire.ImportProblem]())},
+			{"POST", "/api/api-keys/import", "importKey", 201, manageKeys, "Take over a token of another system by its SHA-256", on(o.importKey, fromJSON(importedKey), editedKey)},
+			{"POST", "/api/api-keys/import/bulk", "importKeys", 201, manageKeys, "Take over up to 10,000 tokens at once, one on each line: all of them or none", on(o.importKeys, lines(), editedImport).refusing(typeOf[wire.ImportProblem]())},
 
 			{"GET", "/api/admin/api-keys", "listAllKeys", 200, viewTenants, "List the keys of all tenants", on(o.allKeys, from(keyPage, pageParam, limitParam, searchParam, revokedParam), platformKeys)},
 			{"DELETE", "/api/admin/api-keys/{id}", "revokeAnyKey", 200, manageTenants, "Revoke a key of any tenant", on(o.revokeAnyKey, fromJSON(revocation).maybe().versioned(), said[keys.Key]("API key revoked"))},
 			{"GET", "/api/admin/tenants", "listTenants", 200, viewTenants, "List tenants", on(o.tenants, pages(), tenantList)},
-			{"POST", "/api/admin/tenants", "createTenant", 201, manageTenants, "Make a tenant, with a project", on(s.CreateTenant, fromJSON(newTenant), oneTenant)},
+			{"POST", "/api/admin/tenants", "createTenant", 201, manageTenants, "Make a tenant, with a project", on(s.CreateTenant, fromJSON(newTenant), editedTenant)},
 			{"GET", "/api/admin/tenants/{id}", "getAnyTenant", 200, viewTenants, "Get a tenant", on(s.TenantByID, byIDOrSlug(), oneTenant)},
-			{"PUT", "/api/admin/tenants/{id}", "updateAnyTenant", 200, manageTenants, "Change a tenant", on(o.updateTenant, fromJSON(anyTenantPatch).versioned(), oneTenant)},
+			{"PUT", "/api/admin/tenants/{id}", "updateAnyTenant", 200, manageTenants, "Change a tenant", on(o.updateTenant, fromJSON(anyTenantPatch).versioned(), editedTenant)},
 
 			{"POST", "/api/admin/tenants/{id}/api-keys", "createTenantKey", 201, manageTenants, "Make a key in a tenant, as its first one", on(o.createTenantKey, fromJSON(newKeyOfTenant), issued)},
 
 			{"GET", "/api/projects", "listProjects", 200, viewProjects, "List projects", on(o.listProjects, pages(), projectList)},
-			{"POST", "/api/projects", "createProject", 201, manageProjects, "Make a project", on(s.CreateProject, fromJSON(newProject), oneProject)},
+			{"POST", "/api/projects", "createProject", 201, manageProjects, "Make a project", on(s.CreateProject, fromJSON(newProject), editedProject)},
 			{"GET", "/api/projects/{id}", "getProject", 200, viewProjects, "Get a project", on(s.Project, byIDOrSlug(), oneProject)},
-			{"PUT", "/api/projects/{id}", "updateProject", 200, manageProjects, "Change a project", on(o.updateProject, fromJSON(projectPatch).versioned(), oneProject)},
+			{"PUT", "/api/projects/{id}", "updateProject", 200, manageProjects, "Change a project", on(o.updateProject, fromJSON(projectPatch).versioned(), editedProject)},
 			{"DELETE", "/api/projects/{id}", "deleteProject", 200, manageProjects, "Delete a project that has no instances", on(o.deleteProject, byIDOrSlug(), said[nothing]("project deleted"))},
 
 			{"GET", "/api/instances", "listInstances", 200, viewInstances, "List instances", on(o.listInstances, pages(), o.instanceList)},
-			{"POST", "/api/instances", "createInstance", 201, manageInstances, "Mount an MCP server", on(s.CreateInstance, fromJSON(newInstance), o.oneInstance)},
+			{"POST", "/api/instances", "createInstance", 201, manageInstances, "Mount an MCP server", on(s.CreateInstance, fromJSON(newInstance), o.editedInstance)},
 			{"GET", "/api/instances/{id}", "getInstance", 200, viewInstances, "Get an instance", on(s.Instance, byIDOrSlug(), o.oneInstance)},
-			{"PUT", "/api/instances/{id}", "updateInstance", 200, manageInstances, "Change an instance", on(o.updateInstance, fromJSON(instanceSpec).versioned(), o.oneInstance)},
+			{"PUT", "/api/instances/{id}", "updateInstance", 200, manageInstances, "Change an instance", on(o.updateInstance, fromJSON(instanceSpec).versioned(), o.editedInstance)},
 			{"DELETE", "/api/instances/{id}", "deleteInstance", 200, manageInstances, "Unmount and delete an instance", on(o.deleteInstance, byIDOrSlug(), said[nothing]("instance deleted"))},
 			{"GET", "/api/instances/{id}/tools", "listInstanceTools", 200, viewInstances, "List an instance's tools", on(o.instanceTools, from(toolsOf, pageParam, limitParam), toolList)},
-			{"POST", "/api/instances/{id}/approve", "approveTools", 200, manageInstances, "Approve tools of an instance as they are announced now", on(o.approveTools, fromJSON(approval), toolList)},
+			{"POST", "/api/instances/{id}/approve", "approveTools", 200, manageInstances, "Approve tools of an instance as they are announced now", on(o.approveTools, fromJSON(approval), editedTools)},
 
 			{"GET", "/api/presets", "listPresets", 200, viewPresets, "List the tenant's own presets", on(o.listPresets, pages(), presetList)},
-			{"POST", "/api/presets", "createPreset", 201, managePresets, "Make a preset", on(s.CreatePreset, fromJSON(newPreset), onePreset)},
-			{"PUT", "/api/presets/{name}", "updatePreset", 200, managePresets, "Change a preset", on(o.updatePreset, fromJSON(presetPatch).versioned(), onePreset)},
+			{"POST", "/api/presets", "createPreset", 201, managePresets, "Make a preset", on(s.CreatePreset, fromJSON(newPreset), editedPreset)},
+			{"PUT", "/api/presets/{name}", "updatePreset", 200, managePresets, "Change a preset", on(o.updatePreset, fromJSON(presetPatch).versioned(), editedPreset)},
 			{"DELETE", "/api/presets/{name}", "deletePreset", 200, managePresets, "Delete a preset that no key uses", on(o.deletePreset, byName(), said[nothing]("preset deleted"))},
 
 			{"GET", "/api/tenant", "getTenant", 200, viewTenant, "Get the tenant", on(o.tenant, from(none), oneTenant)},
-			{"PUT", "/api/tenant", "updateTenant", 200, manageTenant, "Change the tenant; mcpEnabled is the switch of all its MCP access", on(s.UpdateTenant, fromJSON(tenantPatch).versioned(), oneTenant)},
+			{"PUT", "/api/tenant", "updateTenant", 200, manageTenant, "Change the tenant; mcpEnabled is the switch of all its MCP access", on(s.UpdateTenant, fromJSON(tenantPatch).versioned(), editedTenant)},
 			{"GET", "/api/api-keys/{id}/explain", "explainKey", 200, viewAudit, "Tell why a key may or may not call a tool, rule by rule", on(o.explain, from(toolOfKey, toolParam), explanation)},
 			{"GET", "/api/decisions/{ref}", "getDecision", 200, viewAudit, "Get the whole decision behind a denial's reference", on(s.DecisionByRef, byRef(), recorded)},
 			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail, newest first", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
@@ -64,6 +64,9 @@ func ocoreShape(o operations) shape {
 }
 
 const source = "api"
+
+// edited is what the answer to an edit says of it.
+func (c *call) edited() wire.Edited { return wire.EditedBy(c.edits.Last()) }
 
 func none(*call) (nothing, error) { return nothing{}, nil }
 
@@ -77,5 +80,5 @@ func byName() input[string] { return from(func(c *call) (string, error) { return
 
 // said answers with a sentence, whatever the operation answered.
 func said[T any](text string) func(*call, T) wire.Message {
-	return func(*call, T) wire.Message { return wire.Message{Message: text} }
+	return func(c *call, _ T) wire.Message { return wire.Message{Message: text, Edited: c.edited()} }
 }

@@ -79,4 +79,6 @@ func lines() input[wire.Import] {
 	}
 }
 
-func importAnswer(_ *call, a wire.ImportAnswer) wire.ImportAnswer { return a }
+func editedImport(c *call, a wire.ImportAnswer) wire.EditedImport {
+	return wire.EditedImport{ImportAnswer: a, Edited: c.edited()}
+}

@@ -41,6 +41,10 @@ func (o operations) oneInstance(c *call, i keys.Instance) wire.Instance {
 	return o.wireInstance(i)
 }
 
+func (o operations) editedInstance(c *call, i keys.Instance) wire.EditedInstance {
+	return wire.EditedInstance{Instance: o.oneInstance(c, i), Edited: c.edited()}
+}
+
 func (o operations) instanceList(_ *call, l many[keys.Instance]) wire.InstanceList {
 	out := wire.InstanceList{Instances: make([]wire.Instance, len(l.items)), Total: l.total}
 	for n, i := range l.items {
@@ -51,4 +55,8 @@ func (o operations) instanceList(_ *call, l many[keys.Instance]) wire.InstanceLi
 
 func toolList(_ *call, l many[wire.Tool]) wire.ToolList {
 	return wire.ToolList{Tools: append([]wire.Tool{}, l.items...), Total: l.total}
+}
+
+func editedTools(c *call, l many[wire.Tool]) wire.EditedTools {
+	return wire.EditedTools{ToolList: toolList(c, l), Edited: c.edited()}
 }

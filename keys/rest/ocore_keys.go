@@ -81,7 +81,11 @@ func oneKey(c *call, k keys.Key) wire.Key {
 	return wire.KeyOf(k)
 }
 
+func editedKey(c *call, k keys.Key) wire.EditedKey {
+	return wire.EditedKey{Key: oneKey(c, k), Edited: c.edited()}
+}
+
 func issued(c *call, i keys.Issued) wire.Issued {
 	c.etag(i.Key.Version)
-	return wire.IssuedOf(i)
+	return wire.IssuedOf(i, c.edits.Last())
 }

@@ -28,6 +28,10 @@ func oneProject(c *call, p keys.Project) wire.Project {
 	return wire.ProjectOf(p)
 }
 
+func editedProject(c *call, p keys.Project) wire.EditedProject {
+	return wire.EditedProject{Project: oneProject(c, p), Edited: c.edited()}
+}
+
 func newPreset(_ *call, body wire.WritePreset) (keys.NewPreset, error) { return body.NewPreset() }
 
 func presetPatch(c *call, body wire.WritePreset) (editPreset, error) {
@@ -52,6 +56,10 @@ func onePreset(c *call, p keys.Preset) wire.Preset {
 	return wire.PresetOf(p)
 }
 
+func editedPreset(c *call, p keys.Preset) wire.EditedPreset {
+	return wire.EditedPreset{Preset: onePreset(c, p), Edited: c.edited()}
+}
+
 func tenantPatch(c *call, body wire.UpdateTenant) (keys.TenantPatch, error) {
 	version, err := c.ifMatch()
 	return body.Patch(version), err
@@ -73,6 +81,10 @@ func tenantList(_ *call, l many[keys.Tenant]) wire.TenantList {
 func oneTenant(c *call, t keys.Tenant) wire.Tenant {
 	c.etag(t.Version)
 	return wire.TenantOf(t)
+}
+
+func editedTenant(c *call, t keys.Tenant) wire.EditedTenant {
+	return wire.EditedTenant{Tenant: oneTenant(c, t), Edited: c.edited()}
 }
 
 var auditParams = []param{

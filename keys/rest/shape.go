@@ -107,11 +107,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, s shape, one rou
 	if one.needs != anyone {
 		p, err = h.admit(r, s)
 	}
-	edits := &keys.Receipt{}
+	ctx, edits := keys.WithReceipt(r.Context())
 	if err == nil {
-		ctx, receipt := keys.WithReceipt(r.Context())
-		r, edits = r.WithContext(ctx), receipt
-		c := &call{r: r, w: w, principal: p, words: s.words, maxBody: h.cfg.MaxBody, svc: h.cfg.Service,
+		r = r.WithContext(ctx)
+		c := &call{r: r, edits: edits, w: w, principal: p, words: s.words, maxBody: h.cfg.MaxBody, svc: h.cfg.Service,
 			operation: one.operation, needs: one.needs}
 		body, err = one.serve(c)
 	}

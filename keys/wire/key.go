@@ -56,6 +56,7 @@ type Key struct {
 // Issued is a key and, this once, its plaintext.
 type Issued struct {
 	Key
+	Edited
 	Plaintext string `json:"key" doc:"The token itself, shown this once: the server keeps only a hash of it." format:"password" example:"bwk_live_<49 letters and digits>"`
 }
 
@@ -88,8 +89,8 @@ func policyOf(p policy.Policy) Policy {
 }
 
 // IssuedOf is the only place where a plaintext goes out.
-func IssuedOf(i keys.Issued) Issued {
-	return Issued{Key: KeyOf(i.Key), Plaintext: i.Secret.Reveal()}
+func IssuedOf(i keys.Issued, done keys.Propagation) Issued {
+	return Issued{Key: KeyOf(i.Key), Edited: EditedBy(done), Plaintext: i.Secret.Reveal()}
 }
 
 // KeyListOf is the wire form of a list of keys.
@@ -215,9 +216,10 @@ type RevokeKey struct {
 	Reason keys.Opt[string] `json:"reason,omitzero" doc:"Why, kept with the key." maxLength:"500" example:"The agent is retired"`
 }
 
-// Message answers what has nothing else to say.
+// Message answers an edit that has nothing else to say.
 type Message struct {
 	Message string `json:"message" doc:"What was done, in words." example:"API key revoked"`
+	Edited
 }
 
 func parseTime(field string, o keys.Opt[string]) (*time.Time, error) {

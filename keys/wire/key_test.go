@@ -74,7 +74,7 @@ func TestKeyNullAndEmptyListsStayDifferent(t *testing.T) {
 
 func TestPlaintextIsInIssuedAlone(t *testing.T) {
 	issued := keys.Issued{Key: keys.Key{ID: "k1"}, Secret: "bwk_live_canary"}
-	if got := object(t, wire.IssuedOf(issued)); got["key"] != "bwk_live_canary" || got["id"] != "k1" {
+	if got := object(t, wire.IssuedOf(issued, keys.Propagation{})); got["key"] != "bwk_live_canary" || got["id"] != "k1" {
 		t.Errorf("issued = %v", got)
 	}
 	data, _ := json.Marshal(wire.KeyOf(issued.Key))
