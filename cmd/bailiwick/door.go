@@ -16,12 +16,17 @@ const (
 	answerLimit = time.Minute
 )
 
+var mcpPaths = []string{"/mcp", "/mcp/{instance}", "/sse", "/message"}
+
 // routes is everything that is served. What every request is held to comes
 // before the choice of who answers it: a mux of its own would redirect.
-func (f *serveFlags) routes(gateway *mcp.Gateway, api http.Handler) http.Handler {
+func (f *serveFlags) routes(gateway *mcp.Gateway, api http.Handler, m *metricSet) http.Handler {
 	mux := http.NewServeMux()
-	for _, path := range []string{"/mcp", "/mcp/{instance}", "/sse", "/message"} {
+	for _, path := range mcpPaths {
 		mux.Handle(path, gateway.Handler())
+	}
+	if f.metricsAddr == "" {
+		mux.Handle(metricsPath, onlyHere(m.handler()))
 	}
 	mux.Handle("/", api)
 	challenge := f.oidc.tell(f.publicURL, mux)

@@ -20,10 +20,11 @@ type record struct{ who, tenantID, refused string }
 
 type recordKey struct{}
 
-// recorded notes who asks in the request's record.
-func recorded(authenticate func(*http.Request) (keys.Principal, keys.Secret, error)) func(*http.Request) (keys.Principal, keys.Secret, error) {
+// recorded notes who asks in the request's record, and has refusals counted.
+func recorded(count func(error), authenticate func(*http.Request) (keys.Principal, keys.Secret, error)) func(*http.Request) (keys.Principal, keys.Secret, error) {
 	return func(r *http.Request) (keys.Principal, keys.Secret, error) {
 		p, secret, err := authenticate(r)
+		count(err)
 		rec, ok := r.Context().Value(recordKey{}).(*record)
 		switch {
 		case ok && err == nil:
@@ -36,13 +37,14 @@ func recorded(authenticate func(*http.Request) (keys.Principal, keys.Secret, err
 }
 
 // logRequests writes one line for each request that has been answered.
-func logRequests(log *zap.Logger, next http.Handler) http.Handler {
+func logRequests(log *zap.Logger, stats *requestStats, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start, rec, counted := time.Now(), &record{}, &countingWriter{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 		next.ServeHTTP(counted, r)
+		stats.answered(r.Pattern, counted.status(), time.Since(start))
 		level := zapcore.InfoLevel
-		if r.Pattern == "/livez" || r.Pattern == "/readyz" {
+		if r.Pattern == "/livez" || r.Pattern == "/readyz" || r.Pattern == metricsPath {
 			level = zapcore.DebugLevel
 		}
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)

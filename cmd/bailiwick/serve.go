@@ -19,6 +19,7 @@ import (
 type serveFlags struct {
 	storeFlags
 	addr           string
+	metricsAddr    string
 	migrate        bool
 	mcpConfig      string
 	tokenPrefix    string
@@ -56,6 +57,7 @@ func (c *cli) serve() *cobra.Command {
 	f.oidc.flags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on; port 0 takes a free one")
+	flags.StringVar(&f.metricsAddr, "metrics-addr", "", "`host:port` of a listener for /metrics alone, in plain HTTP, open to whoever reaches it; without it, /metrics is on --addr and answers to this machine alone")
 	flags.BoolVar(&f.migrate, "migrate", false, "bring a Postgres schema up to date at start (SQLite always is)")
 	flags.StringVar(&f.mcpConfig, "mcp-config", "", "`file` of MCP servers to mount, applied at every start: {\"mcpServers\": {...}}")
 	flags.StringVar(&f.tokenPrefix, "token-prefix", keys.DefaultTokenPrefix, "`prefix` of new tokens")
@@ -77,6 +79,12 @@ func (f *serveFlags) check() error {
 	}
 	if _, err := net.ResolveTCPAddr("tcp", portOf(f.addr)); err != nil {
 		return &usageError{"--addr must be host:port, like 127.0.0.1:8080 or :8080", "port 0 takes a free one"}
+	}
+	if f.metricsAddr != "" {
+		_, _, bad := net.SplitHostPort(f.metricsAddr)
+		if _, err := net.ResolveTCPAddr("tcp", portOf(f.metricsAddr)); err != nil || bad != nil {
+			return &usageError{"--metrics-addr must be host:port, like 127.0.0.1:9090", "leave it out to have /metrics on --addr, for this machine alone"}
+		}
 	}
 	if f.tokenPrefix != "" {
 		if _, err := keys.NewToken(randomness, f.tokenPrefix); err != nil {
@@ -142,6 +150,14 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 		return withHint(fmt.Errorf("listening: %w", err), "name another address with --addr; port 0 takes a free one")
 	}
 	defer func() { _ = listener.Close() }()
+	var metricsListener net.Listener
+	if f.metricsAddr != "" {
+		metricsListener, err = new(net.ListenConfig).Listen(ctx, "tcp", f.metricsAddr)
+		if err != nil {
+			return withHint(fmt.Errorf("listening for metrics: %w", err), "name another address with --metrics-addr; port 0 takes a free one")
+		}
+		defer func() { _ = metricsListener.Close() }()
+	}
 	if err := f.makeDataFolder(); err != nil {
 		return err
 	}
@@ -174,12 +190,16 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 	if err := applyConfig(ctx, s.svc, f.mcpConfig, servers); err != nil {
 		return err
 	}
-	server, err := newServer(f, s.svc, log)
+	server, err := newServer(f, s.svc, s.db.Stats, log)
 	if err != nil {
 		return err
 	}
+	server.metricsListener = metricsListener
 	sizeHeap()
 	return server.run(ctx, listener, func() error {
+		if metricsListener != nil {
+			log.Info("metrics", zap.String("address", metricsListener.Addr().String()))
+		}
 		log.Info("listening", zap.String("version", version), zap.String("address", listener.Addr().String()))
 		_, err := fmt.Fprintf(c.out, "listening on %s://%s\n", f.scheme(), listener.Addr())
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net"
@@ -24,9 +25,13 @@ type server struct {
 	flags    serveFlags
 	svc      *keys.Service
 	gateway  *mcp.Gateway
+	metrics  *metricSet
 	http     *http.Server
 	log      *zap.Logger
 	draining atomic.Bool
+
+	metricsListener net.Listener // nil = metrics are on the main one, or nowhere
+	metricsHTTP     *http.Server
 }
 
 const (
@@ -37,13 +42,13 @@ const (
 )
 
 // newServer wires the edges to the Service. It starts nothing.
-func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err error) {
+func newServer(f serveFlags, svc *keys.Service, pools func() (write, read sql.DBStats), log *zap.Logger) (_ *server, err error) {
 	s := &server{flags: f, svc: svc, log: log}
 	credentials, err := f.oidc.authenticator(svc, log.Named("oidc"))
 	if err != nil {
 		return nil, err
 	}
-	authenticate := recorded(credentials.Authenticate)
+	authenticate := recorded(func(err error) { s.metrics.authenticated(err) }, credentials.Authenticate)
 	s.gateway, err = mcp.New(mcp.Config{
 		Service: svc, Authenticate: authenticate, Version: version,
 		PublicURL: f.publicURL, AllowedOrigins: f.allowedOrigins, Log: log.Named("mcp"),
@@ -51,13 +56,15 @@ func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err
 	if err != nil {
 		return nil, err
 	}
+	s.metrics = newMetrics(sources{svc, s.gateway, pools})
+	s.metricsHTTP = metricsServer(s.metrics)
 	api := rest.New(rest.Config{
 		Service: svc, Authenticate: authenticate, Ready: s.ready, Log: log.Named("rest"),
 		InstanceStatus: s.gateway.InstanceStatus, InstanceTools: toolsOf(s.gateway),
 		Explain: s.gateway.Explain,
 	})
 	s.http = &http.Server{
-		Handler: logRequests(log.Named("http"), f.routes(s.gateway, api)), ErrorLog: zap.NewStdLog(log.Named("http")),
+		Handler: logRequests(log.Named("http"), s.metrics.requests, f.routes(s.gateway, api, s.metrics)), ErrorLog: zap.NewStdLog(log.Named("http")),
 		ReadHeaderTimeout: cmp.Or(f.headLimit, headLimit), IdleTimeout: cmp.Or(f.idleLimit, idleLimit), MaxHeaderBytes: headerBytes,
 	}
 	return s, nil
@@ -66,7 +73,7 @@ func newServer(f serveFlags, svc *keys.Service, log *zap.Logger) (_ *server, err
 // run serves until ctx ends, then drains: not ready, the drain delay, no new
 // connections, what runs is finished, everything is flushed.
 func (s *server) run(ctx context.Context, l net.Listener, accepting func() error) error {
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	var group sync.WaitGroup
 	start := func(name string, fn func(context.Context) error) (stop func()) {
 		inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -88,6 +95,13 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 			failed <- fmt.Errorf("serving: %w", err)
 		}
 	})
+	if s.metricsListener != nil {
+		group.Go(func() {
+			if err := serveMetrics(s.metricsHTTP, s.metricsListener); err != nil {
+				failed <- fmt.Errorf("serving metrics: %w", err)
+			}
+		})
+	}
 	var err error
 	if err = accepting(); err == nil {
 		select {
@@ -99,6 +113,7 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 	s.shutdown()
 	stopGateway()
 	stopService()
+	_ = s.metricsHTTP.Close() // last of all: what is said of the end can be read to the end
 	group.Wait()
 	return err
 }
@@ -127,14 +142,30 @@ func (s *server) shutdown() {
 	}
 }
 
-var errDraining = errors.New("the server is shutting down")
+// notReady is why the server should get no requests, as anyone may know it.
+type notReady struct {
+	why   string
+	cause error // nil = why says it all
+}
+
+func (e *notReady) Error() string    { return e.why }
+func (e *notReady) Unwrap() error    { return e.cause }
+func (e *notReady) NotReady() string { return e.why }
+
+var errDraining error = &notReady{why: "it is shutting down"}
 
 // ready tells whether the server should get requests.
 func (s *server) ready(context.Context) error {
 	if s.draining.Load() {
 		return errDraining
 	}
-	return s.svc.Fresh()
+	err := s.svc.Fresh()
+	if err == nil {
+		return nil
+	}
+	state := s.svc.Stats().State
+	return &notReady{fmt.Sprintf("its state was last confirmed with the store %s ago, and may be at most %s old",
+		state.Age.Round(time.Second/10), state.MaxStaleness), err}
 }
 
 // toolsOf gives the REST API the gateway's view of an instance.

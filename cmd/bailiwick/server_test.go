@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"database/sql"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -54,7 +55,7 @@ func startHouse(t *testing.T, f serveFlags) *house {
 	if f.maxStaleness == 0 {
 		f.maxStaleness = time.Minute
 	}
-	s, err := newServer(f, svc, log)
+	s, err := newServer(f, svc, func() (write, read sql.DBStats) { return write, read }, log)
 	h.must(err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	h.must(err)

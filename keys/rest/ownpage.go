@@ -3,6 +3,7 @@ package rest
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"reflect"
 	"slices"
@@ -41,10 +42,19 @@ func (h *Handler) live(w http.ResponseWriter, _ *http.Request) {
 func (h *Handler) ready(w http.ResponseWriter, r *http.Request) {
 	if err := h.cfg.Ready(r.Context()); err != nil {
 		h.cfg.Log.Warn("not ready", zap.Error(err))
-		wire.NewProblem(http.StatusServiceUnavailable, "not_ready", "the server is not ready: try again").Answer(w)
+		wire.NewProblem(http.StatusServiceUnavailable, "not_ready", "the server is not ready: "+whyNot(err)).Answer(w)
 		return
 	}
 	_ = answer(w, http.StatusOK, wire.Health{Status: "ready"})
+}
+
+// whyNot is what may be told of it, to anyone.
+func whyNot(err error) string {
+	var told interface{ NotReady() string }
+	if errors.As(err, &told) {
+		return told.NotReady()
+	}
+	return "try again"
 }
 
 // text is an answer that stays the same as long as the server runs.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -29,7 +30,8 @@ type Config struct {
 	// Explain tells why a key of the principal's tenant may or may not call a
 	// tool; nil = there is no catalog to ask, and every tool is unknown.
 	Explain func(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error)
-	// Ready is nil while the server should get requests; its error is not told.
+	// Ready is nil while the server should get requests. Of its error only what a
+	// method NotReady() string says is told, and to anyone.
 	Ready   func(context.Context) error
 	MaxBody int64       // bytes of a request's body; default 1 MiB
 	Log     *zap.Logger // of what a client is not told; nil = none
@@ -76,6 +78,22 @@ func New(cfg Config) *Handler {
 // shapes are all that are served.
 func shapes(o operations) []shape {
 	return []shape{ocoreShape(o), walletcrewShape(o), capydbShape(o)}
+}
+
+// Patterns are the paths that a Handler serves, as http.Request.Pattern has them.
+func Patterns() []string {
+	all := []string{"/"}
+	for _, page := range (&Handler{}).ownPages() {
+		all = append(all, page.path)
+	}
+	for _, s := range shapes(operations{}) {
+		for _, r := range s.routes {
+			if !slices.Contains(all, r.path) {
+				all = append(all, r.path)
+			}
+		}
+	}
+	return all
 }
 
 // ServeHTTP answers one request. A panic becomes a 500 without details.
