@@ -5,6 +5,7 @@ import (
 	"flag"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -106,5 +107,27 @@ func (s *statements) check(t *testing.T) {
 		if !slices.Contains(different, text) {
 			t.Errorf("%s has what is never said (-update takes it out): %s", s.file, text)
 		}
+	}
+}
+
+// TestOnePlaceListens: a session's state is needed by the listening alone, which
+// has a connection of its own.
+func TestOnePlaceListens(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	var found []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(file, "_test.go") && strings.Contains(string(text), `"LISTEN `) {
+			found = append(found, file)
+		}
+	}
+	if !slices.Equal(found, []string{"listen.go"}) {
+		t.Errorf("LISTEN is in %v", found)
 	}
 }
