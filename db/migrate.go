@@ -57,8 +57,11 @@ func Migrate(ctx context.Context, cfg Config) (before Schema, err error) {
 
 func (d *DB) migrate(ctx context.Context) (before Schema, err error) {
 	before, err = d.schema(ctx)
-	if err != nil || before.Current >= before.Latest {
-		return before, errors.Join(err, before.tooNew())
+	switch {
+	case err != nil:
+		return before, err
+	case before.Current >= before.Latest:
+		return before, before.Check()
 	}
 	err = d.up(ctx)
 	// SQLite has no lock around the whole; who comes second fails on the first
@@ -103,20 +106,22 @@ func (d *DB) provider() (*goose.Provider, error) {
 
 func (d *DB) checkSchema(ctx context.Context) error {
 	s, err := d.schema(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	return s.Check()
+}
+
+// Check is ErrNotMigrated or ErrNewerSchema, with both versions, unless the
+// program can work on the schema.
+func (s Schema) Check() error {
+	switch {
+	case s.Current == s.Latest:
+		return nil
 	case s.Current == 0:
 		return fmt.Errorf("%w: the database is empty", ErrNotMigrated)
 	case s.Current < s.Latest:
 		return fmt.Errorf("%w: it has version %d, this program needs %d", ErrNotMigrated, s.Current, s.Latest)
-	}
-	return s.tooNew()
-}
-
-func (s Schema) tooNew() error {
-	if s.Current <= s.Latest {
-		return nil
 	}
 	return fmt.Errorf("%w: it has version %d, this program knows %d", ErrNewerSchema, s.Current, s.Latest)
 }

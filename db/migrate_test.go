@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"regexp"
 	"sync"
 	"testing"
 
@@ -194,36 +192,4 @@ func yes(cfg db.Config) string {
 		return "1"
 	}
 	return "true"
-}
-
-// forbidden is what not every one of Postgres, YugabyteDB, CockroachDB and
-// SQLite has, or has alike.
-var forbidden = regexp.MustCompile(`(?i)\b(trigger|serial|bigserial|smallserial|autoincrement|identity|sequence|nextval|` +
-	`pg_advisory\w*|advisory|function|procedure|extension|language|plpgsql|enum|domain|inherits|partition|materialized|` +
-	`unlogged|listen|uuid|gen_random_uuid|now|current_timestamp|collate|array|json|varchar|datetime|blob|strict|rowid)\b|\[\]|\$\$`)
-
-func TestMigrationsArePortable(t *testing.T) {
-	files, err := filepath.Glob("migrations/*.sql")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no migrations: %v", err)
-	}
-	comment := regexp.MustCompile(`--[^\n]*|'[^']*'`)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		statements := comment.ReplaceAllString(string(text), "")
-		if !regexp.MustCompile(`CREATE|ALTER|INSERT|UPDATE|DROP`).MatchString(statements) {
-			t.Errorf("%s has no statements", file)
-		}
-		for _, word := range forbidden.FindAllString(statements, -1) {
-			t.Errorf("%s uses %s", file, word)
-		}
-	}
-	for _, bad := range []string{"CREATE TRIGGER x", "id bigserial", "SELECT pg_advisory_lock(1)", "tags text[]", "DEFAULT now()"} {
-		if !forbidden.MatchString(bad) {
-			t.Errorf("%q would pass", bad)
-		}
-	}
 }

@@ -32,7 +32,11 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, err
 	}
 	pool := func(most int) *bun.DB {
-		p := stdlib.OpenDB(*conn)
+		each := conn.Copy()
+		// A pooler's connection on which somebody's LISTEN ran sends notifications
+		// to whoever has it next, where pgx would keep them.
+		each.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
+		p := stdlib.OpenDB(*each)
 		p.SetMaxOpenConns(most)
 		p.SetMaxIdleConns(min(most, postgresIdle))
 		p.SetConnMaxLifetime(postgresLifetime)

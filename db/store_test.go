@@ -10,7 +10,9 @@ import (
 )
 
 func TestStoreSQLite(t *testing.T) {
-	keystest.Run(t, func(t *testing.T) keys.Store { return dbtest.Open(t, dbtest.SQLite(t)) })
+	said := overhear(t, "testdata/statements.sqlite.sql")
+	keystest.Run(t, func(t *testing.T) keys.Store { return said.open(t, dbtest.SQLite(t)) })
+	said.check(t)
 }
 
 func TestStoreSQLiteInMemory(t *testing.T) {
@@ -18,5 +20,7 @@ func TestStoreSQLiteInMemory(t *testing.T) {
 }
 
 func TestStorePostgres(t *testing.T) {
-	keystest.Run(t, func(t *testing.T) keys.Store { return dbtest.Open(t, dbtest.Postgres(t)) })
+	said := overhear(t, "testdata/statements.postgres.sql")
+	keystest.Run(t, func(t *testing.T) keys.Store { return said.open(t, dbtest.Postgres(t)) })
+	said.check(t)
 }

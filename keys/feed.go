@@ -193,6 +193,9 @@ func (s *Service) hear(ctx context.Context) {
 		})
 		s.feed.hearing.Store(false)
 		if errors.Is(err, ErrNotHeard) {
+			if s.cfg.NotHeard != nil {
+				s.cfg.NotHeard()
+			}
 			return
 		}
 		select {

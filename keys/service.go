@@ -31,6 +31,10 @@ type Config struct {
 	Decides      bool
 	MaxStaleness time.Duration // default 10 s
 	ReplicaName  string        // for people
+
+	// NotHeard is called when the store turns out to send no notifications, so
+	// that other processes' edits are found by polling alone.
+	NotHeard func()
 }
 
 // Service is the only way to read and change what the Store holds. Every

@@ -32,10 +32,7 @@ func (c *cli) migrate() *cobra.Command {
 					[]row{{fmt.Sprintf("schema version %d, this program has %d", schema.Current, schema.Latest)}}); err != nil {
 					return err
 				}
-				if schema.Current < schema.Latest {
-					return db.ErrNotMigrated
-				}
-				return nil
+				return schema.Check()
 			}
 			before, err := db.Migrate(cmd.Context(), f.config())
 			if err != nil {

@@ -132,6 +132,14 @@ func (f *serveFlags) scheme() string {
 	return "http"
 }
 
+// warnOfPolling says what a pooler in between takes away. SQLite never had it.
+func (f *serveFlags) warnOfPolling(log *zap.Logger) {
+	if f.databaseURL != "" {
+		log.Warn("no notifications arrive from the database: edits of other servers are found by polling;" +
+			" if --database-url leads to a pooler, give a direct URL with --database-listen-url")
+	}
+}
+
 // runServer is the life of the server. The order matters: what can fail for
 // reasons outside (configuration, address, lock, database) comes before the first key, which
 // is shown only once.
@@ -170,7 +178,8 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 		defer func() { _ = lock.Close() }()
 	}
 	s, err := f.open(ctx, c, keys.Config{TokenPrefix: f.tokenPrefix, AllowPrivateUpstreams: f.allowPrivate,
-		Decides: true, MaxStaleness: f.maxStaleness, ReplicaName: replicaName()}, f.migrate, true)
+		Decides: true, MaxStaleness: f.maxStaleness, ReplicaName: replicaName(),
+		NotHeard: func() { f.warnOfPolling(log) }}, f.migrate, true)
 	if err != nil {
 		return err
 	}

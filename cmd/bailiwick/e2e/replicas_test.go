@@ -65,10 +65,17 @@ type replicas struct {
 	accepted, refused atomic.Int64
 }
 
-func newReplicas(t *testing.T) *replicas {
+// newCallers have no servers yet.
+func newCallers(t *testing.T) *replicas {
 	t.Helper()
 	r := &replicas{client: &http.Client{Timeout: replicaStaleness / 2, Transport: &http.Transport{MaxIdleConnsPerHost: 200}}}
 	t.Cleanup(r.client.CloseIdleConnections)
+	return r
+}
+
+func newReplicas(t *testing.T) *replicas {
+	t.Helper()
+	r := newCallers(t)
 	database := postgresURL(t)
 	r.way = openWay(t, database)
 	data := t.TempDir()
