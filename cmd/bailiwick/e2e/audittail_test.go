@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -78,7 +79,9 @@ func TestAuditTail(t *testing.T) {
 // checkClosedPipe: nobody reads any more, which is no fault.
 func checkClosedPipe(t *testing.T, r rest, data string) {
 	t.Helper()
-	command := exec.Command(bailiwickBin, "audit", "tail", "-f", "-n", "1", "-o", "json", "--data", data)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	command := exec.CommandContext(ctx, bailiwickBin, "audit", "tail", "-f", "-n", "1", "-o", "json", "--data", data)
 	command.Env = cleanEnv()
 	problems := &lockedBuffer{}
 	command.Stderr = problems

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"net/http"
@@ -87,7 +88,9 @@ func TestOneServerPerFile(t *testing.T) {
 	refused := func(when string) {
 		t.Helper()
 		for _, data := range []string{parent + "/d", "d", "./d/", "link", "d/../link"} {
-			second := exec.Command(bailiwickBin, "serve", "--addr", "127.0.0.1:0", "--data", data)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			second := exec.CommandContext(ctx, bailiwickBin, "serve", "--addr", "127.0.0.1:0", "--data", data)
 			second.Dir, second.Env = parent, cleanEnv()
 			var problems strings.Builder
 			second.Stderr = &problems
