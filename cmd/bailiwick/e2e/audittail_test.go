@@ -57,7 +57,7 @@ func TestAuditTail(t *testing.T) {
 		if strings.Contains(tails["server"].problems.String(), "waiting: nothing answers at "+s.url) {
 			return ""
 		}
-		return tails["server"].problems.String()
+		return fmt.Sprintf("it says %q", tails["server"].problems)
 	})
 	s = serveOn(t, data, nil, "--addr", addr)
 	call(s, 20)
