@@ -116,7 +116,7 @@ func cleanValue(v any) any {
 func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) ([]keys.AuditEntry, error) {
 	rows := []auditRow{}
 	s := r.tx.NewSelect().Model(&rows).Where("tenant_id = ?", tenantID)
-	if !storable(tenantID) || !storable(q.Before) {
+	if !storable(tenantID) || !storable(q.Before) || !storable(q.After) {
 		return []keys.AuditEntry{}, nil
 	}
 	for _, c := range []eq{{"key_id", q.KeyID}, {"tool", q.Tool}, {"decision", q.Decision}, {"kind", q.Kind}, {"ref", q.Ref}} {
@@ -127,14 +127,24 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	if !q.Since.IsZero() {
 		s.Where("at >= ?", stamp(q.Since))
 	}
+	if !q.Until.IsZero() {
+		s.Where("at < ?", stamp(q.Until))
+	}
 	if q.Before != "" {
 		s.Where("id < ?", q.Before)
+	}
+	if q.After != "" {
+		s.Where("id > ?", q.After)
+	}
+	order := bun.OrderDesc
+	if q.Oldest {
+		order = bun.OrderAsc
 	}
 	limit := int64(q.Limit)
 	if limit <= 0 {
 		limit = defaultAuditLimit
 	}
-	if err := s.OrderBy("id", bun.OrderDesc).Limit(limit).Scan(ctx); err != nil {
+	if err := s.OrderBy("id", order).Limit(limit).Scan(ctx); err != nil {
 		return nil, fault(ctx, err)
 	}
 	entries := make([]keys.AuditEntry, len(rows))

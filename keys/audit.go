@@ -33,16 +33,19 @@ type AuditEntry struct {
 	Detail     json.RawMessage // a change: the fields before and after
 }
 
-// AuditQuery selects audit entries, newest first.
+// AuditQuery selects audit entries, newest first where it does not say else.
 type AuditQuery struct {
 	KeyID    string
 	Tool     string
 	Decision string
 	Kind     string
 	Ref      string
-	Since    time.Time
-	Before   string // entries older than this id; "" = from the newest
-	Limit    int    // 0 = 50
+	Since    time.Time // from then on
+	Until    time.Time // before then; zero = without an end
+	Oldest   bool      // oldest first
+	Before   string    // entries older than this id; "" = from the newest
+	After    string    // entries newer than this id; "" = from the oldest
+	Limit    int       // 0 = 50
 }
 
 // Change is one row of the change feed: what was edited at which epoch.

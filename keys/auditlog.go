@@ -4,10 +4,13 @@ import "context"
 
 const viewAudit = "view:audit"
 
-// AuditEvents lists audit entries, newest first. It needs view:audit.
+// AuditEvents lists audit entries. It needs view:audit.
 func (s *Service) AuditEvents(ctx context.Context, p Principal, q AuditQuery) (list []AuditEntry, err error) {
 	var f faults
 	f.time("since", q.Since)
+	if !q.Until.IsZero() {
+		f.time("until", q.Until)
+	}
 	if err := f.err(); err != nil {
 		return nil, err
 	}

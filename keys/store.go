@@ -120,7 +120,7 @@ type Reader interface {
 	// ExpiredLogins are all that have expired at the time, by when they did.
 	ExpiredLogins(ctx context.Context, at time.Time) ([]LoginRecord, error)
 
-	// Audit answers entries, newest first.
+	// Audit answers entries by id, in the order that the query asks for.
 	Audit(ctx context.Context, tenantID string, q AuditQuery) ([]AuditEntry, error)
 }
 

@@ -6,8 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/spf13/pflag"
-
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
 
@@ -15,9 +13,9 @@ import (
 const maxActingKey = 64 << 10
 
 // actingKey is the key to ask a server as: --key, or else what readKey finds.
-func (c *cli) actingKey(flags *pflag.FlagSet, value, file string) (token keys.Secret, err error) {
+func (c *cli) actingKey(flag bool, value, file string) (token keys.Secret, err error) {
 	switch {
-	case !flags.Changed("key"):
+	case !flag:
 		token, err = c.readKey(file)
 	case value == "-":
 		var data []byte

@@ -14,6 +14,9 @@ var choices = map[string][]string{
 	"scope":      {"api", "mcp_only", "full"},
 	"max-effect": {"read", "write", "destructive"},
 	"transport":  {"stdio", "http", "sse"},
+	"decision":   {"allow", "deny"},
+	"kind":       {"decision", "call", "change"},
+	"format":     {"ndjson", "csv"},
 	"log-level":  {"debug", "info", "warn", "error"},
 }
 

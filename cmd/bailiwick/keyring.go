@@ -28,6 +28,8 @@ type keyring interface {
 	Import(ctx context.Context, lines []byte) (wire.EditedImport, error)
 	ProjectID(ctx context.Context, idOrSlug string) (string, error)
 	InstanceID(ctx context.Context, idOrSlug string) (string, error)
+	// Events is one page of the audit trail, of at most 200 events.
+	Events(ctx context.Context, q keys.AuditQuery) (wire.AuditPage, error)
 }
 
 // keyQuery selects keys: by a part of name, handle or prefix, and whether
@@ -41,30 +43,40 @@ type keyQuery struct {
 type place struct {
 	local
 	url, key, keyFile string
+	selects           bool // --key is no key to ask as: the command has it select
 }
 
 func (w *place) flags(cmd *cobra.Command) {
+	w.locate(cmd, "BAILIWICK_KEYS_URL")
+	cmd.Flags().StringVar(&w.key, "key", "", "with --url, the `key` to ask as, - to read it from standard input; lists of processes show flags, so rather use --key-file or $BAILIWICK_KEY")
+	variables(cmd.Flags(), "key")
+	_ = cmd.RegisterFlagCompletionFunc("key", cobra.NoFileCompletions)
+}
+
+// locate adds all flags but --key.
+func (w *place) locate(cmd *cobra.Command, variable string) {
 	w.local.flags(cmd)
 	flags := cmd.Flags()
 	flags.Lookup("tenant").Usage += "; with --url only where the credential itself names none"
 	flags.StringVar(&w.url, "url", "", "base `URL` of a running server to ask, in place of the local store")
-	flags.StringVar(&w.key, "key", "", "with --url, the `key` to ask as, - to read it from standard input; lists of processes show flags, so rather use --key-file or $BAILIWICK_KEY")
 	flags.StringVar(&w.keyFile, "key-file", "", "with --url, the `file` with the key to ask as, in place of $BAILIWICK_KEY")
 	// A BAILIWICK_URL is there for stdio: it must not take these commands from
 	// the local store to a server.
-	variables(flags, "url", "BAILIWICK_KEYS_URL")
-	variables(flags, "key")
+	variables(flags, "url", variable)
 	shared(flags, "key-file")
-	for _, name := range []string{"url", "key", "tenant"} {
+	for _, name := range []string{"url", "tenant"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 }
 
 // check refuses flags that would be ignored.
 func (w *place) check(flags *pflag.FlagSet) error {
-	conflicts, hint := []string{"key", "key-file"}, "give --url too, or leave it out: the local store is its operator's, who needs no key"
+	conflicts, hint := []string{"key-file"}, "give --url too, or leave it out: the local store is its operator's, who needs no key"
 	if w.url != "" {
-		conflicts, hint = []string{"data", "database-url", "secret-file"}, "--url (or BAILIWICK_KEYS_URL) is a server, the others are a store on this machine: keep one"
+		conflicts, hint = []string{"data", "database-url", "secret-file"}, "--url (or "+flags.Lookup("url").Annotations[envAnnotation][0]+") is a server, the others are a store on this machine: keep one"
+	}
+	if w.url == "" && !w.selects {
+		conflicts = append([]string{"key"}, conflicts...)
 	}
 	for _, name := range conflicts {
 		switch {
@@ -75,7 +87,7 @@ func (w *place) check(flags *pflag.FlagSet) error {
 			return &usageError{"--" + name + " means nothing without --url", hint}
 		}
 	}
-	if typed(flags, "key") && typed(flags, "key-file") {
+	if !w.selects && typed(flags, "key") && typed(flags, "key-file") {
 		return &usageError{"--key and --key-file do not go together", "keep one of them"}
 	}
 	return nil
@@ -93,7 +105,7 @@ func (w *place) do(ctx context.Context, c *cli, flags *pflag.FlagSet, fn func(ke
 	if err != nil {
 		return err
 	}
-	token, err := c.actingKey(flags, w.key, w.keyFile)
+	token, err := c.actingKey(!w.selects && flags.Changed("key"), w.key, w.keyFile)
 	if err != nil {
 		return err
 	}

@@ -34,10 +34,15 @@ type row []string
 
 func (o *output) write(w io.Writer, v any, header row, rows []row) error {
 	if o.format == "json" {
-		enc := json.NewEncoder(w)
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
-		return enc.Encode(v)
+		if err := enc.Encode(v); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, printableJSON(b.String()))
+		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if header != nil {

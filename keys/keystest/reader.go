@@ -169,19 +169,25 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	if err := r.check(ctx); err != nil {
 		return nil, err
 	}
-	if clean(q.Before) != q.Before { // no entry has such an id
+	if clean(q.Before+q.After) != q.Before+q.After { // no entry has such an id
 		return []keys.AuditEntry{}, nil
 	}
 	is := func(want, got string) bool { return want == "" || clean(want) == got }
 	selected := func(e keys.AuditEntry) bool {
 		return e.TenantID == tenantID && is(q.KeyID, e.KeyID) && is(q.Tool, e.Tool) && is(q.Decision, e.Decision) &&
-			is(q.Kind, e.Kind) && is(q.Ref, e.Ref) && !e.Time.Before(stamp(q.Since)) && (q.Before == "" || e.ID < q.Before)
+			is(q.Kind, e.Kind) && is(q.Ref, e.Ref) && !e.Time.Before(stamp(q.Since)) && (q.Until.IsZero() || e.Time.Before(stamp(q.Until))) &&
+			(q.Before == "" || e.ID < q.Before) && e.ID > q.After
 	}
 	clone := func(e keys.AuditEntry) keys.AuditEntry {
 		e, _ = cloneEntry(e) // it was checked on its way in
 		return e
 	}
-	list := sorted(r.state.audit, selected, clone, func(a, b keys.AuditEntry) int { return strings.Compare(b.ID, a.ID) })
+	list := sorted(r.state.audit, selected, clone, func(a, b keys.AuditEntry) int {
+		if q.Oldest {
+			a, b = b, a
+		}
+		return strings.Compare(b.ID, a.ID)
+	})
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultAuditLimit

@@ -51,6 +51,7 @@ func TestBadInput(t *testing.T) {
 		{"expiry in the past", "POST", "/api/api-keys", `{"name":"a","expiresAt":"2020-01-01T00:00:00Z"}`, 422, "invalid", "expiresAt"},
 		{"expiry beyond what JSON can hold", "POST", "/api/api-keys", `{"name":"a","expiresAt":"9999-12-31T23:59:59-12:00"}`, 422, "invalid", "expiresAt"},
 		{"since beyond what a store can hold", "GET", "/api/audit?since=9999-12-31T23:59:59-12:00", "", 422, "invalid", "since"},
+		{"until beyond what a store can hold", "GET", "/api/audit?until=9999-12-31T23:59:59-12:00", "", 422, "invalid", "until"},
 		{"since before all years", "GET", "/api/audit?since=0000-01-01T00:00:00Z", "", 422, "invalid", "since"},
 		{"expiry that is no time", "POST", "/api/api-keys", `{"name":"a","expiresAt":"soon"}`, 422, "invalid", "expiresAt"},
 		{"immutable scope", "PUT", key, `{"scope":"api"}`, 400, "malformed", "scope"},
@@ -83,6 +84,9 @@ func TestBadInput(t *testing.T) {
 		{"cursor", "GET", "/api/audit?cursor=x", "", 400, "malformed_query", "cursor"},
 		{"cursor in braces", "GET", "/api/audit?cursor=%7B" + unknownID + "%7D", "", 400, "malformed_query", "cursor"},
 		{"decision", "GET", "/api/audit?decision=maybe", "", 400, "malformed_query", "decision"},
+		{"until", "GET", "/api/audit?until=tomorrow", "", 400, "malformed_query", "until"},
+		{"kind", "GET", "/api/audit?kind=edit", "", 400, "malformed_query", "kind"},
+		{"order", "GET", "/api/audit?order=desc", "", 400, "malformed_query", "order"},
 		{"since", "GET", "/api/audit?since=yesterday", "", 400, "malformed_query", "since"},
 	}
 	before := h.epoch()

@@ -58,7 +58,7 @@ func ocoreShape(o operations) shape {
 			{"PUT", "/api/tenant", "updateTenant", 200, manageTenant, "Change the tenant; mcpEnabled is the switch of all its MCP access", on(s.UpdateTenant, fromJSON(tenantPatch).versioned(), editedTenant)},
 			{"GET", "/api/api-keys/{id}/explain", "explainKey", 200, viewAudit, "Tell why a key may or may not call a tool, rule by rule", on(o.explain, from(toolOfKey, toolParam), explanation)},
 			{"GET", "/api/decisions/{ref}", "getDecision", 200, viewAudit, "Get the whole decision behind a denial's reference", on(s.DecisionByRef, byRef(), recorded)},
-			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail, newest first", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
+			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
 		},
 	}
 }

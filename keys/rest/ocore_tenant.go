@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -95,30 +96,57 @@ var auditParams = []param{
 	{name: "tool", kind: "string", doc: "Only this tool's, by the name that was asked for.", example: "notes__read_note"},
 	{name: "decision", kind: "string", enum: []string{"allow", "deny"}, doc: "Only these decisions.", example: "deny"},
 	{name: "since", kind: "string", format: "date-time", doc: "Only from this time on.", example: "2026-01-31T12:00:00Z"},
+	{name: "until", kind: "string", format: "date-time", doc: "Only before this time.", example: "2026-01-31T13:00:00Z"},
+	{name: "kind", kind: "string", enum: auditKinds, doc: "Only events of this kind.", example: "decision"},
+	{name: "ref", kind: "string", doc: "Only the event whose denial carried this reference.", example: "k3v7q2m5w4xa6bzc"},
+	{name: "order", kind: "string", enum: auditOrders, doc: "Newest first where it is left out; a cursor goes on in the order that it came from.", example: "oldest"},
 }
+
+var (
+	auditKinds  = []string{"decision", "call", "change"}
+	auditOrders = []string{"newest", "oldest"}
+)
 
 func auditQuery(c *call) (q keys.AuditQuery, err error) {
 	if q.Limit, err = c.number(limitParam); err != nil {
 		return q, err
 	}
-	var since string
-	for name, to := range map[string]*string{"cursor": &q.Before, "key": &q.KeyID, "tool": &q.Tool, "decision": &q.Decision, "since": &since} {
+	var cursor, order, since, until string
+	for name, to := range map[string]*string{"cursor": &cursor, "key": &q.KeyID, "tool": &q.Tool, "decision": &q.Decision,
+		"since": &since, "until": &until, "kind": &q.Kind, "ref": &q.Ref, "order": &order} {
 		if *to, err = c.query(name); err != nil {
 			return q, err
 		}
 	}
-	if id, err := uuid.Parse(q.Before); q.Before != "" && (err != nil || id.String() != q.Before) {
+	if id, err := uuid.Parse(cursor); cursor != "" && (err != nil || id.String() != cursor) {
 		return q, badQuery("cursor", "must be the value of next from the page before")
 	}
-	if q.Decision != "" && q.Decision != "allow" && q.Decision != "deny" {
+	switch {
+	case q.Decision != "" && q.Decision != "allow" && q.Decision != "deny":
 		return q, badQuery("decision", "must be allow or deny")
+	case q.Kind != "" && !slices.Contains(auditKinds, q.Kind):
+		return q, badQuery("kind", "must be decision, call or change")
+	case order != "" && !slices.Contains(auditOrders, order):
+		return q, badQuery("order", "must be newest or oldest")
+	case order == "oldest":
+		q.Oldest, q.After = true, cursor
+	default:
+		q.Before = cursor
 	}
-	if since != "" {
-		if q.Since, err = time.Parse(time.RFC3339, since); err != nil {
-			return q, badQuery("since", "must be a time as in RFC 3339")
-		}
+	if q.Since, err = queriedTime("since", since); err == nil {
+		q.Until, err = queriedTime("until", until)
 	}
-	return q, nil
+	return q, err
+}
+
+func queriedTime(name, text string) (at time.Time, err error) {
+	if text == "" {
+		return at, nil
+	}
+	if at, err = time.Parse(time.RFC3339, text); err != nil {
+		err = badQuery(name, "must be a time as in RFC 3339")
+	}
+	return at, err
 }
 
 func auditEvents(_ *call, p auditPage) wire.AuditPage { return wire.AuditPageOf(p.entries, p.limit) }

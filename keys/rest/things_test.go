@@ -1,9 +1,14 @@
 package rest_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
 )
 
 func TestProjects(t *testing.T) {
@@ -124,5 +129,48 @@ func TestAudit(t *testing.T) {
 		if e.(map[string]any)["id"] != seen[i] {
 			t.Errorf("event %d differs", i)
 		}
+	}
+}
+
+// The filters and the other order of the trail.
+func TestAuditFilters(t *testing.T) {
+	h := newHouse(t)
+	_, token := h.mint(keys.NewKey{Name: "nothing"})
+	h.do(token, "GET", "/api/projects", "")
+	ended, cancel := context.WithCancel(h.ctx)
+	cancel()
+	h.must(h.svc.Run(ended)) // which writes what waits
+	h.want(201, h.ask("POST", "/api/projects", `{"name":"a"}`))
+	h.want(201, h.ask("POST", "/api/projects", `{"name":"b"}`))
+	list := func(query string) (ids []string) {
+		t.Helper()
+		for _, e := range h.want(200, h.ask("GET", "/api/audit?limit=200"+query, ""))["events"].([]any) {
+			ids = append(ids, e.(map[string]any)["id"].(string))
+		}
+		return ids
+	}
+	all, oldest := list(""), list("&order=oldest")
+	slices.Reverse(oldest)
+	if len(all) < 4 || !slices.Equal(all, oldest) || !slices.Equal(all, list("&order=newest")) {
+		t.Fatalf("newest first %v, oldest first and turned %v", all, oldest)
+	}
+	page := h.want(200, h.ask("GET", "/api/audit?order=oldest&limit=2", ""))
+	next := list("&order=oldest&cursor=" + page["next"].(string))
+	if len(next) != len(all)-2 || next[0] != all[len(all)-3] {
+		t.Errorf("the second page is %v of %v", next, all)
+	}
+	denials, changes := list("&kind=decision"), list("&kind=change")
+	if len(denials) != 1 || len(changes) != len(all)-1 || len(list("&kind=call")) != 0 {
+		t.Errorf("%d denials and %d changes of %d", len(denials), len(changes), len(all))
+	}
+	if ref := list("&ref=zzzzzzzzzzzzzzzz"); len(ref) != 0 {
+		t.Errorf("an unknown reference finds %v", ref)
+	}
+	now := h.now.UTC().Format(time.RFC3339Nano)
+	if n := len(list("&until=" + now)); n == len(all) {
+		t.Errorf("all %d are before %s", n, now)
+	}
+	if n := len(list("&until=" + h.now.Add(time.Hour).UTC().Format(time.RFC3339))); n != len(all) {
+		t.Errorf("%d of %d are before the next hour", n, len(all))
 	}
 }

@@ -30,10 +30,10 @@ type AuditEvent struct {
 	Detail     json.RawMessage `json:"detail" doc:"Of a change, the fields before and after." example:"null"`
 }
 
-// AuditPage is one page of the audit trail, newest first; Next is the cursor
+// AuditPage is one page of the audit trail; Next is the cursor
 // of the following one, null at the end.
 type AuditPage struct {
-	Events []AuditEvent `json:"events" doc:"The events, newest first."`
+	Events []AuditEvent `json:"events" doc:"The events, newest first or as order says."`
 	Next   *string      `json:"next" doc:"The cursor of the next page; null is the end." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
 }
 
