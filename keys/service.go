@@ -49,6 +49,8 @@ type Service struct {
 	replica replica
 	used    lastUsed
 	trail   *trail
+	writer  string // of its audit entries
+	signer  *AuditSigner
 
 	answering answering
 	imports   atomic.Bool // a key of another system was imported, in any tenant
@@ -74,9 +76,16 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		ids: &ids{now: cfg.Now, rand: cfg.Rand},
 	}
 	s.feed.watchers, s.feed.nudged = map[int]func([]Change){}, make(chan struct{}, 1)
+	if s.writer, err = s.ids.next(); err != nil {
+		return nil, err
+	}
 	if err := s.checkFingerprint(ctx); err != nil {
 		return nil, fmt.Errorf("checking the root secret: %w", err)
 	}
+	if s.signer, err = NewAuditSigner(cfg.Root); err != nil {
+		return nil, err
+	}
+	cfg.Store.SignAudit(s.signer)
 	asked := cfg.Now()
 	epoch, err := cfg.Store.Epoch(ctx)
 	if err != nil {

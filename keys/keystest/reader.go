@@ -177,11 +177,7 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 		return e.TenantID == tenantID && is(q.KeyID, e.KeyID) && is(q.Tool, e.Tool) && is(q.Decision, e.Decision) &&
 			is(q.Kind, e.Kind) && is(q.Ref, e.Ref) && !e.Time.Before(stamp(q.Since)) && (q.Before == "" || e.ID < q.Before)
 	}
-	clone := func(e keys.AuditEntry) keys.AuditEntry {
-		e, _ = cloneEntry(e) // it was checked on its way in
-		return e
-	}
-	list := sorted(r.state.audit, selected, clone, func(a, b keys.AuditEntry) int { return strings.Compare(b.ID, a.ID) })
+	list := sorted(r.state.audit, selected, cloneEntry, func(a, b keys.AuditEntry) int { return strings.Compare(b.ID, a.ID) })
 	limit := q.Limit
 	if limit <= 0 {
 		limit = defaultAuditLimit
