@@ -51,8 +51,8 @@ func (s *AuditSigner) CheckCut(c AuditChain) error {
 	return s.check("cut", c.ID(), c.CutSeq, c.CutHash, c.CutMAC)
 }
 
-// cut is a chain cut after an entry.
-func (s *AuditSigner) cut(c AuditChain, seq int64, hash string) AuditChain {
+// Cut is the chain, cut after the entry with a number and hash.
+func (s *AuditSigner) Cut(c AuditChain, seq int64, hash string) AuditChain {
 	c.CutSeq, c.CutHash, c.CutMAC = seq, hash, s.sign("cut", c.ID(), seq, hash)
 	return c
 }

@@ -25,6 +25,12 @@ type Config struct {
 	CacheSize             int           // principals kept; default 20,000
 	SweepInterval         time.Duration // of forgetting what has expired; default 1 minute
 
+	// AuditRetention is how long audit entries are kept; 0 = for ever. Run looks
+	// for older ones at its start and once an hour.
+	AuditRetention time.Duration
+	// Complain is told what goes wrong beside all requests; nil = nobody is.
+	Complain func(error)
+
 	// Decides says that the process decides on requests: it registers as a
 	// replica, for which edits wait, and is not fresh (Fresh) when it could not
 	// confirm its state for MaxStaleness.
@@ -138,6 +144,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { every(ctx, touchInterval, func() { _ = s.flushUsed(ctx) }) })
 	wg.Go(func() { every(ctx, s.cfg.SweepInterval, func() { _ = s.sweep(ctx) }) })
 	wg.Go(func() { s.runTrail(ctx) })
+	wg.Go(func() { s.runRetention(ctx) })
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
