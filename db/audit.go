@@ -1,11 +1,8 @@
 package db
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -43,26 +40,33 @@ type auditRow struct {
 	Client        string
 	Epoch         int64
 	Detail        *string
+	Writer        string
+	Seq           int64
+	Hash          string
 }
 
-// newAuditRow cleans the texts that come from clients: one that Postgres can't
-// hold must not keep a whole batch from being written.
-func newAuditRow(e keys.AuditEntry) (auditRow, error) {
-	detail, err := cleanJSON(e.Detail)
-	if err != nil {
-		return auditRow{}, fmt.Errorf("detail of audit entry %s: %w", e.ID, err)
+// newAuditRow is the row of an entry as it is stored.
+func newAuditRow(e *keys.AuditEntry) auditRow {
+	row := auditRow{
+		ID: e.ID, TenantID: e.TenantID, At: e.Time, Kind: e.Kind, Action: e.Action,
+		Actor: e.Actor, KeyID: e.KeyID, KeyVersion: e.KeyVersion, Subject: e.Subject,
+		Tool: e.Tool, Decision: e.Decision, Failed: e.Failed, Ref: e.Ref,
+		ArgsDigest: e.ArgsDigest, Outcome: e.Outcome, LatencyUs: e.Latency.Microseconds(),
+		Client: e.Client, Epoch: e.Epoch, Writer: e.Writer, Seq: e.Seq, Hash: e.Hash,
 	}
-	failed := make(list, len(e.Failed))
-	for i, rule := range e.Failed {
-		failed[i] = clean(rule)
+	if e.Detail != nil {
+		detail := string(e.Detail)
+		row.Detail = &detail
 	}
-	return auditRow{
-		ID: e.ID, TenantID: e.TenantID, At: stamp(e.Time), Kind: e.Kind, Action: clean(e.Action),
-		Actor: clean(e.Actor), KeyID: clean(e.KeyID), KeyVersion: e.KeyVersion, Subject: clean(e.Subject),
-		Tool: clean(e.Tool), Decision: clean(e.Decision), Failed: failed, Ref: clean(e.Ref),
-		ArgsDigest: clean(e.ArgsDigest), Outcome: clean(e.Outcome), LatencyUs: e.Latency.Microseconds(),
-		Client: clean(e.Client), Epoch: e.Epoch, Detail: detail,
-	}, nil
+	return row
+}
+
+func newAuditRows(entries []keys.AuditEntry) []auditRow {
+	rows := make([]auditRow, len(entries))
+	for i := range entries {
+		rows[i] = newAuditRow(&entries[i])
+	}
+	return rows
 }
 
 func (r *auditRow) entry() keys.AuditEntry {
@@ -71,46 +75,25 @@ func (r *auditRow) entry() keys.AuditEntry {
 		Actor: r.Actor, KeyID: r.KeyID, KeyVersion: r.KeyVersion, Subject: r.Subject,
 		Tool: r.Tool, Decision: r.Decision, Failed: notNil(r.Failed), Ref: r.Ref,
 		ArgsDigest: r.ArgsDigest, Outcome: r.Outcome, Latency: time.Duration(r.LatencyUs) * time.Microsecond,
-		Client: r.Client, Epoch: r.Epoch,
+		Client: r.Client, Epoch: r.Epoch, Writer: r.Writer, Seq: r.Seq, Hash: r.Hash,
 	}
 	if r.Detail != nil {
 		e.Detail = json.RawMessage(*r.Detail)
+		// Postgres has an order of its own for an object's members. What is no
+		// JSON any more stays as it is, for whoever looks into it.
+		if canonical, err := keys.CanonicalJSON(e.Detail); err == nil {
+			e.Detail = canonical
+		}
 	}
 	return e
 }
 
-// cleanJSON makes JSON that jsonb takes: it knows no \u0000 and no half of a
-// surrogate pair. Nothing stays nothing.
-func cleanJSON(raw json.RawMessage) (*string, error) {
-	if len(raw) == 0 {
-		return nil, nil
+func entriesOf(rows []auditRow) []keys.AuditEntry {
+	entries := make([]keys.AuditEntry, len(rows))
+	for i := range rows {
+		entries[i] = rows[i].entry()
 	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, err
-	}
-	out, err := json.Marshal(cleanValue(v))
-	text := string(out)
-	return &text, err
-}
-
-func cleanValue(v any) any {
-	switch v := v.(type) {
-	case string:
-		return clean(v)
-	case []any:
-		for i := range v {
-			v[i] = cleanValue(v[i])
-		}
-	case map[string]any:
-		for name, value := range v {
-			delete(v, name)
-			v[clean(name)] = cleanValue(value)
-		}
-	}
-	return v
+	return entries
 }
 
 func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) ([]keys.AuditEntry, error) {
@@ -147,56 +130,19 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	if err := s.OrderBy("id", order).Limit(limit).Scan(ctx); err != nil {
 		return nil, fault(ctx, err)
 	}
-	entries := make([]keys.AuditEntry, len(rows))
-	for i := range rows {
-		entries[i] = rows[i].entry()
-	}
-	return entries, nil
+	return entriesOf(rows), nil
 }
 
-func (w *writer) Record(ctx context.Context, entries ...keys.AuditEntry) error {
-	rows := make([]auditRow, len(entries))
-	for i, e := range entries {
-		if !slices.Contains([]string{kindDecision, kindCall, kindChange}, e.Kind) {
-			return fmt.Errorf("audit entry of unknown kind %q", e.Kind)
-		}
-		e.Epoch = w.Epoch()
-		row, err := newAuditRow(e)
-		if err != nil {
-			return err
-		}
-		rows[i] = row
+// AuditTrail pages through a tenant's trail from its beginning; see keys.Reader.
+func (r *reader) AuditTrail(ctx context.Context, tenantID, after string, limit int) ([]keys.AuditEntry, error) {
+	rows := []auditRow{}
+	if !storable(tenantID) || !storable(after) {
+		return []keys.AuditEntry{}, nil
 	}
-	if err := insertMany(ctx, w, rows, "id", idTaken); err != nil {
-		return err
+	err := r.tx.NewSelect().Model(&rows).Where("tenant_id = ?", tenantID).Where("id > ?", after).
+		Order("id").Limit(int64(limit)).Scan(ctx)
+	if err != nil {
+		return nil, fault(ctx, err)
 	}
-	for _, e := range entries {
-		w.wrote, w.recorded = true, w.recorded || e.Kind == kindChange
-	}
-	return nil
-}
-
-// AppendAudit writes entries of what was no edit; see keys.Store.
-func (d *DB) AppendAudit(ctx context.Context, entries []keys.AuditEntry) error {
-	rows := make([]auditRow, len(entries))
-	for i, e := range entries {
-		var err error
-		if e.Kind != kindDecision && e.Kind != kindCall {
-			return fmt.Errorf("audit entry of kind %q outside of an edit: only decision and call", e.Kind)
-		}
-		if rows[i], err = newAuditRow(e); err != nil {
-			return err
-		}
-	}
-	if len(rows) == 0 {
-		return ctx.Err()
-	}
-	return d.change(ctx, func(ctx context.Context, tx bun.Tx) error {
-		for some := range slices.Chunk(rows, batch) {
-			if _, err := tx.NewInsert().Model(&some).On("CONFLICT (id) DO NOTHING").Exec(ctx); err != nil {
-				return fault(ctx, err)
-			}
-		}
-		return nil
-	})
+	return entriesOf(rows), nil
 }

@@ -9,18 +9,21 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bailiwick-mcp/bailiwick/db"
+	"github.com/bailiwick-mcp/bailiwick/db/dbtest"
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
 
-// BenchmarkAppendAudit is one entry of a batch of 256 calls in a SQLite file,
-// as each call through the gateway costs it.
+// BenchmarkAppendAudit is one entry of a batch of 256 calls, as each call
+// through the gateway costs it.
 func BenchmarkAppendAudit(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) {
+		benchmarkAppend(b, dbtest.Open(b, db.Config{Path: filepath.Join(b.TempDir(), "bailiwick.db")}))
+	})
+	b.Run("postgres", func(b *testing.B) { benchmarkAppend(b, dbtest.Open(b, dbtest.Postgres(b))) })
+}
+
+func benchmarkAppend(b *testing.B, store keys.Store) {
 	ctx := b.Context()
-	store, err := db.Open(ctx, db.Config{Path: filepath.Join(b.TempDir(), "bailiwick.db")})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer store.Close()
 	entries := make([]keys.AuditEntry, 256)
 	for i := range entries {
 		entries[i] = keys.AuditEntry{

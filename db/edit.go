@@ -149,6 +149,8 @@ type writer struct {
 	changes  map[keys.Change]bool
 	meta     bool
 	recorded bool // a change in the audit trail
+	chains   map[keys.AuditChainID]keys.AuditChain
+	spoiled  error // why the audit trail has not all entries of this edit
 }
 
 var _ keys.Writer = (*writer)(nil)
@@ -180,6 +182,8 @@ func (w *writer) changed(tenantID string, kind keys.ChangeKind, id string) {
 
 func (w *writer) finish(ctx context.Context) error {
 	switch {
+	case w.spoiled != nil:
+		return w.spoiled
 	case len(w.changes) > 0 && !w.recorded:
 		return errors.New("an edit changed something and recorded no change in the audit trail")
 	case len(w.changes) == 0 && !w.meta && !w.beside && w.recorded:

@@ -117,6 +117,8 @@ func TestMigrateWithData(t *testing.T) {
 			"INSERT INTO projects (id, tenant_id, slug, name, created_at, updated_at, version) VALUES ('p1', 't1', 'p', 'P', '2026-01-02 03:04:05+00:00', '2026-01-02 03:04:05+00:00', 7)",
 			"INSERT INTO instances (id, tenant_id, project_id, slug, transport, command, args, url, enabled, write_enabled, trust_annotations, allow_private, tools, source, created_at, updated_at, version) " +
 				"VALUES ('i1', 't1', 'p1', 'i', 'stdio', 'x', '[]', '', true, false, false, false, '[]', 'api', '2026-01-02 03:04:05+00:00', '2026-01-02 03:04:05+00:00', 7)",
+			"INSERT INTO audit (id, tenant_id, at, kind, action, actor, key_id, key_version, subject, tool, decision, failed, ref, args_digest, outcome, latency_us, client, epoch) " +
+				"VALUES ('a1', 't1', '2026-01-02 03:04:05+00:00', 'call', 'x', '', '', 0, '', '', '', '[]', '', '', '', 0, '', 7)",
 			"INSERT INTO definitions (instance_id, kind, name, raw, digest, seen_at) VALUES ('i1', 'tool', 't', '{}', 'd1', '2026-01-02 03:04:05+00:00')",
 		} {
 			execute(t, cfg, statement)
@@ -137,6 +139,15 @@ func TestMigrateWithData(t *testing.T) {
 		})
 		if err != nil {
 			t.Error(err)
+		}
+		// Audit entries of before are in no chain; what is written now is.
+		if err := d.AppendAudit(t.Context(), []keys.AuditEntry{{ID: "a2", TenantID: "t1", Kind: "call", Writer: "w"}}); err != nil {
+			t.Error(err)
+		}
+		verdicts, err := keys.VerifyAudit(t.Context(), d, nil, "t1")
+		if err != nil || len(verdicts) != 2 || verdicts[0].Writer != "" || verdicts[0].Rows != 1 || verdicts[0].Problem != "" ||
+			verdicts[1].Rows != 1 || verdicts[1].Problem != "" {
+			t.Errorf("verdicts %+v, %v", verdicts, err)
 		}
 		// The tools of before are approved as they were.
 		saved, err := d.SaveDefinitions(t.Context(), "t1", "i1", []keys.Definition{{Kind: keys.KindTool, Name: "t", Digest: "d2", Raw: []byte("{}")}})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,6 +38,7 @@ type DB struct {
 	notify      bool // the database has pg_notify
 	listen      *pgx.ConnConfig
 	now         func() time.Time
+	signer      atomic.Pointer[keys.AuditSigner]
 }
 
 var _ keys.Store = (*DB)(nil)

@@ -16,13 +16,7 @@ func storable(text string) bool {
 }
 
 // clean makes a client's text storable.
-func clean(text string) string {
-	if storable(text) {
-		return text
-	}
-	const mark = string(utf8.RuneError)
-	return strings.ReplaceAll(strings.ToValidUTF8(text, mark), "\x00", mark)
-}
+func clean(text string) string { return keys.StorableText(text) }
 
 // checkTexts refuses a row with a text that Postgres can't hold, on every
 // database alike. It names the first such column as the wire does.

@@ -31,6 +31,12 @@ type AuditEntry struct {
 	Client     string // name/version as the client says
 	Epoch      int64
 	Detail     json.RawMessage // a change: the fields before and after
+
+	// The chain that makes it tamper-evident, see AuditChain and AuditHash.
+	// Stores number and hash what they write.
+	Writer string // EditsWriter, or the process; "" = from before there were chains
+	Seq    int64  // from 1 for each tenant and writer
+	Hash   string
 }
 
 // AuditQuery selects audit entries, newest first where it does not say else.

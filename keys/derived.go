@@ -113,6 +113,19 @@ func (s *Service) checkFingerprint(ctx context.Context) error {
 	return err
 }
 
+// CheckSecret compares a root secret with the one that the store was made with,
+// and changes nothing: another one is ErrWrongSecret.
+func CheckSecret(ctx context.Context, store Store, root RootSecret) error {
+	derived, err := derive(root)
+	if err != nil {
+		return err
+	}
+	return store.Read(ctx, func(r Reader) error {
+		_, err := derived.known(ctx, r)
+		return err
+	})
+}
+
 // known tells whether the store has the current version's fingerprint; false
 // without an error means that it may be noted.
 func (d *derived) known(ctx context.Context, r Reader) (bool, error) {

@@ -25,6 +25,12 @@ type Config struct {
 	CacheSize             int           // principals kept; default 20,000
 	SweepInterval         time.Duration // of forgetting what has expired; default 1 minute
 
+	// AuditRetention is how long audit entries are kept; 0 = for ever. Run looks
+	// for older ones at its start and once an hour.
+	AuditRetention time.Duration
+	// Complain is told what goes wrong beside all requests; nil = nobody is.
+	Complain func(error)
+
 	// Decides says that the process decides on requests: it registers as a
 	// replica, for which edits wait, and is not fresh (Fresh) when it could not
 	// confirm its state for MaxStaleness.
@@ -53,6 +59,8 @@ type Service struct {
 	replica replica
 	used    lastUsed
 	trail   *trail
+	writer  string // of its audit entries
+	signer  *AuditSigner
 
 	answering answering
 	counters  counters
@@ -79,9 +87,16 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		ids: &ids{now: cfg.Now, rand: cfg.Rand},
 	}
 	s.feed.watchers, s.feed.nudged = map[int]func([]Change){}, make(chan struct{}, 1)
+	if s.writer, err = s.ids.next(); err != nil {
+		return nil, err
+	}
 	if err := s.checkFingerprint(ctx); err != nil {
 		return nil, fmt.Errorf("checking the root secret: %w", err)
 	}
+	if s.signer, err = NewAuditSigner(cfg.Root); err != nil {
+		return nil, err
+	}
+	cfg.Store.SignAudit(s.signer)
 	asked := cfg.Now()
 	epoch, err := cfg.Store.Epoch(ctx)
 	if err != nil {
@@ -134,6 +149,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { every(ctx, touchInterval, func() { _ = s.flushUsed(ctx) }) })
 	wg.Go(func() { every(ctx, s.cfg.SweepInterval, func() { _ = s.sweep(ctx) }) })
 	wg.Go(func() { s.runTrail(ctx) })
+	wg.Go(func() { s.runRetention(ctx) })
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()

@@ -52,9 +52,18 @@ type Store interface {
 	// saves and approvals of the instance wait for. An instance that is gone is
 	// ErrNotFound.
 	SaveDefinitions(ctx context.Context, tenantID, instanceID string, defs []Definition) ([]Definition, error)
-	// AppendAudit writes call and decision entries, all or none. An entry whose
-	// id is already there is skipped, so that a batch can be tried again.
+	// AppendAudit writes call and decision entries, all or none, each linked to
+	// the chain of the Writer that it names. An entry whose id is already there
+	// is skipped, in whichever chain it stands, so that a batch can be tried
+	// again, by another process too.
 	AppendAudit(ctx context.Context, entries []AuditEntry) error
+	// SignAudit has the ends of audit chains signed from now on, within the
+	// transaction that writes the entries. Until then they are not.
+	SignAudit(signer *AuditSigner)
+	// CutAudit removes entries of a tenant, and sets where the chains were cut,
+	// all or none: a chain that was not cut at From until then is
+	// ErrVersion. It is no edit.
+	CutAudit(ctx context.Context, tenantID string, ids []string, cuts []AuditCut) error
 
 	Close() error
 }
@@ -122,6 +131,11 @@ type Reader interface {
 
 	// Audit answers entries by id, in the order that the query asks for.
 	Audit(ctx context.Context, tenantID string, q AuditQuery) ([]AuditEntry, error)
+	// AuditTrail answers entries with ids after the given one, oldest first, at
+	// most limit.
+	AuditTrail(ctx context.Context, tenantID, after string, limit int) ([]AuditEntry, error)
+	// AuditChains are the tenant's, by writer; tenantID "" = of all tenants.
+	AuditChains(ctx context.Context, tenantID string) ([]AuditChain, error)
 }
 
 // Writer writes within one edit. The version of what is written is set to the
@@ -184,6 +198,8 @@ type Writer interface {
 	UpdateLogin(ctx context.Context, l *LoginRecord) error
 	DropLogins(ctx context.Context, expired time.Time) (int, error)
 
-	// Record writes audit entries of this edit; the Store sets their Epoch.
+	// Record writes audit entries of this edit, linked to the chain of the
+	// tenant's edits; the Store sets their Epoch and Writer. After an error the
+	// edit fails, whatever fn answers.
 	Record(ctx context.Context, entries ...AuditEntry) error
 }

@@ -195,8 +195,12 @@ func (s *Service) flushTrail(ctx context.Context) error {
 
 // writeBatch tells a store that can't be reached (the batch is to be tried
 // again, entries already written are skipped by their id) from entries that it
-// refuses, which are counted.
+// refuses, which are counted. The entries are this process's from then on,
+// whoever recorded them: it continues a chain of its own.
 func (s *Service) writeBatch(ctx context.Context, batch []AuditEntry) (lost int64, err error) {
+	for i := range batch {
+		batch[i].Writer = s.writer
+	}
 	err = s.cfg.Store.AppendAudit(ctx, batch)
 	if err == nil || tryAgain(ctx, err) {
 		return 0, err

@@ -30,6 +30,7 @@ type serveFlags struct {
 	tlsCert        string
 	tlsKey         string
 	drainDelay     time.Duration
+	auditRetention time.Duration // 0 = for ever
 	bodyLimit      time.Duration // of a request's body to arrive; 0 = 30 s; no flag
 	headLimit      time.Duration // of what comes before it; 0 = 10 s; no flag
 	idleLimit      time.Duration // between two requests of a connection; 0 = 2 min; no flag
@@ -37,6 +38,9 @@ type serveFlags struct {
 	logLevel       string
 	oidc           oidcFlags
 }
+
+// minRetention leaves entries that wait to be written in peace.
+const minRetention = time.Hour
 
 func (c *cli) serve() *cobra.Command {
 	var f serveFlags
@@ -69,6 +73,7 @@ func (c *cli) serve() *cobra.Command {
 	flags.StringVar(&f.tlsCert, "tls-cert", "", "`file` with the certificate; with --tls-key the server speaks HTTPS")
 	flags.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key")
 	flags.DurationVar(&f.drainDelay, "drain-delay", 0, "how long to go on serving, not ready, after SIGTERM")
+	flags.DurationVar(&f.auditRetention, "audit-retention", 0, "how long audit events are kept, like 720h; 0 keeps them for ever")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }
@@ -98,6 +103,8 @@ func (f *serveFlags) check() error {
 		return &usageError{"--tls-cert and --tls-key go together", "give both, or neither"}
 	case f.maxStaleness < time.Second:
 		return &usageError{"--max-staleness must be at least 1s", "the default is 10s"}
+	case f.auditRetention != 0 && f.auditRetention < minRetention:
+		return &usageError{"--audit-retention must be at least 1h", "720h are thirty days; 0, the default, keeps audit events for ever"}
 	case f.drainDelay < 0:
 		return &usageError{"--drain-delay must not be negative", "the default is 0s"}
 	}
@@ -179,7 +186,8 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 	}
 	s, err := f.open(ctx, c, keys.Config{TokenPrefix: f.tokenPrefix, AllowPrivateUpstreams: f.allowPrivate,
 		Decides: true, MaxStaleness: f.maxStaleness, ReplicaName: replicaName(),
-		NotHeard: func() { f.warnOfPolling(log) }}, f.migrate, true)
+		NotHeard: func() { f.warnOfPolling(log) }, AuditRetention: f.auditRetention,
+		Complain: func(err error) { log.Warn("beside the requests", zap.Error(err)) }}, f.migrate, true)
 	if err != nil {
 		return err
 	}

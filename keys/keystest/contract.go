@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) keys.Store) {
 		{"logins", loginTests},
 		{"replicas", replicaTests},
 		{"audit", auditTests},
+		{"audit chains", chainTests},
 		{"changes", changeTests},
 	} {
 		if len(group.tests) == 0 {

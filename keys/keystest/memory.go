@@ -22,6 +22,7 @@ type Memory struct {
 	writing chan struct{} // holds one token while nobody writes
 	current atomic.Pointer[state]
 	down    atomic.Bool
+	signer  atomic.Pointer[keys.AuditSigner]
 }
 
 var _ keys.Store = (*Memory)(nil)
@@ -34,7 +35,7 @@ func NewMemory() *Memory {
 		meta: map[string]string{}, tenants: map[string]keys.Tenant{}, projects: map[string]keys.Project{},
 		instances: map[string]keys.Instance{}, presets: map[presetID]keys.Preset{}, keys: map[string]keys.Key{},
 		secrets: map[[32]byte]keys.KeySecret{}, definitions: map[string][]keys.Definition{},
-		audit: map[string]keys.AuditEntry{}, answers: map[answerID]keys.Answer{},
+		audit: map[string]keys.AuditEntry{}, chains: map[keys.AuditChainID]keys.AuditChain{}, answers: map[answerID]keys.Answer{},
 		logins: map[string]keys.LoginRecord{}, replicas: map[string]keys.Replica{},
 	})
 	return m
@@ -67,6 +68,7 @@ type state struct {
 	definitions map[string][]keys.Definition // by instance; those that are gone too
 	changes     []keys.Change
 	audit       map[string]keys.AuditEntry
+	chains      map[keys.AuditChainID]keys.AuditChain
 	answers     map[answerID]keys.Answer
 	logins      map[string]keys.LoginRecord
 	replicas    map[string]keys.Replica
@@ -77,7 +79,7 @@ func (s *state) clone() *state {
 		epoch: s.epoch, meta: maps.Clone(s.meta), tenants: maps.Clone(s.tenants), projects: maps.Clone(s.projects),
 		instances: maps.Clone(s.instances), presets: maps.Clone(s.presets), keys: maps.Clone(s.keys),
 		secrets: maps.Clone(s.secrets), definitions: maps.Clone(s.definitions),
-		changes: slices.Clip(s.changes), audit: maps.Clone(s.audit), answers: maps.Clone(s.answers),
+		changes: slices.Clip(s.changes), audit: maps.Clone(s.audit), chains: maps.Clone(s.chains), answers: maps.Clone(s.answers),
 		logins: maps.Clone(s.logins), replicas: maps.Clone(s.replicas),
 	}
 }
@@ -130,6 +132,8 @@ func (m *Memory) Edit(ctx context.Context, fn func(keys.Writer) error) (int64, e
 		return 0, err
 	}
 	switch {
+	case w.spoiled != nil:
+		return 0, w.spoiled
 	case len(w.changes) > 0 && !w.recorded:
 		return 0, errors.New("an edit changed something and recorded no change in the audit trail")
 	case len(w.changes) == 0 && !w.meta && !w.beside && w.recorded:
@@ -201,25 +205,6 @@ func (m *Memory) TouchKeys(ctx context.Context, used map[string]time.Time) error
 			if at := stamp(at); ok && (k.LastUsedAt == nil || k.LastUsedAt.Before(at)) {
 				k.LastUsedAt = &at
 				s.keys[id] = k
-			}
-		}
-		return nil
-	})
-}
-
-// AppendAudit adds the entries that are not there yet.
-func (m *Memory) AppendAudit(ctx context.Context, entries []keys.AuditEntry) error {
-	return m.update(ctx, func(s *state) error {
-		for _, e := range entries {
-			if e.Kind != kindDecision && e.Kind != kindCall {
-				return fmt.Errorf("audit entry of kind %q outside of an edit: only decision and call", e.Kind)
-			}
-			stored, err := cloneEntry(e)
-			if err != nil {
-				return err
-			}
-			if _, ok := s.audit[e.ID]; !ok {
-				s.audit[e.ID] = stored
 			}
 		}
 		return nil

@@ -178,11 +178,7 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 			is(q.Kind, e.Kind) && is(q.Ref, e.Ref) && !e.Time.Before(stamp(q.Since)) && (q.Until.IsZero() || e.Time.Before(stamp(q.Until))) &&
 			(q.Before == "" || e.ID < q.Before) && e.ID > q.After
 	}
-	clone := func(e keys.AuditEntry) keys.AuditEntry {
-		e, _ = cloneEntry(e) // it was checked on its way in
-		return e
-	}
-	list := sorted(r.state.audit, selected, clone, func(a, b keys.AuditEntry) int {
+	list := sorted(r.state.audit, selected, cloneEntry, func(a, b keys.AuditEntry) int {
 		if q.Oldest {
 			a, b = b, a
 		}

@@ -2,7 +2,6 @@ package keystest
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -18,6 +17,7 @@ type writer struct {
 	beside   bool // wrote what takes no epoch
 	meta     bool
 	recorded bool // a change in the audit trail
+	spoiled  error
 }
 
 var _ keys.Writer = (*writer)(nil)
@@ -342,25 +342,5 @@ func (w *writer) DeleteKey(ctx context.Context, tenantID, id string) error {
 	delete(w.state.keys, id)
 	maps.DeleteFunc(w.state.secrets, func(_ [32]byte, s keys.KeySecret) bool { return s.KeyID == id })
 	w.changed(tenantID, keys.ChangeKey, id)
-	return nil
-}
-
-func (w *writer) Record(ctx context.Context, entries ...keys.AuditEntry) error {
-	for _, e := range entries {
-		_, taken := w.state.audit[e.ID]
-		if err := w.insertable(ctx, true, taken); err != nil {
-			return err
-		}
-		if !slices.Contains([]string{kindDecision, kindCall, kindChange}, e.Kind) {
-			return fmt.Errorf("audit entry of unknown kind %q", e.Kind)
-		}
-		e.Epoch = w.Epoch()
-		stored, err := cloneEntry(e)
-		if err != nil {
-			return err
-		}
-		w.state.audit[e.ID] = stored
-		w.wrote, w.recorded = true, w.recorded || e.Kind == kindChange
-	}
 	return nil
 }

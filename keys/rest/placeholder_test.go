@@ -7,7 +7,7 @@ import (
 )
 
 // placeholders stand for what differs from run to run: <id:1>, <token:1>,
-// <prefix:1>, <time:1>, <version:1>. The same one is the same value throughout
+// <prefix:1>, <time:1>, <hash:1>, <version:1>. The same one is the same value throughout
 // a file, another one another value.
 type placeholders struct {
 	names    map[string]string // value -> placeholder
@@ -34,6 +34,7 @@ var kinds = []struct {
 	{"prefix", regexp.MustCompile(`bwk_(?:live|poll)_[0-9A-Za-z]{4}()`)},
 	{"id", regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}()`)},
 	{"time", regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z()`)},
+	{"hash", regexp.MustCompile(`("hash": ?")[0-9a-f]{64}`)},
 	{"version", regexp.MustCompile(`("(?:version|epoch|keyVersion)": ?|ETag: "|Version: )\d+`)},
 }
 

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -28,6 +29,10 @@ type AuditEvent struct {
 	Client     *string         `json:"client" doc:"The client's name and version, as it says." example:"claude-code/2.1.0"`
 	Epoch      int64           `json:"epoch" doc:"The edit as of which it was decided, or the edit itself." example:"42"`
 	Detail     json.RawMessage `json:"detail" doc:"Of a change, the fields before and after." example:"null"`
+	TenantID   string          `json:"tenantId" doc:"The tenant whose trail it is in." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	Writer     *string         `json:"writer" doc:"Whose chain it is in: edits, or a server process; null of before there were chains." example:"edits"`
+	Seq        *int64          `json:"seq" doc:"Its number in the chain, from 1." example:"42"`
+	Hash       *string         `json:"hash" doc:"SHA-256 over the hash before it in the chain and its own fields, in hexadecimal." example:"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"`
 }
 
 // AuditPage is one page of the audit trail; Next is the cursor
@@ -45,6 +50,10 @@ func AuditEventOf(e keys.AuditEntry) AuditEvent {
 		Decision: optional(e.Decision), Failed: list(e.Failed), Ref: optional(e.Ref),
 		ArgsDigest: optional(e.ArgsDigest), Outcome: optional(e.Outcome), Client: optional(e.Client),
 		Epoch: e.Epoch, Detail: sorted(e.Detail),
+		TenantID: e.TenantID, Writer: optional(e.Writer), Hash: optional(e.Hash),
+	}
+	if e.Seq != 0 {
+		out.Seq = &e.Seq
 	}
 	if e.KeyID != "" {
 		out.KeyVersion = &e.KeyVersion
@@ -54,6 +63,27 @@ func AuditEventOf(e keys.AuditEntry) AuditEvent {
 		out.LatencyMS = &ms
 	}
 	return out
+}
+
+// Entry is the audit entry of a wire form, with all that its hash is over.
+func (a *AuditEvent) Entry() keys.AuditEntry {
+	e := keys.AuditEntry{
+		ID: a.ID, TenantID: a.TenantID, Time: a.Time, Kind: a.Kind, Action: a.Action, Actor: a.Actor,
+		KeyID: value(a.KeyID), KeyVersion: value(a.KeyVersion), Subject: value(a.Subject), Tool: value(a.Tool),
+		Decision: value(a.Decision), Failed: a.Failed, Ref: value(a.Ref), ArgsDigest: value(a.ArgsDigest),
+		Outcome: value(a.Outcome), Client: value(a.Client), Epoch: a.Epoch, Detail: a.Detail,
+		Writer: value(a.Writer), Seq: value(a.Seq), Hash: value(a.Hash),
+	}
+	e.Latency = time.Duration(math.Round(value(a.LatencyMS)*1000)) * time.Microsecond
+	return e
+}
+
+// value is what a pointer leads to, or the zero value.
+func value[V any](p *V) (v V) {
+	if p != nil {
+		v = *p
+	}
+	return v
 }
 
 // sorted is JSON with the members of its objects by name: stores that keep
