@@ -31,6 +31,11 @@ type Config struct {
 	Decides      bool
 	MaxStaleness time.Duration // default 10 s
 	ReplicaName  string        // for people
+
+	// Spool keeps audit entries while the Store can't be reached; nil = they wait
+	// in memory alone. It is to be closed after Run has returned and the last
+	// entry is recorded.
+	Spool Spool
 }
 
 // Service is the only way to read and change what the Store holds. Every
@@ -120,8 +125,8 @@ func (c Config) withDefaults() Config {
 }
 
 // Run follows the change feed, flushes last-used times and audit entries, and
-// forgets what has expired, until ctx ends; then it flushes what is left. Its error tells what could not be
-// written. It is to be called once.
+// forgets what has expired, until ctx ends; then it flushes what is left. Its error tells what could be
+// neither written nor spooled. It is to be called once.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.poll(ctx) })
@@ -129,6 +134,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { every(ctx, touchInterval, func() { _ = s.flushUsed(ctx) }) })
 	wg.Go(func() { every(ctx, s.cfg.SweepInterval, func() { _ = s.sweep(ctx) }) })
 	wg.Go(func() { s.runTrail(ctx) })
+	wg.Go(func() { s.runSpool(ctx) })
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()

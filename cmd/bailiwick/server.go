@@ -82,6 +82,7 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 		return func() { cancel(); <-done }
 	}
 	stopService := start("service", s.svc.Run)
+	stopWatching := start("audit", s.watchAudit)
 	stopGateway := start("gateway", s.gateway.Run)
 	group.Go(func() {
 		if err := s.listen(l); !errors.Is(err, http.ErrServerClosed) {
@@ -99,6 +100,7 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 	s.shutdown()
 	stopGateway()
 	stopService()
+	stopWatching()
 	group.Wait()
 	return err
 }
