@@ -36,7 +36,10 @@ type Spool struct {
 	passed  int64 // damaged lines on the way
 	harmed  bool  // one of them has an end
 	damaged int64
+	closed  bool
 }
+
+var errClosed = errors.New("the audit spool is closed")
 
 var _ keys.Spool = (*Spool)(nil)
 
@@ -83,6 +86,9 @@ func Open(cfg Config) (s *Spool, foreign []string, err error) {
 func (s *Spool) Append(entries []keys.AuditEntry) (kept int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return 0, errClosed
+	}
 	room := s.cfg.Limit - s.bytes()
 	var lines []byte
 	for i := range entries {
@@ -231,6 +237,6 @@ func (s *Spool) Close() error {
 	for _, f := range s.all() {
 		errs = append(errs, f.end())
 	}
-	s.old, s.own, s.read = nil, nil, nil
+	s.old, s.own, s.read, s.closed = nil, nil, nil, true
 	return errors.Join(errs...)
 }
