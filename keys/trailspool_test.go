@@ -20,6 +20,7 @@ type silentStore struct {
 	*keystest.Memory
 	silent atomic.Bool
 	hung   chan struct{} // one each for a batch that hangs
+	answer chan struct{} // ends the hanging, and the batch is written
 }
 
 func (s *silentStore) AppendAudit(ctx context.Context, entries []keys.AuditEntry) error {
@@ -28,8 +29,11 @@ func (s *silentStore) AppendAudit(ctx context.Context, entries []keys.AuditEntry
 		case s.hung <- struct{}{}:
 		default:
 		}
-		<-ctx.Done()
-		return ctx.Err()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.answer:
+		}
 	}
 	return s.Memory.AppendAudit(ctx, entries)
 }
@@ -46,7 +50,7 @@ type outage struct {
 
 func newOutage(t *testing.T, limit int64) *outage {
 	h := newHouse(t)
-	o := &outage{house: h, silent: &silentStore{Memory: h.store.Memory, hung: make(chan struct{}, 1)},
+	o := &outage{house: h, silent: &silentStore{Memory: h.store.Memory, hung: make(chan struct{}, 1), answer: make(chan struct{})},
 		folder: filepath.Join(t.TempDir(), "audit-spool"), limit: limit}
 	o.start()
 	t.Cleanup(func() { o.stop() })
@@ -180,6 +184,26 @@ func TestSilentStoreIsSpooledFor(t *testing.T) {
 	o.silent.silent.Store(false)
 	eventuallyWithin(t, time.Minute, "the hanging batch is given up, and all is written", func() bool { return written(o.svc.AuditState()) })
 	o.allCalls(601)
+}
+
+// A batch that is written after all, when its entries are on disk already, takes
+// nothing else along, and is there once.
+func TestLateAnswerTakesOnlyItsOwn(t *testing.T) {
+	o := newOutage(t, roomy)
+	o.silent.silent.Store(true)
+	o.record(o.call(0))
+	<-o.silent.hung
+	for i := range 10 {
+		o.record(o.call(i + 1))
+	}
+	o.eventually("all is on disk while a batch hangs", inMemory(0))
+	o.silent.silent.Store(false)
+	close(o.silent.answer)
+	for i := range 500 {
+		o.record(o.call(i + 11))
+	}
+	o.eventually("all is written", written)
+	o.allCalls(511)
 }
 
 func eventuallyWithin(t *testing.T, limit time.Duration, what string, ok func() bool) {
