@@ -98,7 +98,11 @@ func (s *Service) refuse(ctx context.Context, p Principal, op operation, err err
 	if detail, jsonErr := json.Marshal(map[string]any{"needed": denied.Needed, "exceeds": denied.Fields}); jsonErr == nil {
 		entry.Detail = detail
 	}
-	if recordErr := s.Record(ctx, entry); recordErr != nil {
+	recordErr := s.Record(ctx, entry)
+	if errors.Is(recordErr, ErrAuditFull) {
+		return recordErr // what can't be recorded is not decided
+	}
+	if recordErr != nil {
 		return errors.Join(err, recordErr)
 	}
 	return err

@@ -41,6 +41,11 @@ type Config struct {
 	// NotHeard is called when the store turns out to send no notifications, so
 	// that other processes' edits are found by polling alone.
 	NotHeard func()
+
+	// Spool keeps audit entries while the Store can't be reached; nil = they wait
+	// in memory alone. It is to be closed after Run has returned and the last
+	// entry is recorded.
+	Spool Spool
 }
 
 // Service is the only way to read and change what the Store holds. Every
@@ -140,8 +145,8 @@ func (c Config) withDefaults() Config {
 }
 
 // Run follows the change feed, flushes last-used times and audit entries, and
-// forgets what has expired, until ctx ends; then it flushes what is left. Its error tells what could not be
-// written. It is to be called once.
+// forgets what has expired, until ctx ends; then it flushes what is left. Its error tells what could be
+// neither written nor spooled. It is to be called once.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.poll(ctx) })
@@ -150,6 +155,7 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { every(ctx, s.cfg.SweepInterval, func() { _ = s.sweep(ctx) }) })
 	wg.Go(func() { s.runTrail(ctx) })
 	wg.Go(func() { s.runRetention(ctx) })
+	wg.Go(func() { s.runSpool(ctx) })
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,33 +9,45 @@ import (
 )
 
 // trail holds the audit entries of calls and decisions until a batch is
-// written. It is bounded: when it is full, Record waits.
+// written. It is bounded: when it is full, Record waits. While the store can't be
+// reached, what waits goes to the spool, if there is one.
 type trail struct {
 	mu      sync.Mutex
 	waiting []AuditEntry
+	left    int64         // counts those that have left, in order
+	moved   time.Time     // when some left last, or the first came
 	room    chan struct{} // closed, and made anew, when entries have left
 	running bool          // Run empties it
 	ended   bool          // Run did, and will not come back
+	down    bool          // the store could not be reached for the last batch
+	problem error         // of the spool, with the last batch
 	lost    int64
+	refused int64
 
 	flushing sync.Mutex // one batch at a time, so that the order holds
+	spooling sync.Mutex
 	wake     chan struct{}
+	save     chan struct{}
 }
 
 const (
 	maxAuditTool  = 256 // characters
 	trailLimit    = 4096
+	trailReserve  = 4 * trailLimit // with what was under way when it was full
 	trailBatch    = 256
 	trailInterval = 400 * time.Millisecond // entries are to be readable within 1 s
 	trailPatience = 5 * time.Second        // how long an entry waits for room
 )
 
 func newTrail() *trail {
-	return &trail{room: make(chan struct{}), wake: make(chan struct{}, 1)}
+	return &trail{room: make(chan struct{}), wake: make(chan struct{}, 1), save: make(chan struct{}, 1)}
 }
 
 // Record takes a call or decision entry for the next batch (written within
-// one second); it blocks while 4096 wait, for 5 s at most, or until ctx ends. Its id and time are
+// one second); it blocks while 4096 wait, for 5 s at most, or until ctx ends. After
+// those 5 s it is taken all the same, so that a call that was begun while there was
+// room (AuditRoom) has its entry, up to 16384; beyond, it is lost, counted, and
+// ErrAuditFull. Its id and time are
 // set when they are empty. Before Run, a full trail is written by the caller;
 // after Run, every entry is. Of a token in what the client chose (action, tool,
 // client, detail) only the shown part is kept.
@@ -58,111 +69,101 @@ func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if len(e.Detail) > 0 {
 		e.Detail = []byte(WithoutToken(string(e.Detail)))
 	}
-	full, ended := s.trail.add(&e)
-	switch {
-	case full || ended:
-		ctx, done := context.WithTimeout(ctx, trailPatience)
-		defer done()
-		if full {
-			return s.recordLate(ctx, &e)
-		}
-		return s.flushTrail(ctx)
+	taken, ended := s.trail.add(&e, trailLimit)
+	if !taken {
+		return s.recordLate(ctx, &e)
+	}
+	if ended {
+		return s.writeNow(ctx)
 	}
 	return nil
 }
 
-// add takes an entry when there is room; ended says that nobody will write it.
-func (t *trail) add(e *AuditEntry) (full, ended bool) {
+// add takes an entry when fewer than limit wait; ended says that nobody will
+// write it.
+func (t *trail) add(e *AuditEntry, limit int) (taken, ended bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting) >= trailLimit {
-		return true, t.ended
+	if len(t.waiting) >= limit {
+		return false, t.ended
+	}
+	if len(t.waiting) == 0 {
+		t.moved = time.Now()
 	}
 	t.waiting = append(t.waiting, *e)
 	if len(t.waiting) >= trailBatch && !t.ended {
 		t.hurry()
 	}
-	return false, t.ended
+	if len(t.waiting) >= trailLimit/2 {
+		t.saveNow()
+	}
+	return true, t.ended
 }
 
 // recordLate waits for room.
 func (s *Service) recordLate(ctx context.Context, e *AuditEntry) error {
 	t := s.trail
+	patience := time.NewTimer(trailPatience)
+	defer patience.Stop()
 	for {
 		t.mu.Lock()
 		room, running := t.room, t.running
 		t.mu.Unlock()
-		full, ended := t.add(e)
+		taken, ended := t.add(e, trailLimit)
 		switch {
-		case !full && ended:
-			return s.flushTrail(ctx)
-		case !full:
+		case taken && ended:
+			return s.writeNow(ctx)
+		case taken:
 			return nil
 		case !running:
-			if err := s.flushTrail(ctx); err != nil {
+			if err := s.writeNow(ctx); err != nil {
 				return fmt.Errorf("recording an audit entry: %w", err)
 			}
 			continue
 		}
+		t.saveNow()
 		select {
 		case <-room:
+		case <-patience.C:
+			return s.recordBeyond(e)
 		case <-ctx.Done():
 			return fmt.Errorf("recording an audit entry: %w", ctx.Err())
 		}
 	}
 }
 
-// AuditWaiting is how many entries wait to be written, and how many could not
-// be written because the store refused them for good.
-func (s *Service) AuditWaiting() (waiting int, lost int64) {
-	s.trail.mu.Lock()
-	defer s.trail.mu.Unlock()
-	return len(s.trail.waiting), s.trail.lost
+// recordBeyond takes an entry that has waited for room in vain.
+func (s *Service) recordBeyond(e *AuditEntry) error {
+	t := s.trail
+	if taken, _ := t.add(e, trailReserve); taken {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lost++
+	return fmt.Errorf("recording an audit entry: %w", ErrAuditFull)
 }
 
-func (t *trail) hurry() {
+// writeNow is for when Run does not write: before it and after it.
+func (s *Service) writeNow(ctx context.Context) error {
+	ctx, done := context.WithTimeout(ctx, trailPatience)
+	defer done()
+	err := s.flushTrail(ctx)
+	if err != nil && s.cfg.Spool != nil && s.spoolTrail() == nil {
+		return nil
+	}
+	return err
+}
+
+func (t *trail) hurry() { signal(t.wake) }
+
+func (t *trail) saveNow() { signal(t.save) }
+
+func signal(c chan struct{}) {
 	select {
-	case t.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
-}
-
-func (s *Service) runTrail(ctx context.Context) {
-	t := s.trail
-	t.setRunning(true)
-	ticker := time.NewTicker(trailInterval)
-	defer ticker.Stop()
-	wake := t.wake
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-wake:
-		case <-ticker.C:
-		}
-		// While the store can't be reached, only the ticker tries again.
-		if wake = t.wake; s.flushTrail(ctx) != nil {
-			wake = nil
-		}
-	}
-}
-
-// endTrail writes what is left.
-func (s *Service) endTrail(ctx context.Context) error {
-	s.trail.setRunning(false)
-	err := s.flushTrail(ctx)
-	for err != nil && ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-time.After(trailInterval):
-			err = s.flushTrail(ctx)
-		}
-	}
-	if err != nil {
-		waiting, _ := s.AuditWaiting()
-		return fmt.Errorf("%d audit entries could not be written: %w", waiting, err)
-	}
-	return nil
 }
 
 func (t *trail) setRunning(on bool) {
@@ -171,63 +172,21 @@ func (t *trail) setRunning(on bool) {
 	t.running, t.ended = on, !on
 }
 
-// flushTrail writes all that waits, oldest first. On an error the entries stay.
-func (s *Service) flushTrail(ctx context.Context) error {
-	t := s.trail
-	t.flushing.Lock()
-	defer t.flushing.Unlock()
-	for {
-		t.mu.Lock()
-		batch := t.waiting[:min(trailBatch, len(t.waiting))]
-		t.mu.Unlock()
-		if len(batch) == 0 {
-			return nil
-		}
-		begun := time.Now()
-		lost, err := s.writeBatch(ctx, batch)
-		s.counters.flushed.Observe(time.Since(begun))
-		if err != nil {
-			return err
-		}
-		t.leave(len(batch), lost)
-	}
-}
-
-// writeBatch tells a store that can't be reached (the batch is to be tried
-// again, entries already written are skipped by their id) from entries that it
-// refuses, which are counted. The entries are this process's from then on,
-// whoever recorded them: it continues a chain of its own.
-func (s *Service) writeBatch(ctx context.Context, batch []AuditEntry) (lost int64, err error) {
-	for i := range batch {
-		batch[i].Writer = s.writer
-	}
-	err = s.cfg.Store.AppendAudit(ctx, batch)
-	if err == nil || tryAgain(ctx, err) {
-		return 0, err
-	}
-	for i := range batch {
-		err := s.cfg.Store.AppendAudit(ctx, batch[i:i+1])
-		if err != nil && tryAgain(ctx, err) {
-			return 0, err
-		}
-		if err != nil {
-			lost++
-		}
-	}
-	return lost, nil
-}
-
-func tryAgain(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, ErrUnavailable)
-}
-
-func (t *trail) leave(n int, lost int64) {
+// leave takes those of n entries out that have not left meanwhile: they were the
+// oldest ones when as many had left as since says. It answers how many it took.
+func (t *trail) leave(since int64, n int) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	n -= int(t.left - since)
+	if n <= 0 {
+		return 0
+	}
 	left := copy(t.waiting, t.waiting[n:])
 	clear(t.waiting[left:]) // the memory stays for later ones, what it holds does not
 	t.waiting = t.waiting[:left]
-	t.lost += lost
+	t.left += int64(n)
+	t.moved = time.Now()
 	close(t.room)
 	t.room = make(chan struct{})
+	return n
 }

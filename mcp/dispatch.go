@@ -21,6 +21,11 @@ func (g *Gateway) dispatch(ctx context.Context, r *request) reply {
 	if problem := g.renew(ctx, r); problem != nil {
 		return problemReply(*problem)
 	}
+	if r.msg.isRequest() {
+		if problem := g.mayRecord(ctx); problem != nil {
+			return problemReply(*problem)
+		}
+	}
 	v := decide(r.question(g))
 	if p := keyProblem(r.principal, v.decision); p != nil {
 		g.recordDenial(ctx, r, v, newReference())
@@ -69,6 +74,16 @@ func (g *Gateway) renew(ctx context.Context, r *request) *wire.Problem {
 	return nil
 }
 
+// mayRecord refuses a request while the audit trail takes no more, before
+// anything is decided: no call is made, and none denied, without a record.
+func (g *Gateway) mayRecord(ctx context.Context) *wire.Problem {
+	if err := g.svc.AuditRoom(ctx); err != nil {
+		problem := wire.AuditFull()
+		return &problem
+	}
+	return nil
+}
+
 // mayConnect says why a key may not speak MCP at all, and records it.
 func (g *Gateway) mayConnect(ctx context.Context, p keys.Principal, action string) *wire.Problem {
 	d := p.Grant().DecideKey(g.cfg.Now())
@@ -79,6 +94,9 @@ func (g *Gateway) mayConnect(ctx context.Context, p keys.Principal, action strin
 	if problem == nil {
 		unknown := wire.Unauthenticated()
 		return &unknown
+	}
+	if full := g.mayRecord(ctx); full != nil {
+		return full
 	}
 	r := &request{principal: p, msg: &message{method: action}}
 	g.recordDenial(ctx, r, verdict{decision: d}, newReference())

@@ -18,7 +18,7 @@ const (
 )
 
 // arrows says which of our packages each one may import: the arrows run
-// policy <- keys <- {db, mcp, keys/bearer, keys/rest} <- cmd, and packages in
+// policy <- keys <- {db, mcp, keys/bearer, keys/rest, keys/spool} <- cmd, and packages in
 // braces never import one another. Tests may look further.
 var arrows = map[string][]string{
 	"policy":        {},
@@ -28,6 +28,8 @@ var arrows = map[string][]string{
 	"keys/bearer":   {"policy", "keys", "keys/wire"},
 	// an OpenID provider, as independent of what it tests as one out there
 	"keys/bearer/bearertest": {},
+	"filelock":               {},
+	"keys/spool":             {"keys", "filelock"},
 	"keys/rest":              {"policy", "keys", "keys/wire"},
 	"keys/rest/resttest":     {},
 	"mcp/rawjson":            {},
@@ -37,7 +39,7 @@ var arrows = map[string][]string{
 	"db/dbtest":              {"policy", "keys", "db"},
 	"db/migrations":          {},
 	"cmd/notes":              {},
-	"cmd/bailiwick":          {"policy", "keys", "keys/wire", "keys/bearer", "keys/rest", "mcp", "mcp/upstream", "db"},
+	"cmd/bailiwick":          {"policy", "keys", "keys/wire", "keys/bearer", "keys/rest", "keys/spool", "mcp", "mcp/upstream", "db", "filelock"},
 	// no code of its own: tests only
 	"cmd/bailiwick/bench":            {},
 	"cmd/bailiwick/e2e":              {},

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/bailiwick-mcp/bailiwick/filelock"
 )
 
 var randomness = rand.Reader
@@ -18,7 +20,7 @@ func lockData(folder string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
-	got, err := tryLock(f)
+	got, err := filelock.Try(f)
 	if got {
 		err = f.Truncate(0)
 		if err == nil {

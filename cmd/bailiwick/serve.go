@@ -18,25 +18,26 @@ import (
 // serveFlags configure the server.
 type serveFlags struct {
 	storeFlags
-	addr           string
-	metricsAddr    string
-	migrate        bool
-	mcpConfig      string
-	tokenPrefix    string
-	maxStaleness   time.Duration
-	publicURL      string
-	allowedOrigins []string
-	allowPrivate   bool
-	tlsCert        string
-	tlsKey         string
-	drainDelay     time.Duration
-	auditRetention time.Duration // 0 = for ever
-	bodyLimit      time.Duration // of a request's body to arrive; 0 = 30 s; no flag
-	headLimit      time.Duration // of what comes before it; 0 = 10 s; no flag
-	idleLimit      time.Duration // between two requests of a connection; 0 = 2 min; no flag
-	answerLimit    time.Duration // of an answer that is no stream to be taken; 0 = 1 min; no flag
-	logLevel       string
-	oidc           oidcFlags
+	addr            string
+	metricsAddr     string
+	migrate         bool
+	mcpConfig       string
+	tokenPrefix     string
+	maxStaleness    time.Duration
+	auditSpoolLimit uint          // MiB
+	auditRetention  time.Duration // 0 = for ever
+	publicURL       string
+	allowedOrigins  []string
+	allowPrivate    bool
+	tlsCert         string
+	tlsKey          string
+	drainDelay      time.Duration
+	bodyLimit       time.Duration // of a request's body to arrive; 0 = 30 s; no flag
+	headLimit       time.Duration // of what comes before it; 0 = 10 s; no flag
+	idleLimit       time.Duration // between two requests of a connection; 0 = 2 min; no flag
+	answerLimit     time.Duration // of an answer that is no stream to be taken; 0 = 1 min; no flag
+	logLevel        string
+	oidc            oidcFlags
 }
 
 // minRetention leaves entries that wait to be written in peace.
@@ -66,6 +67,7 @@ func (c *cli) serve() *cobra.Command {
 	flags.StringVar(&f.mcpConfig, "mcp-config", "", "`file` of MCP servers to mount, applied at every start: {\"mcpServers\": {...}}")
 	flags.StringVar(&f.tokenPrefix, "token-prefix", keys.DefaultTokenPrefix, "`prefix` of new tokens")
 	flags.DurationVar(&f.maxStaleness, "max-staleness", 10*time.Second, "refuse requests when the store was not reached for so long, which is also how long an edit waits at most for a server that has stopped")
+	flags.UintVar(&f.auditSpoolLimit, "audit-spool-limit", spoolLimitDefault, "`MiB` of audit entries to keep in --data while the store can't be reached; beyond them calls are refused (503, audit.full); 0 keeps them in memory alone")
 	flags.StringVar(&f.listenURL, "database-listen-url", "", "Postgres `URL` to listen for edits on, when --database-url leads to a pooler that keeps no LISTEN; without any, edits of other servers are found by polling")
 	flags.StringVar(&f.publicURL, "public-url", "", "`URL` by which clients reach the server; needed when it is not a loopback one")
 	flags.StringSliceVar(&f.allowedOrigins, "allowed-origin", nil, "`origin` of web pages that may call the server; repeatable")
@@ -105,6 +107,8 @@ func (f *serveFlags) check() error {
 		return &usageError{"--max-staleness must be at least 1s", "the default is 10s"}
 	case f.auditRetention != 0 && f.auditRetention < minRetention:
 		return &usageError{"--audit-retention must be at least 1h", "720h are thirty days; 0, the default, keeps audit events for ever"}
+	case f.auditSpoolLimit > 1<<20:
+		return &usageError{"--audit-spool-limit is in MiB, and at most 1048576 (1 TiB)", "the default is 256"}
 	case f.drainDelay < 0:
 		return &usageError{"--drain-delay must not be negative", "the default is 0s"}
 	}
@@ -184,10 +188,19 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 		}
 		defer func() { _ = lock.Close() }()
 	}
-	s, err := f.open(ctx, c, keys.Config{TokenPrefix: f.tokenPrefix, AllowPrivateUpstreams: f.allowPrivate,
+	waiting, err := f.openSpool(log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endAudit(log, waiting)) }()
+	cfg := keys.Config{TokenPrefix: f.tokenPrefix, AllowPrivateUpstreams: f.allowPrivate,
 		Decides: true, MaxStaleness: f.maxStaleness, ReplicaName: replicaName(),
 		NotHeard: func() { f.warnOfPolling(log) }, AuditRetention: f.auditRetention,
-		Complain: func(err error) { log.Warn("beside the requests", zap.Error(err)) }}, f.migrate, true)
+		Complain: func(err error) { log.Warn("beside the requests", zap.Error(err)) }}
+	if waiting != nil { // a nil *spool.Spool would be no nil keys.Spool
+		cfg.Spool = waiting
+	}
+	s, err := f.open(ctx, c, cfg, f.migrate, true)
 	if err != nil {
 		return err
 	}

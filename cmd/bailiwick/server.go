@@ -89,6 +89,7 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 		return func() { cancel(); <-done }
 	}
 	stopService := start("service", s.svc.Run)
+	stopWatching := start("audit", s.watchAudit)
 	stopGateway := start("gateway", s.gateway.Run)
 	group.Go(func() {
 		if err := s.listen(l); !errors.Is(err, http.ErrServerClosed) {
@@ -113,6 +114,7 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 	s.shutdown()
 	stopGateway()
 	stopService()
+	stopWatching()
 	_ = s.metricsHTTP.Close() // last of all: what is said of the end can be read to the end
 	group.Wait()
 	return err

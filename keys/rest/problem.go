@@ -80,6 +80,8 @@ func problemOf(err error) wire.Problem {
 		return wire.NewProblem(http.StatusTooManyRequests, "rate_limited", "too many requests: try again later")
 	case errors.Is(err, keys.ErrStale):
 		return wire.Stale()
+	case errors.Is(err, keys.ErrAuditFull):
+		return wire.AuditFull()
 	case errors.Is(err, keys.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return unavailable()
 	}

@@ -54,6 +54,13 @@ func Stale() Problem {
 		"this server has not reached its store for longer than it may answer from memory: try again, or ask another replica")
 }
 
+// AuditFull answers for a server that can record no more: its store can't be
+// reached, and what may wait for it does.
+func AuditFull() Problem {
+	return NewProblem(http.StatusServiceUnavailable, "audit.full",
+		"this server can't record what it does until it reaches its store again: try again, or ask another replica")
+}
+
 // Answer answers with the problem. A 401 carries WWW-Authenticate: Bearer
 // unless the caller has set another challenge before, a 503 Retry-After: 1.
 func (p Problem) Answer(w http.ResponseWriter) { p.AnswerAs(w, "application/problem+json", p) }
