@@ -41,8 +41,7 @@ type CacheStats struct {
 
 // AuditStats is of the audit entries of calls and decisions.
 type AuditStats struct {
-	Waiting int
-	Lost    int64             // refused by the store for good
+	AuditState
 	Flushed DurationsSnapshot // how long each batch took to be written
 }
 
@@ -74,6 +73,6 @@ func (s *Service) Stats() Stats {
 		Audit: AuditStats{Flushed: c.flushed.Snapshot()},
 	}
 	st.Cache.Entries, st.Cache.Unknown = s.cache.size()
-	st.Audit.Waiting, st.Audit.Lost = s.AuditWaiting()
+	st.Audit.AuditState = s.AuditState()
 	return st
 }

@@ -22,13 +22,18 @@ var (
 	unconfirmed     = counter("edit_unconfirmed_replicas_total", "Servers that had not confirmed an edit when it answered: they refuse requests until they have.")
 	auditWaiting    = gauge("audit_entries_waiting", "Audit entries in memory that are not written yet.")
 	auditLost       = counter("audit_entries_lost_total", "Audit entries that the store refused for good.")
+	auditRefused    = counter("audit_refused_requests_total", "Requests that were refused because what they do could not be recorded (audit.full).")
+	spoolEntries    = gauge("audit_spool_entries", "Audit entries on disk that wait for the store.")
+	spoolBytes      = gauge("audit_spool_bytes", "Their size on disk.")
+	spoolLimit      = gauge("audit_spool_limit_bytes", "The size that it may have; 0 = nothing is kept on disk.")
+	spoolDamaged    = counter("audit_spool_damaged_total", "Lines on disk that could not be read back; each may have been an entry.")
 	auditFlush      = histogram("audit_flush_seconds", "How long a batch of audit entries took to be written.")
 	cacheEntries    = gauge("key_cache_entries", "Principals in memory.")
 	cacheUnknown    = gauge("key_cache_refused_entries", "Credentials in memory that are known not to count.")
 	cacheHits       = counter("key_cache_hits_total", "Authentications that asked the store nothing.")
 	cacheMisses     = counter("key_cache_misses_total", "Authentications that had to ask the store.")
 	cacheLoads      = counter("key_cache_loads_total", "Readings of the store for an authentication; one is repeated when an edit comes between.")
-	stateFamilies   = []describedMetric{stateAge, stateLimit, stateFresh, epochApplied, epochKnown, epochLag, heard, replicas, lapsed, editWait, unconfirmed, auditWaiting, auditLost, auditFlush, cacheEntries, cacheUnknown, cacheHits, cacheMisses, cacheLoads}
+	stateFamilies   = []describedMetric{stateAge, stateLimit, stateFresh, epochApplied, epochKnown, epochLag, heard, replicas, lapsed, editWait, unconfirmed, auditWaiting, auditLost, auditRefused, spoolEntries, spoolBytes, spoolLimit, spoolDamaged, auditFlush, cacheEntries, cacheUnknown, cacheHits, cacheMisses, cacheLoads}
 	decisions       = counter("decisions_total", "Decisions about requests that name one thing, and denials of all that a key asks. The reason is the first rule that failed.", "kind", "decision", "reason")
 	callDuration    = histogram("mcp_call_duration_seconds", "How long calls of tools, prompts and resources took that were let through.", "outcome")
 	callsRunning    = gauge("mcp_calls_running", "Calls that are not answered yet.")
@@ -48,8 +53,9 @@ func stateSamples(s keys.Stats) []sample {
 		epochApplied.is(float64(s.State.Applied)), epochKnown.is(float64(s.State.Known)), epochLag.is(float64(s.State.Known - s.State.Applied)),
 		heard.is(asNumber(s.State.Heard)), replicas.is(float64(s.State.Replicas)), lapsed.is(float64(s.State.Lapsed)),
 		editWait.took(s.Edits.Waited), unconfirmed.is(float64(s.Edits.Unconfirmed)),
-		// What waits on disk has its place here, too.
-		auditWaiting.is(float64(s.Audit.Waiting)), auditLost.is(float64(s.Audit.Lost)), auditFlush.took(s.Audit.Flushed),
+		auditWaiting.is(float64(s.Audit.Waiting)), auditLost.is(float64(s.Audit.Lost)), auditRefused.is(float64(s.Audit.Refused)),
+		spoolEntries.is(float64(s.Audit.Spool.Entries)), spoolBytes.is(float64(s.Audit.Spool.Bytes)),
+		spoolLimit.is(float64(s.Audit.Spool.Limit)), spoolDamaged.is(float64(s.Audit.Spool.Damaged)), auditFlush.took(s.Audit.Flushed),
 		cacheEntries.is(float64(s.Cache.Entries)), cacheUnknown.is(float64(s.Cache.Unknown)),
 		cacheHits.is(float64(s.Cache.Hits)), cacheMisses.is(float64(s.Cache.Misses)), cacheLoads.is(float64(s.Cache.Loads)),
 	}
