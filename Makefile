@@ -60,8 +60,15 @@ load: ## Let 200 clients change keys at once for LOADTIME (default 30s) on a rea
 soak: deps ## Put mixed load on a server for SOAKTIME (default 5m) on each store, and hold that it keeps nothing of it
 	go test -count=1 -v -timeout 60m -run '^TestSoak$$' $(E2E) -soak $(SOAKTIME)
 
+flood: ## Flood a server with 100,000 bad checksums and 20,000 unknown keys, and hold that good keys' p99 at most doubles
+	go test -count=1 -v -timeout 60m -run '^TestFlood$$' $(E2E) -flood 100000 -floodhold
+
 manykeys: ## Fill a store with MANYKEYS keys (default 100000) and show what a start, authentication and lists cost
 	go test -count=1 -v -timeout 60m -run '^TestManyKeys$$' $(E2E) -manykeys $(MANYKEYS)
+
+capacity: deps ## Print the inputs of docs/capacity.md, as measured on this machine
+	@uptime
+	go test -count=1 -v -timeout 30m -run '^TestCapacity$$' $(E2E) -capacity 10s
 
 replicas: ## Let three servers on one Postgres decide while REVOCATIONS keys (default 2000) are taken away, one server stopped, cut off, killed
 	go test -count=1 -v -timeout 60m -run '^TestReplicas$$' $(E2E) -revocations $(REVOCATIONS)
