@@ -9,6 +9,8 @@ BENCHTIME ?= 1s
 SLICE ?= 500ms
 ROUNDS ?= 6
 LOADTIME ?= 30s
+SOAKTIME ?= 5m
+MANYKEYS ?= 100000
 REVOCATIONS ?= 2000
 SCHEDULES ?= 100000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
@@ -23,7 +25,7 @@ FIXTURES := testdata/e2e
 # the end-to-end tests drive a binary, so it would see nothing of theirs.
 RACE_PACKAGES = $(shell go list ./... | grep -vE '/cmd/bailiwick/(e2e|bench)')
 
-.PHONY: help run build test unit e2e conformance test-containers load replicas promise lint fuzz bench verify deps clean
+.PHONY: help run build test unit e2e conformance test-containers load soak manykeys flood capacity replicas promise lint fuzz bench verify deps clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +56,19 @@ test-containers: ## Run the store's tests on a Postgres that testcontainers star
 
 load: ## Let 200 clients change keys at once for LOADTIME (default 30s) on a real Postgres, and show p50 and p99
 	go test -count=1 -v -timeout 10m -run '^TestLoad$$' $(E2E) -load $(LOADTIME)
+
+soak: deps ## Put mixed load on a server for SOAKTIME (default 5m) on each store, and hold that it keeps nothing of it
+	go test -count=1 -v -timeout 60m -run '^TestSoak$$' $(E2E) -soak $(SOAKTIME)
+
+flood: ## Flood a server with 100,000 bad checksums and 20,000 unknown keys, and hold that good keys' p99 at most doubles
+	go test -count=1 -v -timeout 60m -run '^TestFlood$$' $(E2E) -flood 100000 -floodhold
+
+manykeys: ## Fill a store with MANYKEYS keys (default 100000) and show what a start, authentication and lists cost
+	go test -count=1 -v -timeout 60m -run '^TestManyKeys$$' $(E2E) -manykeys $(MANYKEYS)
+
+capacity: deps ## Print the inputs of docs/capacity.md, as measured on this machine
+	@uptime
+	go test -count=1 -v -timeout 30m -run '^TestCapacity$$' $(E2E) -capacity 10s
 
 replicas: ## Let three servers on one Postgres decide while REVOCATIONS keys (default 2000) are taken away, one server stopped, cut off, killed
 	go test -count=1 -v -timeout 60m -run '^TestReplicas$$' $(E2E) -revocations $(REVOCATIONS)

@@ -10,9 +10,15 @@ import (
 // loadTries bounds how often a load is repeated because of edits beside it.
 const loadTries = 8
 
+// errUnknown is a token that no key of the store has. Its text does not tell.
+var errUnknown error = badCredential(RefusedUnknown)
+
 // Authenticate turns a token into a Principal. Any reason why the token does
-// not count is ErrBadCredential; a process that must not decide now, ErrStale; a wrong checksum never reaches the store, unless
-// keys of another system were imported.
+// not count is ErrBadCredential; a process that must not decide now, ErrStale.
+// A wrong checksum never reaches the store, unless keys of another system were
+// imported. What else is in no cache is looked up a bounded number of times for
+// each host (WithRemote) and for all; beyond that it is a *BusyError, which says
+// nothing of the token, until it is sent again.
 // A paused key, a closed scope or the tenant's switch are not its matter: the
 // grant denies them.
 func (s *Service) Authenticate(ctx context.Context, token Secret) (Principal, error) {
@@ -23,7 +29,7 @@ func (s *Service) Authenticate(ctx context.Context, token Secret) (Principal, er
 	// As nearly always: under the current root secret, and known.
 	p, ok, err := s.cached(s.derived.byAge[0].hash(d))
 	if err == nil && !ok {
-		p, err = s.principal(ctx, s.derived.hashes(d)...)
+		p, err = s.lookUp(ctx, s.derived.hashes(d))
 	}
 	if err != nil {
 		return Principal{}, err
@@ -88,6 +94,32 @@ func (s *Service) PlatformOperator() Principal {
 	return p
 }
 
+// lookUp is principal for a token that may be anybody's.
+func (s *Service) lookUp(ctx context.Context, hashes [][32]byte) (Principal, error) {
+	leave, err := s.unknown.enter(ctx)
+	if err != nil {
+		return Principal{}, err
+	}
+	defer leave()
+	for _, hash := range hashes { // it may have come while this waited, which then costs nothing
+		if p, ok, err := s.cached(hash); ok || err != nil {
+			return p, err
+		}
+	}
+	charge, ok := s.unknown.admit(ctx, hashes[0], s.cfg.Now())
+	if !ok {
+		return Principal{}, &BusyError{RetryAfter: refusedFor}
+	}
+	p, err := s.principal(ctx, hashes...)
+	switch {
+	case errors.Is(err, errUnknown):
+		charge()
+	case err == nil || errors.Is(err, ErrBadCredential):
+		s.unknown.found.put(hashes[0])
+	}
+	return p, err
+}
+
 // principal looks a secret up by its hash under each version of the root secret.
 func (s *Service) principal(ctx context.Context, hashes ...[32]byte) (Principal, error) {
 	for _, hash := range hashes {
@@ -138,7 +170,7 @@ func (s *Service) loadPrincipal(ctx context.Context, hashes [][32]byte) (p Princ
 			p.is.until = earlier(p.is.until, secret.ExpiresAt)
 			return nil
 		}
-		return badCredential(RefusedUnknown)
+		return errUnknown
 	})
 	return p, err
 }

@@ -187,11 +187,15 @@ type watchedStore struct {
 	afterRow   atomic.Pointer[func()] // runs once a key was read by its hash
 	beforeEdit atomic.Pointer[func()] // runs once an edit begins
 	afterEdit  atomic.Pointer[func()] // runs once an edit has ended
+	inRead     atomic.Pointer[func()] // runs in each read
 	sealed     sealedRows
 }
 
 func (s *watchedStore) Read(ctx context.Context, fn func(keys.Reader) error) error {
 	s.asked.Add(1)
+	if fn := s.inRead.Load(); fn != nil {
+		(*fn)()
+	}
 	return s.Memory.Read(ctx, func(r keys.Reader) error { return fn(watchedReader{r, s}) })
 }
 

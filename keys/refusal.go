@@ -18,12 +18,13 @@ const (
 	RefusedJWT         Refusal = "jwt"         // a JWT that does not count
 	RefusedTenant      Refusal = "tenant"      // no tenant is named, or one that is not the credential's
 	RefusedStale       Refusal = "stale"       // this process must not decide
+	RefusedBusy        Refusal = "busy"        // not looked up: too many that nobody knows came before it
 	RefusedUnavailable Refusal = "unavailable" // the store, or an issuer, can't be reached
 )
 
 // Refusals are all of them.
 var Refusals = []Refusal{RefusedMissing, RefusedSeveral, RefusedMalformed, RefusedChecksum, RefusedUnknown, RefusedEnded,
-	RefusedKnown, RefusedJWT, RefusedTenant, RefusedStale, RefusedUnavailable}
+	RefusedKnown, RefusedJWT, RefusedTenant, RefusedStale, RefusedBusy, RefusedUnavailable}
 
 // badCredential is an ErrBadCredential of a class; its text does not tell which.
 type badCredential Refusal
@@ -38,6 +39,7 @@ var ErrBadJWT error = badCredential(RefusedJWT)
 func RefusalOf(err error) Refusal {
 	var bad badCredential
 	var several *InvalidError
+	var busy *BusyError
 	switch {
 	case err == nil:
 		return ""
@@ -53,6 +55,8 @@ func RefusalOf(err error) Refusal {
 		return RefusedTenant
 	case errors.Is(err, ErrStale):
 		return RefusedStale
+	case errors.As(err, &busy):
+		return RefusedBusy
 	}
 	return RefusedUnavailable
 }

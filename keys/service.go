@@ -60,6 +60,7 @@ type Service struct {
 	derived *derived
 	ids     *ids
 	cache   *cache
+	unknown *strangers
 	feed    feed
 	replica replica
 	used    lastUsed
@@ -88,7 +89,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		cfg: cfg, derived: derived, cache: newCache(cfg.CacheSize), trail: newTrail(),
+		cfg: cfg, derived: derived, cache: newCache(cfg.CacheSize), unknown: newStrangers(), trail: newTrail(),
 		ids: &ids{now: cfg.Now, rand: cfg.Rand},
 	}
 	s.feed.watchers, s.feed.nudged = map[int]func([]Change){}, make(chan struct{}, 1)

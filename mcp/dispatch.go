@@ -162,8 +162,14 @@ func keyProblem(who keys.Principal, d policy.Decision) *wire.Problem {
 
 // credentialProblem translates an error of authentication.
 func credentialProblem(err error) wire.Problem {
-	var invalid *keys.InvalidError
+	var (
+		invalid *keys.InvalidError
+		busy    *keys.BusyError
+	)
 	switch {
+	case errors.As(err, &busy):
+		return wire.NewProblem(http.StatusTooManyRequests, "rate_limited",
+			"many keys that nobody knows came just now, and this one was not looked up: send it again")
 	case errors.As(err, &invalid):
 		return wire.NewProblem(http.StatusBadRequest, "malformed", invalid.Error(), invalid.Fields...)
 	case errors.Is(err, keys.ErrBadCredential), errors.Is(err, keys.ErrUnauthenticated):

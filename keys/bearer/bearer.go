@@ -26,7 +26,8 @@ type Authenticator struct {
 // Authenticate answers who asks, and the credential itself. Errors:
 // keys.ErrUnauthenticated where there is no credential, keys.ErrBadCredential
 // for any reason why there is a wrong one, *keys.InvalidError (an edge answers
-// 400) where the request has several, and keys.ErrUnavailable. Of a JWT also
+// 400) where the request has several, *keys.BusyError (429) where the credential was
+// not looked at because of many wrong ones, and keys.ErrUnavailable. Of a JWT also
 // keys.ErrNoTenant where nothing names a tenant, and keys.ErrNotFound where the
 // request names one that is unknown, or not the JWT's.
 func (a Authenticator) Authenticate(r *http.Request) (keys.Principal, keys.Secret, error) {
@@ -38,7 +39,7 @@ func (a Authenticator) Authenticate(r *http.Request) (keys.Principal, keys.Secre
 	if a.JWTs != nil && len(r.Header["X-Api-Key"]) == 0 && looksLikeJWT(credential.Reveal()) {
 		p, err = a.JWTs.authenticate(r, credential.Reveal())
 	} else {
-		p, err = a.APIKeys.Authenticate(r.Context(), credential)
+		p, err = a.APIKeys.Authenticate(keys.WithRemote(r.Context(), r.RemoteAddr), credential)
 	}
 	if err != nil {
 		return keys.Principal{}, "", err

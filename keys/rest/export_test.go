@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
@@ -73,12 +72,3 @@ func Whoami(ctx context.Context, p keys.Principal) error {
 	_, err := operations{}.whoami(ctx, p, nothing{})
 	return err
 }
-
-// HostLimit is the limit of what asks for no credential.
-type HostLimit struct{ hostLimit }
-
-// Allow takes a turn.
-func (l *HostLimit) Allow(remoteAddr string, now time.Time) bool { return l.allow(remoteAddr, now) }
-
-// Known is how many hosts it remembers.
-func (l *HostLimit) Known() int { return len(l.hosts) }

@@ -32,10 +32,8 @@ func failures(s shape, r route) []int {
 	if r.takes.body != nil || r.takes.idempotent || hasText(r.takes.query) {
 		out = append(out, 422)
 	}
-	if r.needs == anyone {
-		out = append(out, 429)
-	}
-	return append(out, 500, 503)
+	// 429 is for sign-ins, and for a key that was not looked up for all the wrong ones.
+	return append(out, 429, 500, 503)
 }
 
 func hasText(query []param) bool {

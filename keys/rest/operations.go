@@ -14,7 +14,7 @@ type operations struct {
 	status func(id string) (state, problem string)
 	tools  func(ctx context.Context, i keys.Instance) ([]wire.Tool, error)
 
-	starts    *hostLimit // of sign-ins
+	starts    *keys.HostLimit // of sign-ins
 	explained func(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error)
 }
 

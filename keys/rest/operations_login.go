@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
@@ -32,11 +33,17 @@ type approveLogin struct {
 	approval keys.Approval
 }
 
+// What a remote host may start: 10 at once, 30 a minute.
+const (
+	startsBurst = 10
+	startsEvery = 2 * time.Second
+)
+
 // startLogin needs nobody: what a remote host may start is bounded, and what all
 // may start is the Service's to bound.
 func (o operations) startLogin(ctx context.Context, _ keys.Principal, r startLogin) (startedLogin, error) {
-	if !o.starts.allow(r.remoteAddr, o.svc.Now()) {
-		return startedLogin{}, &keys.BusyError{RetryAfter: hostEvery}
+	if !o.starts.Allow(r.remoteAddr, o.svc.Now()) {
+		return startedLogin{}, &keys.BusyError{RetryAfter: startsEvery}
 	}
 	login, poll, err := o.svc.StartLogin(ctx, r.login)
 	return startedLogin{login, poll}, err

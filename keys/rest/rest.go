@@ -59,7 +59,7 @@ func New(cfg Config) *Handler {
 		cfg.Ready = func(context.Context) error { return nil }
 	}
 	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
-	ops := operations{svc: cfg.Service, status: cfg.InstanceStatus, tools: cfg.InstanceTools, explained: cfg.Explain, starts: new(hostLimit)}
+	ops := operations{svc: cfg.Service, status: cfg.InstanceStatus, tools: cfg.InstanceTools, explained: cfg.Explain, starts: &keys.HostLimit{Burst: startsBurst, Every: startsEvery}}
 	for _, s := range shapes(ops) {
 		h.mount(s)
 	}

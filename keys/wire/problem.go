@@ -62,7 +62,7 @@ func AuditFull() Problem {
 }
 
 // Answer answers with the problem. A 401 carries WWW-Authenticate: Bearer
-// unless the caller has set another challenge before, a 503 Retry-After: 1.
+// unless the caller has set another challenge before, a 429 and a 503 Retry-After: 1.
 func (p Problem) Answer(w http.ResponseWriter) { p.AnswerAs(w, "application/problem+json", p) }
 
 // AnswerAs answers with the problem's status and headers, and another body.
@@ -74,7 +74,7 @@ func (p Problem) AnswerAs(w http.ResponseWriter, mediaType string, body any) {
 	switch {
 	case p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "":
 		h.Set("WWW-Authenticate", "Bearer")
-	case p.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "":
+	case (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests) && h.Get("Retry-After") == "":
 		h.Set("Retry-After", "1")
 	}
 	w.WriteHeader(p.Status)

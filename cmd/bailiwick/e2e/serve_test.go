@@ -36,8 +36,13 @@ func serve(t testing.TB, args ...string) *server {
 
 func serveOn(t testing.TB, data string, env []string, args ...string) *server {
 	t.Helper()
+	return serveBinary(t, bailiwickBin, data, env, args...)
+}
+
+func serveBinary(t testing.TB, binary, data string, env []string, args ...string) *server {
+	t.Helper()
 	s := &server{data: data, log: &lockedBuffer{}, exited: make(chan struct{})}
-	s.cmd = exec.Command(bailiwickBin, append([]string{"serve", "--addr", "127.0.0.1:0", "--data", data}, args...)...)
+	s.cmd = exec.Command(binary, append([]string{"serve", "--addr", "127.0.0.1:0", "--data", data}, args...)...)
 	s.cmd.Env = append(cleanEnv(), env...)
 	s.cmd.Stderr = s.log
 	stdout, err := s.cmd.StdoutPipe()

@@ -1,16 +1,16 @@
-package rest_test
+package keys_test
 
 import (
 	"fmt"
 	"testing"
 	"time"
 
-	"github.com/bailiwick-mcp/bailiwick/keys/rest"
+	"github.com/bailiwick-mcp/bailiwick/keys"
 )
 
 func TestHostLimit(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	var l rest.HostLimit
+	l := keys.HostLimit{Burst: 10, Every: 2 * time.Second}
 	turns := func(addr string) (n int) {
 		for n < 100 && l.Allow(addr, now) {
 			n++
@@ -41,7 +41,7 @@ func TestHostLimit(t *testing.T) {
 
 func TestHostLimitIsBounded(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	var l rest.HostLimit
+	l := keys.HostLimit{Burst: 10, Every: 2 * time.Second}
 	for i := range 10_000 {
 		if !l.Allow(fmt.Sprintf("10.0.%d.%d:1", i/256, i%256), now) {
 			t.Fatalf("host %d has no turn", i)
