@@ -252,3 +252,13 @@ const (
 	MaxSessionID = maxSessionID
 	MaxEnded     = maxEnded
 )
+
+// EndedSessions counts the ended sessions that are remembered.
+func EndedSessions(g *Gateway) int {
+	g.sessions.mu.Lock()
+	defer g.sessions.mu.Unlock()
+	if len(g.sessions.ended.known) != len(g.sessions.ended.order) {
+		panic("the ended sessions are not one set")
+	}
+	return len(g.sessions.ended.known)
+}
