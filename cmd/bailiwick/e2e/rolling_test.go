@@ -29,6 +29,7 @@ const rollingDelay = time.Second
 // balancer that knows no sessions, while clients of both eras call: no call fails,
 // and no session is begun again.
 func TestRollingRestart(t *testing.T) {
+	t.Parallel()
 	r := newRolling(t)
 	for i := range 4 {
 		r.run(func() { r.legacyClient(t, fmt.Sprint("session ", i), "notes__read_note", object{"title": "standup"}) })
@@ -50,9 +51,32 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
+// TestDrainedConnections does the same behind a balancer of connections, whose
+// clients stay with a server for as long as they keep theirs: a server that ends has
+// told each of them before it closes it, so no request can meet a closed one.
+func TestDrainedConnections(t *testing.T) {
+	t.Parallel()
+	r := newRolling(t)
+	d := openDoorman(t, r.balancer)
+	r.url = d.url
+	for i := range 4 {
+		r.run(func() { r.legacyClient(t, fmt.Sprint("session ", i), "notes__read_note", object{"title": "standup"}) })
+		r.run(func() { r.modernClient(fmt.Sprint("modern ", i), "notes__read_note", object{"title": "standup"}) })
+	}
+	r.run(func() { r.legacyClient(t, "slow session", "slow__good", object{}) })
+	r.more(t, 100)
+	r.restart(t, 0)
+	r.more(t, 100)
+	r.end(t)
+	if told, untold := d.told.Load(), d.untold.Load(); told == 0 || untold > 0 {
+		t.Errorf("a server closed %d connections that it had not told before, and %d that it had", untold, told)
+	}
+}
+
 // rolling is three servers behind a balancer, and what their clients met.
 type rolling struct {
 	balancer *balancer
+	url      string // that clients are given
 	servers  [3]*server
 	members  [3]*member
 	token    string
@@ -86,7 +110,7 @@ func newRolling(t *testing.T) *rolling {
 	for i := range r.servers { // they share the folder, and so the root secret
 		r.start(t, i)
 	}
-	r.token = r.servers[0].firstKey
+	r.url, r.token = r.balancer.url, r.servers[0].firstKey
 	(&mounted{server: r.servers[0]}).settle(t, "notes__read_note", "slow__good")
 	return r
 }
@@ -108,27 +132,33 @@ func (r *rolling) start(t *testing.T, i int) {
 func (r *rolling) roll(t *testing.T) {
 	t.Helper()
 	r.more(t, 100)
-	for i, s := range r.servers {
+	for i := range r.servers {
 		if n := r.members[i].took.Load(); n == 0 {
 			t.Errorf("server %d got no request", i)
 		}
-		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case <-s.exited:
-		case <-time.After(patience):
-			t.Fatalf("server %d does not end", i)
-		}
-		if code := s.cmd.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("server %d ended with %d", i, code)
-		}
-		if strings.Contains(s.log.String(), "requests were cut off") {
-			t.Errorf("server %d cut requests off", i)
-		}
-		r.start(t, i)
+		r.restart(t, i)
 		r.more(t, 100)
 	}
+}
+
+func (r *rolling) restart(t *testing.T, i int) {
+	t.Helper()
+	s := r.servers[i]
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.exited:
+	case <-time.After(patience):
+		t.Fatalf("server %d does not end", i)
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("server %d ended with %d", i, code)
+	}
+	if strings.Contains(s.log.String(), "requests were cut off") {
+		t.Errorf("server %d cut requests off", i)
+	}
+	r.start(t, i)
 }
 
 // more waits until clients have made n more calls.
@@ -183,7 +213,7 @@ func (r *rolling) check(who string, a answer, err error) {
 }
 
 func (r *rolling) legacyClient(t *testing.T, who, tool string, arguments object) {
-	session := openSession(t, r.balancer.url+"/mcp", r.token)
+	session := openSession(t, r.url+"/mcp", r.token)
 	for !r.over.Load() {
 		a, err := session.ask("tools/call", object{"name": tool, "arguments": arguments})
 		r.check(who, a, err)
@@ -191,7 +221,7 @@ func (r *rolling) legacyClient(t *testing.T, who, tool string, arguments object)
 }
 
 func (r *rolling) modernClient(who, tool string, arguments object) {
-	client := modern{r.balancer.url + "/mcp", r.token}
+	client := modern{r.url + "/mcp", r.token}
 	for !r.over.Load() {
 		a, err := client.ask("tools/call", object{"name": tool, "arguments": arguments})
 		r.check(who, a, err)
