@@ -43,9 +43,11 @@ func TestRollingRestart(t *testing.T) {
 	for i := range 2 {
 		r.run(func() { r.listener(t, fmt.Sprint("stream ", i)) })
 	}
+	fixture(t, "node_modules", "@modelcontextprotocol", "sdk")
+	r.run(func() { r.sdkClient(t) })
 	r.roll(t)
 	r.end(t)
-	const sessions = 4 + 1 + 2 + 2
+	const sessions = 4 + 1 + 2 + 2 + 1
 	if n := r.balancer.initialized.Load(); n != sessions {
 		t.Errorf("%d sessions were begun, want %d", n, sessions)
 	}
