@@ -262,3 +262,19 @@ func EndedSessions(g *Gateway) int {
 	}
 	return len(g.sessions.ended.known)
 }
+
+// TakeUp has n requests at once ask for a session, and counts the sessions that
+// they got.
+func TakeUp(g *Gateway, p keys.Principal, id string, n int) int {
+	got := make(chan *session, n)
+	start := make(chan struct{})
+	for range n {
+		go func() { <-start; got <- g.sessions.get(id, p) }()
+	}
+	close(start)
+	all := map[*session]bool{}
+	for range n {
+		all[<-got] = true
+	}
+	return len(all)
+}

@@ -225,18 +225,18 @@ func TestEndedSession(t *testing.T) {
 func TestTakenUpAtOnce(t *testing.T) {
 	a := newWorld(t)
 	b := a.replica()
-	c := a.connect(a.key(), "/mcp").at(b)
-	var all sync.WaitGroup
-	for range 32 {
-		all.Go(func() {
-			if got := c.send(pingBody); got.status != http.StatusOK {
-				t.Errorf("%d %s", got.status, got.body)
-			}
-		})
+	k := a.key()
+	p, err := b.svc.Authenticate(t.Context(), k.Secret)
+	must(t, err)
+	const rounds = 200
+	for i := range rounds {
+		c := a.connect(k, "/mcp")
+		if n := mcp.TakeUp(b.gw, p, c.headers[len(c.headers)-1], 16); n != 1 {
+			t.Fatalf("round %d: %d sessions", i, n)
+		}
 	}
-	all.Wait()
-	if n := mcp.Sessions(b.gw); n != 1 {
-		t.Errorf("%d sessions", n)
+	if n := mcp.Sessions(b.gw); n != rounds {
+		t.Errorf("%d sessions are held, want %d", n, rounds)
 	}
 }
 
