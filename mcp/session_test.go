@@ -210,6 +210,10 @@ func TestSessionIsForgotten(t *testing.T) {
 	if a := c.send(ping); a.status != http.StatusOK || mcp.Sessions(w.gw) != 1 {
 		t.Errorf("again in use: %d %s, %d held", a.status, a.body, mcp.Sessions(w.gw))
 	}
+	w.clock.Advance(2 * time.Minute) // most likely before it was forgotten
+	if a := c.send(ping); a.status != http.StatusOK {
+		t.Errorf("idle: %d %s", a.status, a.body)
+	}
 	for range 90 { // in use, it may become older than its life
 		w.clock.Advance(50 * time.Second)
 		if a := c.send(ping); a.status != http.StatusOK {
