@@ -137,7 +137,10 @@ func (g *Gateway) resume(ctx context.Context, r *request, v verdict, state reque
 		return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "params.inputResponses must hold an object for each key", nil), ""
 	}
 	p := g.parked.find(state.text, r.principal.TenantID()+"/"+r.principal.ID())
-	if p == nil || !p.attach(r, state.round, answers) {
+	if p == nil {
+		return g.notParked(r), ""
+	}
+	if !p.attach(r, state.round, answers) {
 		return badState(r), ""
 	}
 	return g.attend(ctx, r, v, p)

@@ -42,6 +42,15 @@ func abilitiesOf(declared json.RawMessage) (a abilities) {
 	return a
 }
 
+// bits is the abilities in one byte, for a session's id.
+func (a abilities) bits() byte { return flags(a.form, a.url, a.sampling, a.samplingTools, a.roots) }
+
+// abilitiesFrom is the reverse of bits; ok is false for a bit that says nothing.
+func abilitiesFrom(b byte) (a abilities, ok bool) {
+	has := func(n int) bool { return b&(1<<n) != 0 }
+	return abilities{form: has(0), url: has(1), sampling: has(2), samplingTools: has(3), roots: has(4)}, b < 1<<5
+}
+
 // none tells whether the client can be asked for nothing that an upstream of
 // the older era may ask for.
 func (a abilities) none() bool { return !a.form && !a.url && !a.sampling }

@@ -12,6 +12,10 @@
 // the built-in tools go to mcp-go's server of the tenant, whose tool filter
 // asks the gate again.
 //
+// The data flow of a session of the older era over streamable HTTP: its id says
+// what initialize fixed (sessionid), so a server that does not hold it takes it up
+// from there (sessions). What else it has stays with the server that has it.
+//
 // The data flow of a task: a call that the upstream answers with a task gives the
 // client an id of ours (taskid), which only its key can open; each request about the
 // task opens it, is decided as a call of the task's tool, and goes to the upstream

@@ -146,7 +146,7 @@ func TestRefusals(t *testing.T) {
 		{"call without a name", c.send(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"arguments":{}}}`), 200, "-32602"},
 		{"arguments is a list", c.send(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"whoami","arguments":[]}}`), 200, "-32602"},
 		{"unknown notification", c.send(`{"jsonrpc":"2.0","method":"tools/call","params":{"name":"whoami"}}`), 202, ""},
-		{"response", c.send(`{"jsonrpc":"2.0","id":1,"result":{}}`), 202, ""},
+		{"response to nothing", c.send(`{"jsonrpc":"2.0","id":1,"result":{}}`), 400, "was not asked that here"},
 		{"bad boolean", w.post("/mcp?readonly=maybe", initialize, auth(k)...), 400, "readonly"},
 		{"bad query", w.post("/mcp?instances=%zz", initialize, auth(k)...), 400, "query"},
 		{"query in another case", w.post("/mcp?Instances=a", initialize, auth(k)...), 400, "lower case"},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -194,4 +195,86 @@ func Parked(g *Gateway) int {
 	g.parked.mu.Lock()
 	defer g.parked.mu.Unlock()
 	return len(g.parked.byID)
+}
+
+// NarrowAgain answers whether the narrowing of a request, and what comes of its
+// source, are the same, and the source.
+func NarrowAgain(header http.Header, rawQuery, path string) (same bool, source string, err error) {
+	n, err := narrowingOf(header, rawQuery, path)
+	if err != nil {
+		return false, "", err
+	}
+	again, err := narrowingFrom(n.source)
+	return err == nil && reflect.DeepEqual(n.session, again.session) && reflect.DeepEqual(n.layers, again.layers) &&
+		n.byHeader == again.byHeader && n.source == again.source, n.source, err
+}
+
+// NarrowFrom makes a narrowing of a source, and answers its own source.
+func NarrowFrom(source string) (own string, err error) {
+	n, err := narrowingFrom(source)
+	return n.source, err
+}
+
+// SessionSays is what a session's id says.
+type SessionSays struct {
+	Issued            time.Time
+	Bound             bool
+	Can               byte
+	Client, Narrowing string
+}
+
+// IssueSession and ReadSession make and read the id of a session of a principal,
+// which these name, under the key.
+func IssueSession(key []byte, tenantID, principalID string, says SessionSays) string {
+	can, _ := abilitiesFrom(says.Can)
+	return newSessionIDs(key).issue(owner{tenantID, principalID}, &sessionID{issued: says.Issued, bound: says.Bound,
+		can: can, client: says.Client, narrowing: says.Narrowing})
+}
+
+// ReadSession is the reverse of IssueSession.
+func ReadSession(key []byte, tenantID, principalID, id string) (SessionSays, bool) {
+	said, ok := newSessionIDs(key).read(owner{tenantID, principalID}, id)
+	return SessionSays{said.issued, said.bound, said.can.bits(), said.client, said.narrowing}, ok
+}
+
+// ReparseSession reads the content of an id and writes it again.
+func ReparseSession(content []byte) (again []byte, ok bool) {
+	said, ok := parseSessionID(content)
+	if !ok {
+		return nil, false
+	}
+	return said.append(nil), true
+}
+
+// MaxSessionID is the most characters of a session's id; MaxEnded is how many ended
+// sessions are remembered.
+const (
+	MaxSessionID = maxSessionID
+	MaxEnded     = maxEnded
+)
+
+// EndedSessions counts the ended sessions that are remembered.
+func EndedSessions(g *Gateway) int {
+	g.sessions.mu.Lock()
+	defer g.sessions.mu.Unlock()
+	if len(g.sessions.ended.known) != len(g.sessions.ended.order) {
+		panic("the ended sessions are not one set")
+	}
+	return len(g.sessions.ended.known)
+}
+
+// TakeUp has n requests at once ask for a session, and counts the sessions that
+// they got.
+func TakeUp(g *Gateway, p keys.Principal, id string, n int) int {
+	got := make(chan *session, n)
+	start := make(chan struct{})
+	for range n {
+		go func() { <-start; got <- g.sessions.get(id, p) }()
+	}
+	close(start)
+	all := map[*session]bool{}
+	for range n {
+		all[<-got] = true
+	}
+	return len(all)
 }

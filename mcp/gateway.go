@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -33,8 +34,14 @@ type Config struct {
 
 	MaxBody  int64         // bytes of one message; default 4 MiB
 	ListWait time.Duration // how long a first list waits for instances never seen; default 10 s
-	// SessionTTL ends a legacy session that nothing used for so long; default 1 h.
-	SessionTTL time.Duration
+	// SessionTTL is how long a legacy session is held that nothing uses; default 1 h.
+	// One of streamable HTTP is taken up again when its client comes back, here or
+	// at another server with the same root secret, until SessionLife after it began;
+	// default 24 h. While a session is held, it may be older.
+	SessionTTL, SessionLife time.Duration
+	// QuestionLimit is how long an upstream's question waits for the answer of a
+	// legacy client; default 10 min.
+	QuestionLimit time.Duration
 
 	// WriteLimit ends a connection whose client takes nothing off it for so long
 	// while there is something to be written; default 10 s.
@@ -48,6 +55,7 @@ const (
 	defaultMaxBody    = 4 << 20
 	defaultListWait   = 10 * time.Second
 	defaultSessionTTL = time.Hour
+	defaultLife       = 24 * time.Hour
 	defaultWriteLimit = 10 * time.Second
 	serverName        = "bailiwick"
 )
@@ -94,6 +102,8 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.SessionTTL <= 0 {
 		cfg.SessionTTL = defaultSessionTTL
 	}
+	cfg.SessionLife = cmp.Or(max(cfg.SessionLife, 0), defaultLife)
+	cfg.QuestionLimit = cmp.Or(max(cfg.QuestionLimit, 0), parkedTTL)
 	if cfg.WriteLimit <= 0 {
 		cfg.WriteLimit = defaultWriteLimit
 	}
@@ -108,7 +118,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{cfg: cfg, svc: cfg.Service, log: cfg.Log, front: f, tenants: map[string]*tenant{}}
-	g.sessions = newSessionTable(cfg.Service.MACKey("mcp session"), cfg.SessionTTL, cfg.Now)
+	g.sessions = newSessionTable(cfg.Service.MACKey("mcp session id"), cfg.SessionTTL, cfg.SessionLife, cfg.Now)
 	g.streams = newStreamTable()
 	g.subs = newSubscriptionTable()
 	g.calls = newCallTable()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
@@ -168,6 +169,15 @@ func missingCapability(r *request, missing needs) reply {
 	data := rawjson.Prepend([]byte(`{}`), "requiredCapabilities", missing.encode())
 	return refusal(r.era, r.msg.id, mcpgo.MISSING_REQUIRED_CLIENT_CAPABILITY,
 		"This needs input that the client did not declare it can give: "+string(missing.encode()), data)
+}
+
+// notParked refuses a good requestState whose call does not wait here: another
+// server has it, or it is over.
+func (g *Gateway) notParked(r *request) reply {
+	g.log.Warn("a client goes on with a call that does not wait here: it is over, or another server has it",
+		zap.String("tenant", r.principal.TenantID()), zap.String("key", r.principal.ID()))
+	return refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS,
+		"The call that requestState goes on with is over, or waits at another server: make the request again without requestState and inputResponses", nil)
 }
 
 // badState refuses a requestState that is not ours, not of this request, used,

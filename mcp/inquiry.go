@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
+	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
@@ -30,7 +33,10 @@ type inquiries struct {
 // begin makes an id that no one can guess, and that an answer to another
 // session's request never has: a client may begin again at a server that knows
 // nothing of what the last one asked.
-func (q *inquiries) begin() (id json.RawMessage, answer <-chan *message, failed *upstream.Error) {
+//
+// The id begins with the name of the session as it is here, so that an answer which
+// reaches another server is known for what it is.
+func (q *inquiries) begin(session string) (id json.RawMessage, answer <-chan *message, failed *upstream.Error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -41,7 +47,7 @@ func (q *inquiries) begin() (id json.RawMessage, answer <-chan *message, failed 
 	case q.open == nil:
 		q.open = map[string]chan *message{}
 	}
-	id = rawjson.Quote(newReference())
+	id = rawjson.Quote(session + "." + newReference())
 	c := make(chan *message, 1)
 	q.open[string(id)] = c
 	return id, c, nil
@@ -83,13 +89,14 @@ var (
 )
 
 // inquire asks a legacy client on the stream of one of its calls, and waits for
-// the answer as long as ctx lasts: a person may have to think. When ctx ends the
-// client is told that its answer is no longer wanted.
+// the answer: a person may have to think. When ctx ends, or none came within
+// Config.QuestionLimit (it may have gone to another server), the client is told
+// that its answer is no longer wanted.
 func (g *Gateway) inquire(ctx context.Context, r *request, method string, params json.RawMessage) (json.RawMessage, *upstream.Error) {
 	if int64(len(params)) > g.cfg.MaxBody {
 		return nil, errLargeQuestion
 	}
-	id, answer, failed := r.session.inquiries.begin()
+	id, answer, failed := r.session.inquiries.begin(r.session.name)
 	if failed != nil {
 		return nil, failed
 	}
@@ -97,6 +104,11 @@ func (g *Gateway) inquire(ctx context.Context, r *request, method string, params
 	if r.sink.send(inquiryMessage(id, method, params)) != nil {
 		return nil, errClientGone
 	}
+	withdraw := func() {
+		_ = r.sink.send(notification(string(mcpgo.MethodNotificationCancelled), rawjson.Prepend([]byte(`{}`), "requestId", id)))
+	}
+	late := time.NewTimer(g.cfg.QuestionLimit)
+	defer late.Stop()
 	alive := time.NewTicker(keepAliveEvery)
 	defer alive.Stop()
 	for {
@@ -107,8 +119,11 @@ func (g *Gateway) inquire(ctx context.Context, r *request, method string, params
 			}
 			return m.outcome()
 		case <-ctx.Done():
-			_ = r.sink.send(notification(string(mcpgo.MethodNotificationCancelled), rawjson.Prepend([]byte(`{}`), "requestId", id)))
+			withdraw()
 			return nil, errCallOver
+		case <-late.C:
+			withdraw()
+			return nil, &upstream.Error{Code: mcpgo.INTERNAL_ERROR, Message: "the client has not answered within " + g.cfg.QuestionLimit.String()}
 		case <-alive.C:
 			g.sessions.touch(r.session)
 			if r.sink.keepAlive() != nil {
@@ -154,6 +169,13 @@ func (g *Gateway) answered(ctx context.Context, r *request) reply {
 		}
 		return problemReply(wire.Unauthenticated())
 	}
-	r.session.inquiries.answer(r.msg)
+	s := r.session
+	if !strings.HasPrefix(rawjson.Text(r.msg.id), s.name+".") {
+		g.log.Warn("a client answers a question that its session was not asked here: behind a load balancer, keep a session at one server",
+			zap.String("tenant", r.principal.TenantID()), zap.String("key", r.principal.ID()))
+		return problemReply(wire.NewProblem(http.StatusBadRequest, "question_unknown",
+			"this session was not asked that here: if another server of this address asked, make the call again"))
+	}
+	s.inquiries.answer(r.msg) // or it comes too late, which is no fault
 	return accepted()
 }

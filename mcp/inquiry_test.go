@@ -79,9 +79,9 @@ func TestOnlyTheAskedAnswers(t *testing.T) {
 		send   func() int
 		status int
 	}{
-		"another session of the key": {func() int { return sameKey.send(answer).status }, 202},
-		"another key":                {func() int { return otherKey.send(answer).status }, 202},
-		"another tenant":             {func() int { return otherTenant.send(answer).status }, 202},
+		"another session of the key": {func() int { return sameKey.send(answer).status }, 400},
+		"another key":                {func() int { return otherKey.send(answer).status }, 400},
+		"another tenant":             {func() int { return otherTenant.send(answer).status }, 400},
 		"another key that names the session": {func() int {
 			return w.post("/mcp", answer, append(auth(other), "Mcp-Session-Id", session)...).status
 		}, 404},
@@ -89,10 +89,10 @@ func TestOnlyTheAskedAnswers(t *testing.T) {
 		"2026-07-28": {func() int {
 			return w.post("/mcp", answer, append(auth(a.k), "Mcp-Protocol-Version", "2026-07-28")...).status
 		}, 202},
-		"an SSE session of the key":  {func() int { return w.post(endpoint, answer, auth(a.k)...).status }, 202},
+		"an SSE session of the key":  {func() int { return w.post(endpoint, answer, auth(a.k)...).status }, 400},
 		"no credential":              {func() int { return w.post("/mcp", answer, "Mcp-Session-Id", session).status }, 401},
-		"the session, an unknown id": {func() int { return a.c.send(answerTo(json.RawMessage(`"x"`), formed)).status }, 202},
-		"the session, its call's id": {func() int { return a.c.send(answerTo(json.RawMessage(`7`), formed)).status }, 202},
+		"the session, an unknown id": {func() int { return a.c.send(answerTo(json.RawMessage(`"x"`), formed)).status }, 400},
+		"the session, its call's id": {func() int { return a.c.send(answerTo(json.RawMessage(`7`), formed)).status }, 400},
 		"the session, both at once": {func() int {
 			return a.c.send(strings.TrimSuffix(answer, "}") + `,"error":{"code":1,"message":""}}`).status
 		}, 400},

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -76,6 +77,11 @@ func narrowingOf(header http.Header, rawQuery, path string) (narrowing, error) {
 			}
 		}
 	}
+	return narrowed(header, query, path)
+}
+
+// narrowed is narrowingOf behind the parsing of the query.
+func narrowed(header http.Header, query url.Values, path string) (narrowing, error) {
 	n := narrowing{source: sourceOf(header, query, path)}
 	l, err := limits(header, query)
 	if err != nil {
@@ -143,16 +149,57 @@ func limits(header http.Header, query url.Values) (policy.Narrowing, error) {
 	return l, nil
 }
 
+// sourceOf writes down what is asked: the path, then the values of each member of
+// the query and of each header, all behind their number or length.
 func sourceOf(header http.Header, query url.Values, path string) string {
-	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, "%q", path)
+	b := appendText(nil, path)
+	add := func(values []string) {
+		b = binary.AppendUvarint(b, uint64(len(values)))
+		for _, v := range values {
+			b = appendText(b, v)
+		}
+	}
 	for _, name := range narrowingQuery {
-		_, _ = fmt.Fprintf(&b, "%q", query[name])
+		add(query[name])
 	}
 	for _, name := range narrowingHeaders {
-		_, _ = fmt.Fprintf(&b, "%q", header.Values(name))
+		add(header.Values(name))
 	}
-	return b.String()
+	return string(b)
+}
+
+var errSource = errors.New("not the source of a narrowing")
+
+// narrowingFrom makes the narrowing of a source again, by the same reading of the
+// same values, so that it is the same; "" is that of no narrowing.
+func narrowingFrom(source string) (narrowing, error) {
+	if source == "" {
+		return unnarrowed, nil
+	}
+	path, rest, ok := cutText([]byte(source))
+	take := func() (values []string) {
+		var n int
+		if ok {
+			n, rest, ok = cutCount(rest)
+		}
+		for i := 0; ok && i < n; i++ {
+			var v string
+			v, rest, ok = cutText(rest)
+			values = append(values, v)
+		}
+		return values
+	}
+	query, header := url.Values{}, http.Header{}
+	for _, name := range narrowingQuery {
+		query[name] = take()
+	}
+	for _, key := range narrowingKeys {
+		header[key] = take()
+	}
+	if !ok || len(rest) > 0 {
+		return narrowing{}, errSource
+	}
+	return narrowed(header, query, path)
 }
 
 // split reads comma-separated values; empty ones count for nothing.

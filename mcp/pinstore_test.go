@@ -6,32 +6,13 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/keystest"
 	"github.com/bailiwick-mcp/bailiwick/mcp"
 )
-
-// replica is another process on the same store.
-func (w *world) replica() *world {
-	w.t.Helper()
-	svc, err := keys.New(context.Background(), keys.Config{Store: w.store, Now: w.clock.Now, AllowPrivateUpstreams: true,
-		PollInterval: 20 * time.Millisecond,
-		Root:         keys.RootSecret{Version: 1, Value: keys.Secret("0123456789abcdefghijklmnopqrstuvwxyz-root")}})
-	must(w.t, err)
-	s := w.second(func(c *mcp.Config) { c.Service = svc })
-	s.svc = svc
-	ctx, stop := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = svc.Run(ctx) })
-	w.t.Cleanup(func() { stop(); wg.Wait() })
-	s.run()
-	return s
-}
 
 // TestReplicasSharePins: an approval by one process is in force in the others,
 // and whoever announces what was approved, offers it.

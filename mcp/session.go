@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
@@ -11,11 +12,16 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
-// session is one legacy client's connection. It lives in this process only: a
-// client whose session is gone gets 404 and initializes again.
+// session is one legacy client's connection, as far as this process serves it. In
+// streamable HTTP others may serve it beside or after: what initialize fixed goes
+// with the id. The rest stays here: the log level, subscriptions, running
+// requests, questions to the client, the stream, and what was listed.
 type session struct {
 	id        string
-	name      string // tells it from all others; no secret
+	random    [16]byte  // of the id
+	issued    time.Time // at initialize
+	takenUp   bool      // from its id: it began in another process, or was forgotten by this one
+	name      string    // tells it from all others, also where it is taken up again; no secret
 	tenantID  string
 	owner     string    // the principal's id
 	narrowing narrowing // fixed at initialize
@@ -80,6 +86,15 @@ func (s *session) track(ctx context.Context, r *request) (_ context.Context, don
 // idRunning refuses a request whose id track refused.
 func idRunning(r *request) reply {
 	return refusal(r.era, r.msg.id, mcpgo.INVALID_REQUEST, "a request with this id is still running in this session", nil)
+}
+
+// startTime is how soon after initialize a client opens its stream.
+const startTime = 10 * time.Second
+
+// listedElsewhere tells whether the client may have listed at another server what it
+// has not listed here.
+func (s *session) listedElsewhere(now time.Time) bool {
+	return s.takenUp || now.Sub(s.issued) > startTime
 }
 
 // begin answers a message of the HTTP+SSE transport beside its POST; nothing

@@ -191,16 +191,38 @@ func TestLostConnection(t *testing.T) {
 	}
 }
 
-func TestSessionEnds(t *testing.T) {
-	w := newWorld(t, func(c *mcp.Config) { c.SessionTTL = time.Minute })
+// TestSessionIsForgotten: a session that nothing uses is not held, is taken up
+// again when it is used, and is over for good some time after it began.
+func TestSessionIsForgotten(t *testing.T) {
+	w := newWorld(t, func(c *mcp.Config) { c.SessionTTL, c.SessionLife = time.Minute, time.Hour })
 	c := w.connect(w.key(), "/mcp")
+	const ping = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+	forgotten := func() {
+		t.Helper()
+		w.clock.Advance(2 * time.Minute)
+		w.until("it is not held", func() bool { return mcp.Sessions(w.gw) == 0 })
+	}
 	w.clock.Advance(30 * time.Second)
-	if a := c.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`); a.status != http.StatusOK {
+	if a := c.send(ping); a.status != http.StatusOK {
 		t.Fatalf("in use: %d", a.status)
 	}
-	w.clock.Advance(2 * time.Minute)
-	if a := c.send(`{"jsonrpc":"2.0","id":1,"method":"ping"}`); a.status != http.StatusNotFound {
+	forgotten()
+	if a := c.send(ping); a.status != http.StatusOK || mcp.Sessions(w.gw) != 1 {
+		t.Errorf("again in use: %d %s, %d held", a.status, a.body, mcp.Sessions(w.gw))
+	}
+	w.clock.Advance(2 * time.Minute) // most likely before it was forgotten
+	if a := c.send(ping); a.status != http.StatusOK {
 		t.Errorf("idle: %d %s", a.status, a.body)
+	}
+	for range 90 { // in use, it may become older than its life
+		w.clock.Advance(50 * time.Second)
+		if a := c.send(ping); a.status != http.StatusOK {
+			t.Fatalf("in use for long: %d %s", a.status, a.body)
+		}
+	}
+	forgotten()
+	if a := c.send(ping); a.status != http.StatusNotFound {
+		t.Errorf("too old: %d %s", a.status, a.body)
 	}
 }
 

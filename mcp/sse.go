@@ -42,7 +42,7 @@ func (g *Gateway) serveSSE(v *visit) {
 // serveMessage takes one message of an SSE session; the answer goes out on its
 // stream.
 func (g *Gateway) serveMessage(v *visit) {
-	s := g.sessions.get(v.r.URL.Query().Get("sessionId"), v.principal)
+	s := g.sessions.held(v.r.URL.Query().Get("sessionId"), v.principal)
 	if s == nil || s.sink == nil {
 		sessionGone(v.w)
 		return

@@ -248,6 +248,7 @@ func TestRelaySurvivesRestart(t *testing.T) {
 	p := startPipes(t, doors(w, k)["relay"])
 	p.send(initialize, initialized)
 	p.next()
+	w.clock.Advance(25 * time.Hour) // so long that the other can't take it up
 	s := w.second()
 	s.run()
 	w.served.Store(s.served.Load())

@@ -96,6 +96,19 @@ func (s *stream) update(p keys.Principal, shown [upstream.Kinds]uint64) {
 	}
 }
 
+// owe has the list_changed of all kinds sent of which it is not known what the
+// client listed: something may have changed that nobody told it of.
+func (s *stream) owe(listed [upstream.Kinds]uint64) {
+	s.mu.Lock()
+	for k, sum := range listed {
+		if sum == 0 {
+			s.due |= 1 << groupOf[k]
+		}
+	}
+	s.mu.Unlock()
+	s.signal()
+}
+
 // signal has what is due taken.
 func (s *stream) signal() {
 	select {

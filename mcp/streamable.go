@@ -116,13 +116,17 @@ func (g *Gateway) getStream(v *visit) {
 	}
 	r := &request{principal: v.principal, tenant: v.tenant, narrowing: s.narrowing.with(v.narrowing), session: s}
 	s.attach(nil) // a client that comes again for its stream has lost the old one
-	st, done, ok := g.openStream(v.r.Context(), r, s.listed.load())
+	listed := s.listed.load()
+	st, done, ok := g.openStream(v.r.Context(), r, listed)
 	if !ok {
 		g.refuseStream(v)
 		return
 	}
 	defer done()
 	defer context.AfterFunc(s.ctx, st.cut)()
+	if s.listedElsewhere(g.cfg.Now()) {
+		st.owe(listed)
+	}
 	s.attach(st)
 	out := newEventSink(g.patient(v.w))
 	defer out.close()

@@ -12,10 +12,9 @@ import (
 )
 
 const (
-	taskIDFormat   = 1    // first byte of an id
-	maxTaskID      = 4096 // characters of an id that is tried
-	maxUpstreamID  = 1024 // bytes of an upstream's own id
-	maxTaskSubject = 512  // bytes of an instance's id, and of a tool's
+	taskIDFormat  = 1    // first byte of an id
+	maxTaskID     = 4096 // characters of an id that is tried
+	maxUpstreamID = 1024 // bytes of an upstream's own id
 )
 
 // taskRef is what a task's id says, to the gateway alone.
@@ -113,18 +112,4 @@ func decodeTask(b []byte) *taskRef {
 	}
 	r.id = string(rest)
 	return r
-}
-
-// appendText appends a text with its length before it.
-func appendText(b []byte, text string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
-}
-
-func cutText(b []byte) (text string, rest []byte, ok bool) {
-	n, head := binary.Uvarint(b)
-	if head <= 0 || n > maxTaskSubject || uint64(len(b)-head) < n {
-		return "", nil, false
-	}
-	end := head + int(n)
-	return string(b[head:end]), b[end:], true
 }

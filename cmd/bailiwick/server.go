@@ -64,7 +64,7 @@ func newServer(f serveFlags, svc *keys.Service, pools func() (write, read sql.DB
 		Explain: s.gateway.Explain,
 	})
 	s.http = &http.Server{
-		Handler: logRequests(log.Named("http"), s.metrics.requests, f.routes(s.gateway, api, s.metrics)), ErrorLog: zap.NewStdLog(log.Named("http")),
+		Handler: closeWhileDraining(&s.draining, logRequests(log.Named("http"), s.metrics.requests, f.routes(s.gateway, api, s.metrics))), ErrorLog: zap.NewStdLog(log.Named("http")),
 		ReadHeaderTimeout: cmp.Or(f.headLimit, headLimit), IdleTimeout: cmp.Or(f.idleLimit, idleLimit), MaxHeaderBytes: headerBytes,
 	}
 	return s, nil
@@ -133,9 +133,12 @@ func (s *server) drain() {
 	time.Sleep(s.flags.drainDelay)
 }
 
+// shutdown ends what would never end by itself, and waits for the rest. Streams end
+// here and not when the drain begins: their clients come again at once, and until
+// the balancer has seen that the server is not ready, they would come back here.
 func (s *server) shutdown() {
 	s.draining.Store(true)
-	s.gateway.EndStreams() // they would never end by themselves
+	s.gateway.EndStreams()
 	ctx, cancel := context.WithTimeout(context.Background(), finishLimit)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {

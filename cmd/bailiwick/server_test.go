@@ -126,8 +126,32 @@ func (h *house) stream() *http.Response {
 	return stream
 }
 
+// closing asks in many ways and answers which of the answers close their connection.
+func (h *house) closing() (closing, open []string) {
+	h.t.Helper()
+	for _, ask := range [][]string{
+		{"GET", "/livez", ""}, {"GET", "/readyz", ""}, {"GET", "/api/tenant", ""}, {"GET", "/nowhere", ""}, {"OPTIONS", "/mcp", ""},
+		{"POST", "/mcp", initialize}, {"POST", "/mcp", `{"jsonrpc":"2.0","method":"notifications/initialized"}`}, {"POST", "/mcp", "no JSON"},
+		{"GET", "/api/tenant", "", "Authorization", "Bearer no"}, {"GET", "/livez", "", "Host", "elsewhere"},
+	} {
+		answer := h.open(ask[0], ask[1], ask[2], ask[3:]...)
+		_, err := io.Copy(io.Discard, answer.Body)
+		h.must(err)
+		name := strings.Join(ask, " ")
+		if answer.Close {
+			closing = append(closing, name)
+		} else {
+			open = append(open, name)
+		}
+	}
+	return closing, open
+}
+
 func TestDraining(t *testing.T) {
-	h := startHouse(t, serveFlags{drainDelay: 300 * time.Millisecond})
+	h := startHouse(t, serveFlags{drainDelay: 3 * time.Second})
+	if closing, _ := h.closing(); len(closing) > 0 {
+		t.Errorf("while it serves, these close their connections: %q", closing)
+	}
 	if got := h.status("GET", "/readyz", ""); got != 200 {
 		t.Fatalf("ready: %d", got)
 	}
@@ -141,6 +165,9 @@ func TestDraining(t *testing.T) {
 	}
 	if got := h.status("GET", "/livez", ""); got != 200 {
 		t.Errorf("while draining it is not live: %d", got)
+	}
+	if _, open := h.closing(); len(open) > 0 {
+		t.Errorf("while draining, these keep their connections: %q", open)
 	}
 	h.stopped()
 	if _, err := io.Copy(io.Discard, stream.Body); err != nil {

@@ -52,7 +52,7 @@ func faultyAnswer(fault, method string) string {
 		return `"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"faulty","version":"1"}}`
 	case "tools/list":
 		switch fault {
-		case "stuck", "mangle", "die", "twice", "stray", "flood", "huge", "latin":
+		case "stuck", "mangle", "die", "twice", "stray", "flood", "huge", "latin", "slow":
 			return `"result":{"tools":[` + good + `]}`
 		case "name":
 			return `"result":{"tools":[` + good + `,{"name":"bad name\u0000!","inputSchema":{"type":"object"}}]}`

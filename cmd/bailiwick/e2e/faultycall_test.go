@@ -9,7 +9,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
+
+// slowCall is longer than rollingDelay, and shorter than what runs is given to finish.
+const slowCall = 2 * rollingDelay
 
 // faultyCall answers a call of a stdio upstream with one fault, false = it has
 // none of these:
@@ -20,6 +24,7 @@ import (
 //	flood  tells of progress without end and never answers
 //	huge   answers with a line of 100 MB
 //	latin  answers in text that is not UTF-8
+//	slow   answers after slowCall, and reads on meanwhile
 func faultyCall(fault string, id json.RawMessage, out io.Writer) bool {
 	say := func(id, text string) {
 		fmt.Fprintf(out, `{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s"}]}}`+"\n", id, text)
@@ -46,6 +51,11 @@ func faultyCall(fault string, id json.RawMessage, out io.Writer) bool {
 		say(string(id), strings.Repeat("x", 100<<20))
 	case "latin":
 		say(string(id), "caf\xe9")
+	case "slow":
+		go func() {
+			time.Sleep(slowCall)
+			say(string(id), "at last")
+		}()
 	default:
 		return false
 	}
