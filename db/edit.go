@@ -38,11 +38,11 @@ func (d *DB) Read(ctx context.Context, fn func(keys.Reader) error) error {
 	if !d.sqlite { // SQLite's transactions are snapshots anyway
 		opts.Isolation = sql.LevelRepeatableRead
 	}
-	tx, err := d.read.BeginTx(ctx, opts)
+	tx, release, err := d.begin(ctx, d.read, opts)
 	if err != nil {
-		return fault(ctx, err)
+		return err
 	}
-	defer tx.Rollback()
+	defer release()
 	return fn(&reader{db: d, tx: tx})
 }
 
@@ -60,11 +60,11 @@ func (d *DB) Edit(ctx context.Context, fn func(keys.Writer) error) (epoch int64,
 }
 
 func (d *DB) edit(ctx context.Context, fn func(keys.Writer) error) (int64, error) {
-	tx, err := d.write.BeginTx(ctx, nil)
+	tx, release, err := d.begin(ctx, d.write, nil)
 	if err != nil {
-		return 0, fault(ctx, err)
+		return 0, err
 	}
-	defer tx.Rollback() // of no effect after Commit; undoes on error and panic
+	defer release() // of no effect on the data after Commit; undoes on error and panic
 	last, err := d.lockEpoch(ctx, tx)
 	if err != nil {
 		return 0, err
@@ -103,11 +103,11 @@ func (d *DB) lockEpoch(ctx context.Context, tx bun.Tx) (int64, error) {
 // change runs fn in a transaction that is no edit.
 func (d *DB) change(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
 	return repeat(ctx, func(ctx context.Context) error {
-		tx, err := d.write.BeginTx(ctx, nil)
+		tx, release, err := d.begin(ctx, d.write, nil)
 		if err != nil {
-			return fault(ctx, err)
+			return err
 		}
-		defer tx.Rollback()
+		defer release()
 		if err := fn(ctx, tx); err != nil {
 			return err
 		}
@@ -134,9 +134,11 @@ func repeat(ctx context.Context, fn func(context.Context) error) error {
 
 // Epoch is the last committed edit.
 func (d *DB) Epoch(ctx context.Context) (int64, error) {
+	waiting, done := d.waiting(ctx)
+	defer done()
 	row := epochRow{ID: 1}
-	err := d.read.NewSelect().Model(&row).WherePK().Scan(ctx)
-	return row.Value, fault(ctx, err)
+	err := d.read.NewSelect().Model(&row).WherePK().Scan(waiting)
+	return row.Value, late(ctx, err)
 }
 
 // writer is one edit.
