@@ -74,6 +74,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		ids: &ids{now: cfg.Now, rand: cfg.Rand},
 	}
 	s.feed.watchers, s.feed.nudged = map[int]func([]Change){}, make(chan struct{}, 1)
+	s.feed.turn = make(chan struct{}, 1)
+	s.feed.give()
 	if err := s.checkFingerprint(ctx); err != nil {
 		return nil, fmt.Errorf("checking the root secret: %w", err)
 	}
@@ -83,6 +85,9 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	if err := s.learnImports(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.remember(ctx, epoch); err != nil {
 		return nil, err
 	}
 	s.feed.applied, s.feed.epoch, s.feed.confirmed = epoch, epoch, asked
