@@ -225,3 +225,11 @@ func (m *Memory) AppendAudit(ctx context.Context, entries []keys.AuditEntry) err
 		return nil
 	})
 }
+
+// Copy is another store that holds what this one holds now.
+func (m *Memory) Copy() *Memory {
+	c := NewMemory()
+	c.Now = m.Now
+	c.current.Store(m.current.Load())
+	return c
+}
