@@ -26,6 +26,12 @@ const (
 	retryFor     = 10 * time.Second
 )
 
+// holdLimit is how long Postgres leaves the epoch's row to an edit of which
+// nothing is heard. A process that was stopped, or whose machine is gone, would
+// else keep all others from editing for as long as its connection seems to live.
+// It is less than others wait for an answer.
+const holdLimit = answerLimit - time.Second
+
 type epochRow struct {
 	bun.BaseModel `bun:"table:epoch"`
 	ID            int64 `bun:",pk"`
@@ -95,6 +101,9 @@ func (d *DB) lockEpoch(ctx context.Context, tx bun.Tx) (int64, error) {
 	q := tx.NewSelect().Model(&row).WherePK()
 	if !d.sqlite { // there the transaction itself is the lock
 		q.For("UPDATE")
+	}
+	if d.notify { // Postgres; in the same statement, for it must not cost a round trip
+		q.Column("id", "value").ColumnExpr("set_config('idle_in_transaction_session_timeout', ?, true)", holdLimit.String())
 	}
 	err := q.Scan(ctx)
 	return row.Value, fault(ctx, err)
