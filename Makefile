@@ -10,6 +10,7 @@ SLICE ?= 500ms
 ROUNDS ?= 6
 LOADTIME ?= 30s
 REVOCATIONS ?= 2000
+KILLS ?= 20
 SCHEDULES ?= 100000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
@@ -23,7 +24,7 @@ FIXTURES := testdata/e2e
 # the end-to-end tests drive a binary, so it would see nothing of theirs.
 RACE_PACKAGES = $(shell go list ./... | grep -vE '/cmd/bailiwick/(e2e|bench)')
 
-.PHONY: help run build test unit e2e conformance test-containers load replicas promise lint fuzz bench verify deps clean
+.PHONY: help run build test unit e2e conformance test-containers load replicas postgres-kills failover promise lint fuzz bench verify deps clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,12 @@ load: ## Let 200 clients change keys at once for LOADTIME (default 30s) on a rea
 
 replicas: ## Let three servers on one Postgres decide while REVOCATIONS keys (default 2000) are taken away, one server stopped, cut off, killed
 	go test -count=1 -v -timeout 60m -run '^TestReplicas$$' $(E2E) -revocations $(REVOCATIONS)
+
+postgres-kills: ## Kill Postgres KILLS times (default 20) under 500 calls and 20 edits a second, and hold each recovery to 3 s
+	go test -count=1 -v -timeout 60m -run '^TestPostgresKills$$' $(E2E) -kills $(KILLS) -recover-in 3s
+
+failover: ## Promote a standby, and freeze Postgres for 30 s, under 500 calls and 20 edits a second
+	go test -count=1 -v -timeout 60m -run '^TestPostgres(FailsOver|Freezes)$$' $(E2E) -freeze 30s -recover-in 3s
 
 promise: ## Hold the replicas' promise over SCHEDULES random schedules (default 100000)
 	go test -count=1 -v -timeout 60m -run '^TestPromise$$' ./keys -schedules $(SCHEDULES)

@@ -221,6 +221,9 @@ func (c *Cluster) children(t testing.TB) (pids []int) {
 // running is false of a process that is gone, or dead and not yet waited for by
 // whoever inherited it.
 func running(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
 	state, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
 	return err == nil && !strings.HasPrefix(strings.TrimSpace(string(state)), "Z")
 }
