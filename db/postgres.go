@@ -111,6 +111,8 @@ func unreachable(ctx context.Context, conn *pgx.ConnConfig, err error) error {
 		reason = dial.Err.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		reason = "no answer within " + conn.ConnectTimeout.String()
+	case conn.ValidateConnect != nil: // its errors have no type
+		reason = "no host there is as target_session_attrs asks"
 	}
 	text := fmt.Sprintf("Postgres at %s, database %q: %s", strings.Join(hosts(conn), ", "), conn.Database, reason)
 	return &unavailableError{text: text, cause: err}
