@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/uptrace/bun"
 )
 
-// answerLimit is how long Postgres may be silent while it is asked something,
-// and how long a request may wait for a connection. A server that is stopped, or
+// answerLimit is how long Postgres may be silent while it is asked something. A server that is stopped, or
 // whose network takes everything and brings nothing, would else be waited for as
 // long as TCP does: a quarter of an hour. Work that Postgres does for longer
 // before its first answer can't be done, but for migrations.
@@ -25,7 +25,8 @@ var errSilent = errors.New("no answer from the database in time")
 
 // patience is how long connections and answers are waited for.
 type patience struct {
-	acquire time.Duration // for a connection; 0 = for ever
+	acquire time.Duration // for a connection while nothing is heard of the database
+	heard   atomic.Int64  // when anything was, in nanoseconds since the epoch
 	mu      sync.Mutex
 	answer  time.Duration // 0 = for ever
 }
@@ -94,7 +95,11 @@ func (c *impatientConn) SetDeadline(t time.Time) error {
 }
 
 func (c *impatientConn) Read(b []byte) (int, error) {
-	return c.do(c.Conn.SetReadDeadline, func() (int, error) { return c.Conn.Read(b) })
+	n, err := c.do(c.Conn.SetReadDeadline, func() (int, error) { return c.Conn.Read(b) })
+	if n > 0 {
+		c.patience.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
 }
 
 func (c *impatientConn) Write(b []byte) (int, error) {
@@ -119,25 +124,41 @@ func (c *impatientConn) do(set func(time.Time) error, fn func() (int, error)) (i
 	return n, err
 }
 
-// waiting bounds how long ctx waits for a connection. It is for single statements
-// too, which then have that long in all.
+// waiting ends ctx when a database has not said anything to anybody for the time
+// that a connection may take. Who waits in a queue of requests that are answered
+// goes on waiting.
 func (d *DB) waiting(ctx context.Context) (context.Context, context.CancelFunc) {
-	if d.patience == nil || d.patience.acquire == 0 {
+	p := d.patience
+	if p == nil {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, d.patience.acquire)
+	ctx, cancel := context.WithCancel(ctx)
+	begun := time.Now()
+	timers := make(chan *time.Timer, 1)
+	timer := time.AfterFunc(p.acquire, func() {
+		timer := <-timers
+		defer func() { timers <- timer }()
+		quiet := min(time.Since(begun), time.Since(time.Unix(0, p.heard.Load())))
+		if quiet >= p.acquire {
+			cancel()
+			return
+		}
+		timer.Reset(p.acquire - quiet)
+	})
+	timers <- timer
+	return ctx, func() { timer.Stop(); cancel() }
 }
 
-// late is err, or the caller's own end, of what was done under waiting.
+// late is the fault of what was done under waiting, where ctx is the caller's.
 func late(ctx context.Context, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+	if ctx.Err() == nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return unavailable(fmt.Errorf("%w: %w", errSilent, err))
 	}
 	return fault(ctx, err)
 }
 
-// begin opens a transaction. Only the wait for its connection is bounded here:
-// how long the work in it takes is bounded by each answer. release is to be
+// begin opens a transaction. Only the wait for its connection is bounded here;
+// in the work each answer is. release is to be
 // called at the end.
 func (d *DB) begin(ctx context.Context, pool *bun.DB, opts *sql.TxOptions) (tx bun.Tx, release func(), err error) {
 	waiting, cancel := d.waiting(ctx)
