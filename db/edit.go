@@ -29,8 +29,8 @@ const (
 // holdLimit is how long Postgres leaves the epoch's row to an edit of which
 // nothing is heard. A process that was stopped, or whose machine is gone, would
 // else keep all others from editing for as long as its connection seems to live.
-// It is less than others wait for an answer.
-const holdLimit = answerLimit - time.Second
+// An import of thousands of keys is silent for seconds on a slow machine.
+const holdLimit = 15 * time.Second
 
 type epochRow struct {
 	bun.BaseModel `bun:"table:epoch"`

@@ -164,7 +164,7 @@ func TestStoppedEditHoldsNoOther(t *testing.T) {
 		ended <- err
 	}()
 	<-stopped
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	edit := func() error {
 		_, err := other.Edit(ctx, func(w keys.Writer) error { return w.PutMeta(ctx, "who", "another") })
