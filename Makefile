@@ -12,6 +12,7 @@ LOADTIME ?= 30s
 SOAKTIME ?= 5m
 MANYKEYS ?= 100000
 REVOCATIONS ?= 2000
+KILLS ?= 20
 SCHEDULES ?= 100000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
@@ -25,7 +26,7 @@ FIXTURES := testdata/e2e
 # the end-to-end tests drive a binary, so it would see nothing of theirs.
 RACE_PACKAGES = $(shell go list ./... | grep -vE '/cmd/bailiwick/(e2e|bench)')
 
-.PHONY: help run build test unit e2e conformance test-containers load soak manykeys flood capacity replicas promise lint fuzz bench verify deps clean
+.PHONY: help run build test unit e2e conformance test-containers load soak manykeys flood capacity replicas postgres-kills failover promise lint fuzz bench verify deps clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +73,12 @@ capacity: deps ## Print the inputs of docs/capacity.md, as measured on this mach
 
 replicas: ## Let three servers on one Postgres decide while REVOCATIONS keys (default 2000) are taken away, one server stopped, cut off, killed
 	go test -count=1 -v -timeout 60m -run '^TestReplicas$$' $(E2E) -revocations $(REVOCATIONS)
+
+postgres-kills: ## Kill Postgres KILLS times (default 20) under 500 calls and 20 edits a second, and hold each recovery to 3 s
+	go test -count=1 -v -timeout 60m -run '^TestPostgresKills$$' $(E2E) -kills $(KILLS) -recover-in 3s
+
+failover: ## Promote a standby, and freeze Postgres for 30 s, under 500 calls and 20 edits a second
+	go test -count=1 -v -timeout 60m -run '^TestPostgres(FailsOver|Freezes)$$' $(E2E) -freeze 30s -recover-in 3s
 
 promise: ## Hold the replicas' promise over SCHEDULES random schedules (default 100000)
 	go test -count=1 -v -timeout 60m -run '^TestPromise$$' ./keys -schedules $(SCHEDULES)

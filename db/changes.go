@@ -36,9 +36,11 @@ func (w *writer) insertChanges(ctx context.Context) error {
 func (d *DB) Changes(ctx context.Context, after int64, limit int) ([]keys.Change, error) {
 	limit = max(limit, 0)
 	rows := []changeRow{}
-	err := d.read.NewSelect().Model(&rows).Where("epoch > ?", after).Order("epoch").Limit(int64(limit) + 1).Scan(ctx)
+	waiting, done := d.waiting(ctx)
+	defer done()
+	err := d.read.NewSelect().Model(&rows).Where("epoch > ?", after).Order("epoch").Limit(int64(limit) + 1).Scan(waiting)
 	if err != nil {
-		return nil, fault(ctx, err)
+		return nil, late(ctx, err)
 	}
 	if len(rows) > limit {
 		if rows, err = d.wholeEpochs(ctx, rows); err != nil {
@@ -64,6 +66,8 @@ func (d *DB) wholeEpochs(ctx context.Context, rows []changeRow) ([]changeRow, er
 		return slices.DeleteFunc(rows, func(r changeRow) bool { return r.Epoch == last }), nil
 	}
 	rows = []changeRow{}
-	err := d.read.NewSelect().Model(&rows).Where("epoch = ?", last).Scan(ctx)
-	return rows, fault(ctx, err)
+	waiting, done := d.waiting(ctx)
+	defer done()
+	err := d.read.NewSelect().Model(&rows).Where("epoch = ?", last).Scan(waiting)
+	return rows, late(ctx, err)
 }

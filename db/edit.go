@@ -26,6 +26,12 @@ const (
 	retryFor     = 10 * time.Second
 )
 
+// holdLimit is how long Postgres leaves the epoch's row to an edit of which
+// nothing is heard. A process that was stopped, or whose machine is gone, would
+// else keep all others from editing for as long as its connection seems to live.
+// An import of thousands of keys is silent for seconds on a slow machine.
+const holdLimit = 15 * time.Second
+
 type epochRow struct {
 	bun.BaseModel `bun:"table:epoch"`
 	ID            int64 `bun:",pk"`
@@ -38,11 +44,11 @@ func (d *DB) Read(ctx context.Context, fn func(keys.Reader) error) error {
 	if !d.sqlite { // SQLite's transactions are snapshots anyway
 		opts.Isolation = sql.LevelRepeatableRead
 	}
-	tx, err := d.read.BeginTx(ctx, opts)
+	tx, release, err := d.begin(ctx, d.read, opts)
 	if err != nil {
-		return fault(ctx, err)
+		return err
 	}
-	defer tx.Rollback()
+	defer release()
 	return fn(&reader{db: d, tx: tx})
 }
 
@@ -60,11 +66,11 @@ func (d *DB) Edit(ctx context.Context, fn func(keys.Writer) error) (epoch int64,
 }
 
 func (d *DB) edit(ctx context.Context, fn func(keys.Writer) error) (int64, error) {
-	tx, err := d.write.BeginTx(ctx, nil)
+	tx, release, err := d.begin(ctx, d.write, nil)
 	if err != nil {
-		return 0, fault(ctx, err)
+		return 0, err
 	}
-	defer tx.Rollback() // of no effect after Commit; undoes on error and panic
+	defer release() // of no effect on the data after Commit; undoes on error and panic
 	last, err := d.lockEpoch(ctx, tx)
 	if err != nil {
 		return 0, err
@@ -96,6 +102,9 @@ func (d *DB) lockEpoch(ctx context.Context, tx bun.Tx) (int64, error) {
 	if !d.sqlite { // there the transaction itself is the lock
 		q.For("UPDATE")
 	}
+	if d.notify { // Postgres; in the same statement, for it must not cost a round trip
+		q.Column("id", "value").ColumnExpr("set_config('idle_in_transaction_session_timeout', ?, true)", holdLimit.String())
+	}
 	err := q.Scan(ctx)
 	return row.Value, fault(ctx, err)
 }
@@ -103,11 +112,11 @@ func (d *DB) lockEpoch(ctx context.Context, tx bun.Tx) (int64, error) {
 // change runs fn in a transaction that is no edit.
 func (d *DB) change(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
 	return repeat(ctx, func(ctx context.Context) error {
-		tx, err := d.write.BeginTx(ctx, nil)
+		tx, release, err := d.begin(ctx, d.write, nil)
 		if err != nil {
-			return fault(ctx, err)
+			return err
 		}
-		defer tx.Rollback()
+		defer release()
 		if err := fn(ctx, tx); err != nil {
 			return err
 		}
@@ -134,9 +143,11 @@ func repeat(ctx context.Context, fn func(context.Context) error) error {
 
 // Epoch is the last committed edit.
 func (d *DB) Epoch(ctx context.Context) (int64, error) {
+	waiting, done := d.waiting(ctx)
+	defer done()
 	row := epochRow{ID: 1}
-	err := d.read.NewSelect().Model(&row).WherePK().Scan(ctx)
-	return row.Value, fault(ctx, err)
+	err := d.read.NewSelect().Model(&row).WherePK().Scan(waiting)
+	return row.Value, late(ctx, err)
 }
 
 // writer is one edit.

@@ -58,6 +58,7 @@ const (
 	stateSerialization = "40001"
 	stateDeadlock      = "40P01"
 	stateTooMany       = "53300"
+	stateIdle          = "25P03" // the transaction was silent for longer than holdLimit
 )
 
 // conflicts are the constraints that a caller can run into, and the wire field
@@ -81,7 +82,7 @@ func postgresFault(err *pgconn.PgError) error {
 		return &keys.ConflictError{Field: "id", Problem: "is already taken"}
 	case err.Code == stateForeignKey:
 		return keys.ErrNotFound
-	case err.Code == stateReadOnly, err.Code == stateTooMany,
+	case err.Code == stateReadOnly, err.Code == stateTooMany, err.Code == stateIdle,
 		strings.HasPrefix(err.Code, "08"), strings.HasPrefix(err.Code, "57P"):
 		return unavailable(err)
 	}
@@ -123,7 +124,7 @@ func disconnected(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, errSilent) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		pgconn.SafeToRetry(err) || pgconn.Timeout(err)
 }
 

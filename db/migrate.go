@@ -52,7 +52,11 @@ func Migrate(ctx context.Context, cfg Config) (before Schema, err error) {
 		return Schema{}, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	return d.migrate(ctx)
+	err = d.patience.endlessly(func() (err error) {
+		before, err = d.migrate(ctx)
+		return err
+	})
+	return before, err
 }
 
 func (d *DB) migrate(ctx context.Context) (before Schema, err error) {

@@ -37,6 +37,7 @@ type DB struct {
 	sqlite      bool
 	notify      bool // the database has pg_notify
 	listen      *pgx.ConnConfig
+	patience    *patience // nil = endless
 	now         func() time.Time
 	signer      atomic.Pointer[keys.AuditSigner]
 }
@@ -71,8 +72,10 @@ func connect(ctx context.Context, cfg Config) (*DB, error) {
 
 func (d *DB) prepare(ctx context.Context, cfg Config) error {
 	if d.sqlite || cfg.Migrate {
-		_, err := d.migrate(ctx)
-		return err
+		return d.patience.endlessly(func() error {
+			_, err := d.migrate(ctx)
+			return err
+		})
 	}
 	return d.checkSchema(ctx)
 }

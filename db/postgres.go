@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +23,6 @@ const (
 	postgresReaders  = 16
 	postgresIdle     = 10
 	postgresLifetime = 30 * time.Minute
-	connectTimeout   = 10 * time.Second // where the URL says none
 )
 
 func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
@@ -31,8 +30,11 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	patience := &patience{answer: answerLimit, acquire: max(answerLimit, time.Duration(len(hosts(conn)))*conn.ConnectTimeout)}
+	pooled := conn.Copy()
+	pooled.DialFunc = patience.dial(conn.DialFunc)
 	pool := func(most int) *bun.DB {
-		each := conn.Copy()
+		each := pooled.Copy()
 		// A pooler's connection on which somebody's LISTEN ran sends notifications
 		// to whoever has it next, where pgx would keep them.
 		each.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
@@ -46,7 +48,7 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{write: pool(postgresWriters), read: pool(postgresReaders), listen: listen, now: cfg.Now}
+	d := &DB{write: pool(postgresWriters), read: pool(postgresReaders), listen: listen, patience: patience, now: cfg.Now}
 	if err := d.read.PingContext(ctx); err != nil {
 		return nil, errors.Join(unreachable(ctx, conn, err), d.Close())
 	}
@@ -73,13 +75,25 @@ func parseURL(url string) (*pgx.ConnConfig, error) {
 	// Without prepared statements any pooler in between will do, and a changed
 	// schema breaks no cached plan.
 	conn.DefaultQueryExecMode = pgx.QueryExecModeExec
-	if conn.ConnectTimeout == 0 {
-		conn.ConnectTimeout = connectTimeout
+	if conn.ConnectTimeout == 0 { // as many hosts as there are have their turn within the limit
+		conn.ConnectTimeout = max(answerLimit/time.Duration(len(hosts(conn))), time.Second)
 	}
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = "bailiwick"
 	}
 	return conn, nil
+}
+
+// hosts are where the database is looked for, in order: host:port, or a socket's path.
+func hosts(conn *pgx.ConnConfig) []string {
+	_, first := pgconn.NetworkAddress(conn.Host, conn.Port)
+	all := []string{first}
+	for _, f := range conn.Fallbacks { // the same host again, where TLS may be left out
+		if _, next := pgconn.NetworkAddress(f.Host, f.Port); !slices.Contains(all, next) {
+			all = append(all, next)
+		}
+	}
+	return all
 }
 
 // unreachable says in one line where the database was looked for and why that
@@ -101,8 +115,9 @@ func unreachable(ctx context.Context, conn *pgx.ConnConfig, err error) error {
 		reason = dial.Err.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		reason = "no answer within " + conn.ConnectTimeout.String()
+	case conn.ValidateConnect != nil: // its errors have no type
+		reason = "no host there is as target_session_attrs asks"
 	}
-	at := net.JoinHostPort(conn.Host, strconv.Itoa(int(conn.Port)))
-	text := fmt.Sprintf("Postgres at %s, database %q: %s", at, conn.Database, reason)
+	text := fmt.Sprintf("Postgres at %s, database %q: %s", strings.Join(hosts(conn), ", "), conn.Database, reason)
 	return &unavailableError{text: text, cause: err}
 }

@@ -32,9 +32,11 @@ func (d *DB) Register(ctx context.Context, r keys.Replica) error {
 		return err
 	}
 	return repeat(ctx, func(ctx context.Context) error {
-		res, err := d.write.NewInsert().Model(row).On("CONFLICT (id) DO NOTHING").Exec(ctx)
+		waiting, done := d.waiting(ctx)
+		defer done()
+		res, err := d.write.NewInsert().Model(row).On("CONFLICT (id) DO NOTHING").Exec(waiting)
 		if err != nil {
-			return fault(ctx, err)
+			return late(ctx, err)
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return firstError(err, &idTaken)
@@ -51,10 +53,12 @@ func (d *DB) Beat(ctx context.Context, r keys.Replica) error {
 		return keys.ErrNotFound
 	}
 	return repeat(ctx, func(ctx context.Context) error {
+		waiting, done := d.waiting(ctx)
+		defer done()
 		res, err := d.beside().NewUpdate().Model((*replicaRow)(nil)).Set("applied = ?", r.Applied).Set("beat = ?", r.Beat).
-			Where("id = ?", r.ID).Exec(ctx)
+			Where("id = ?", r.ID).Exec(waiting)
 		if err != nil {
-			return fault(ctx, err)
+			return late(ctx, err)
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return firstError(err, keys.ErrNotFound)
@@ -97,9 +101,11 @@ func (d *DB) EndReplica(ctx context.Context, id string, beat int64) error {
 
 // Replicas are all rows; see keys.Store.
 func (d *DB) Replicas(ctx context.Context) ([]keys.Replica, error) {
+	waiting, done := d.waiting(ctx)
+	defer done()
 	rows := []replicaRow{}
-	if err := d.read.NewSelect().Model(&rows).Scan(ctx); err != nil {
-		return nil, fault(ctx, err)
+	if err := d.read.NewSelect().Model(&rows).Scan(waiting); err != nil {
+		return nil, late(ctx, err)
 	}
 	out := make([]keys.Replica, len(rows))
 	for i := range rows {

@@ -10,8 +10,10 @@ import (
 
 // feed is how far this process has applied the changes of the store.
 type feed struct {
-	mu      sync.Mutex // held while changes are applied
-	applied int64      // under mu
+	turn    chan struct{} // holds one token while nobody applies changes
+	applied int64         // these under the turn
+	last    []Change      // the changes of the last epoch applied that had any; nil = not known
+	doubted bool          // the store could not be read since, and may be another one now
 
 	state     sync.RWMutex
 	epoch     int64     // applied, for readers
@@ -32,7 +34,7 @@ const (
 	observeInterval = time.Second
 	heardInterval   = time.Second // between polls while edits are heard of
 	hearFirst       = 100 * time.Millisecond
-	hearLast        = 10 * time.Second
+	hearLast        = time.Second // the first edit after an outage should be heard of
 )
 
 // Confirmed is the edit that this process has applied, and when it last
@@ -65,8 +67,31 @@ func (s *Service) Watch(fn func([]Change)) (stop func()) {
 // catchUp applies all changes up to what the store has now.
 func (s *Service) catchUp(ctx context.Context) error {
 	f := &s.feed
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	if err := f.take(ctx); err != nil {
+		return err
+	}
+	defer f.give()
+	err := s.follow(ctx)
+	f.doubted = f.doubted || err != nil
+	return err
+}
+
+// take waits for the turn to apply changes, which can't be had while another
+// waits for a store that is silent.
+func (f *feed) take(ctx context.Context) error {
+	select {
+	case <-f.turn:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *feed) give() { f.turn <- struct{}{} }
+
+// follow is catchUp, with the turn.
+func (s *Service) follow(ctx context.Context) error {
+	f := &s.feed
 	if s.cfg.Decides {
 		if err := s.register(ctx); err != nil {
 			return err
@@ -75,6 +100,9 @@ func (s *Service) catchUp(ctx context.Context) error {
 	asked := s.cfg.Now()
 	latest, err := s.cfg.Store.Epoch(ctx)
 	if err != nil {
+		return err
+	}
+	if err := s.recognize(ctx, latest); err != nil {
 		return err
 	}
 	s.counters.known.Store(latest)
@@ -93,7 +121,8 @@ func (s *Service) catchUp(ctx context.Context) error {
 			break
 		}
 		s.cache.drop(changes)
-		f.applied = changes[len(changes)-1].Epoch
+		f.last = lastOf(changes)
+		f.applied = f.last[0].Epoch
 		f.publish(time.Time{})
 		s.announce(changes)
 	}
@@ -116,11 +145,15 @@ func (f *feed) publish(confirmed time.Time) {
 
 // settle applies an edit of this process before its method returns, and waits
 // until every other replica has applied it, too. The edit is committed by now:
-// when the feed can't be read, everything is forgotten, the watchers are told
-// that anything may have changed, and by the next poll what.
+// when the feed can't be read, the watchers are told that anything may have
+// changed, and by the next poll what.
 func (s *Service) settle(ctx context.Context, epoch int64) Propagation {
 	if err := s.settleHere(ctx); err != nil {
-		s.cache.dropAll()
+		// A process that decides waits for itself, too, below. What it knows of all
+		// other keys is what it goes on with while the store can't be reached.
+		if !s.cfg.Decides {
+			s.cache.dropAll()
+		}
 		s.announce(nil)
 	}
 	begun := time.Now()

@@ -136,7 +136,7 @@ func (s *Service) confirm(ctx context.Context, epoch int64) (p Propagation) {
 	ctx = context.WithoutCancel(ctx)
 	lease := s.cfg.MaxStaleness
 	for wait := confirmFirst; ; wait = min(2*wait, confirmLast) {
-		asking, cancel := context.WithTimeout(ctx, s.cfg.MaxStaleness)
+		asking, cancel := context.WithTimeout(ctx, max(margin(lease)-time.Since(begun), confirmLast))
 		late, now, err := s.lagging(asking, epoch)
 		cancel()
 		if err == nil {

@@ -37,7 +37,7 @@ var ErrStale = fmt.Errorf("%w: state.stale", ErrUnavailable)
 // No two clocks are compared: each side measures with its own how long ago
 // something was, and the replica begins to count before the others can.
 type replica struct {
-	// Under feed.mu:
+	// Under feed.turn:
 	row    Replica // ID "" = not registered
 	beaten time.Time
 
@@ -71,7 +71,7 @@ func since(then, now time.Time) time.Duration {
 	return max(now.Sub(then), now.Round(0).Sub(then.Round(0)))
 }
 
-// register makes the replica's row, unless it is there. Called under feed.mu.
+// register makes the replica's row, unless it is there. Called with the feed's turn.
 func (s *Service) register(ctx context.Context) error {
 	r := &s.replica
 	if r.row.ID != "" {
@@ -91,7 +91,7 @@ func (s *Service) register(ctx context.Context) error {
 
 // beat says what is applied, when that is news or a sign of life is due, and
 // renews the lease from asked on: the moment before the epoch was read. Called
-// under feed.mu.
+// with the feed's turn.
 func (s *Service) beat(ctx context.Context, asked time.Time) error {
 	r := &s.replica
 	if r.row.Applied == s.feed.applied && !r.beaten.IsZero() && since(r.beaten, asked) < s.cfg.MaxStaleness/beatsPerLease {
@@ -128,8 +128,10 @@ func (s *Service) leave(ctx context.Context) error {
 	r.state.Lock()
 	r.leased, r.ended = time.Time{}, true
 	r.state.Unlock()
-	s.feed.mu.Lock()
-	defer s.feed.mu.Unlock()
+	if err := s.feed.take(ctx); err != nil {
+		return err
+	}
+	defer s.feed.give()
 	if r.row.ID == "" {
 		return nil
 	}

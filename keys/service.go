@@ -96,6 +96,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if s.writer, err = s.ids.next(); err != nil {
 		return nil, err
 	}
+	s.feed.turn = make(chan struct{}, 1)
+	s.feed.give()
 	if err := s.checkFingerprint(ctx); err != nil {
 		return nil, fmt.Errorf("checking the root secret: %w", err)
 	}
@@ -109,6 +111,9 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, err
 	}
 	if err := s.learnImports(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.remember(ctx, epoch); err != nil {
 		return nil, err
 	}
 	s.feed.applied, s.feed.epoch, s.feed.confirmed = epoch, epoch, asked

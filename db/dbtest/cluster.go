@@ -49,7 +49,9 @@ func startCluster(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c := &cluster{bin: bin, dir: dir, owner: owner}
+	c := &cluster{bin: bin, dir: dir, owner: owner, settings: []string{
+		"listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off",
+	}}
 	if err := c.run(ctx); err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
@@ -60,6 +62,7 @@ func startCluster(ctx context.Context) (string, error) {
 type cluster struct {
 	bin, dir string
 	owner    *syscall.Credential // nil = who runs the tests
+	settings []string            // beside those that every cluster has
 	alive    io.Closer           // the pipe whose end tells the clean-up that this process is gone
 }
 
@@ -133,27 +136,36 @@ func (c *cluster) run(ctx context.Context) error {
 	if err := c.cleanUpAfter(); err != nil {
 		return err
 	}
-	runtime.LockOSThread() // see serve
-	defer runtime.UnlockOSThread()
-	out, err := c.command(ctx, "initdb", "-D", c.data(), "-U", clusterUser, "-A", "trust", "-E", "UTF8",
-		"--locale=C", "-N", "--no-instructions").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, out)
+	if err := c.prepare(ctx, "initdb", "-D", c.data(), "-U", clusterUser, "-A", "trust", "-E", "UTF8",
+		"--locale=C", "-N", "--no-instructions"); err != nil {
+		return err
 	}
-	exited, output, err := c.serve()
+	_, exited, output, err := c.serve()
 	if err != nil {
 		return fmt.Errorf("starting postgres: %w", err)
 	}
 	return c.awaitReady(ctx, exited, output)
 }
 
+// prepare runs a program to its end.
+func (c *cluster) prepare(ctx context.Context, name string, args ...string) error {
+	runtime.LockOSThread() // see serve
+	defer runtime.UnlockOSThread()
+	if out, err := c.command(ctx, name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
 // serve starts the server on a thread that lives as long as the process: the
 // parent-death signal is about the thread that started it.
-func (c *cluster) serve() (exited <-chan struct{}, output *bytes.Buffer, err error) {
+func (c *cluster) serve() (server *os.Process, exited <-chan struct{}, output *bytes.Buffer, err error) {
 	output = &bytes.Buffer{}
-	cmd := c.command(context.Background(), "postgres", "-D", c.data(), "-k", c.dir,
-		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
-		"-c", "max_connections=200", "-c", "shared_buffers=32MB")
+	args := []string{"-D", c.data(), "-k", c.dir, "-c", "max_connections=200", "-c", "shared_buffers=32MB"}
+	for _, setting := range c.settings {
+		args = append(args, "-c", setting)
+	}
+	cmd := c.command(context.Background(), "postgres", args...)
 	cmd.Stdout, cmd.Stderr = output, output
 	started, done := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -165,7 +177,8 @@ func (c *cluster) serve() (exited <-chan struct{}, output *bytes.Buffer, err err
 		}
 		runtime.KeepAlive(c) // a pipe that nobody holds is closed by the collector
 	}()
-	return done, output, <-started
+	err = <-started
+	return cmd.Process, done, output, err
 }
 
 // cleanUpAfter leaves a shell behind that waits for this process to end, in

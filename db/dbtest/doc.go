@@ -8,5 +8,8 @@
 // and fails when CI=true. DB_TEST_CONTAINERS=require takes a container or
 // fails; DB_TEST_CONTAINERS=off leaves them out.
 //
+// A test that kills its server, freezes it or promotes a standby takes a cluster
+// of its own, from the binaries on this machine: [Durable].
+//
 // Each test gets a migrated database of its own, copied from a template.
 package dbtest

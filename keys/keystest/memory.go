@@ -210,3 +210,11 @@ func (m *Memory) TouchKeys(ctx context.Context, used map[string]time.Time) error
 		return nil
 	})
 }
+
+// Copy is another store that holds what this one holds now.
+func (m *Memory) Copy() *Memory {
+	c := NewMemory()
+	c.Now = m.Now
+	c.current.Store(m.current.Load())
+	return c
+}

@@ -10,6 +10,7 @@ import (
 // event is a line of the audit trail about a key.
 type event struct {
 	ID, Kind, Action, Subject string
+	KeyID, Decision, Outcome  string
 	Epoch                     int64
 	Detail                    struct {
 		Before, After struct {
