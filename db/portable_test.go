@@ -26,9 +26,9 @@ var portable = map[string][]string{
 // Types of columns, and the names by which Postgres's grammar has some of them.
 var portableTypes = []string{"text", "bigint", "int8", "boolean", "bool", "timestamptz", "jsonb", "bytea"}
 
-// Functions of statements. pg_notify is sent where the database has it;
-// like_escape is how the grammar reads LIKE with ESCAPE.
-var portableFunctions = []string{"count", "coalesce", "max", "pg_notify", "like_escape"}
+// Functions of statements. pg_notify and set_config are sent where the database has
+// them; like_escape is how the grammar reads LIKE with ESCAPE.
+var portableFunctions = []string{"count", "coalesce", "max", "pg_notify", "set_config", "like_escape"}
 
 // flaws are what of a statement, or of some, is not portable. kind is
 // "definition" for migrations, "statement" for what the store runs.
