@@ -154,10 +154,15 @@ func TestKilledInTheMiddle(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	look, err := pgx.Connect(t.Context(), url) // within hold's transaction, what is active stays as first seen
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = look.Close(context.Background()) }()
 	eventually(t, "the migration is in its middle", func() string {
 		var waiting int
 		const query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-		if err := hold.QueryRow(t.Context(), query).Scan(&waiting); err != nil || waiting == 0 {
+		if err := look.QueryRow(t.Context(), query).Scan(&waiting); err != nil || waiting == 0 {
 			return fmt.Sprint(waiting, " wait, ", err)
 		}
 		return ""
