@@ -202,3 +202,69 @@ func TestKnownKeysOutliveAnEditInTheDark(t *testing.T) {
 		t.Error("nobody was told of the edit")
 	}
 }
+
+// TestEditsUnderOneNumber lets a copy take over that has, as its last edit, another
+// one than the store that failed, with the same number: of meta values alone there,
+// or of the same key.
+func TestEditsUnderOneNumber(t *testing.T) {
+	for _, lost := range []struct {
+		name string
+		edit func(*keys.Service, keys.Principal, *keystest.Memory, string) error
+	}{
+		{"of meta values", func(_ *keys.Service, _ keys.Principal, first *keystest.Memory, _ string) error {
+			_, err := first.Edit(t.Context(), func(w keys.Writer) error { return w.PutMeta(t.Context(), "name", "value") })
+			return err
+		}},
+		{"of the same key", func(svc *keys.Service, op keys.Principal, _ *keystest.Memory, id string) error {
+			_, err := svc.UpdateKey(t.Context(), op, id, keys.KeyPatch{Name: keys.Some("renamed")})
+			return err
+		}},
+	} {
+		t.Run(lost.name, func(t *testing.T) {
+			first := keystest.NewMemory()
+			p, svc := pairOf(t, first, time.Minute)
+			if _, err := svc.Bootstrap(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			op, err := svc.Operator(t.Context(), "default")
+			if err != nil {
+				t.Fatal(err)
+			}
+			issued, err := svc.CreateKey(t.Context(), op, keys.NewKey{Name: "a key"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			copied := first.Copy()
+			before, _ := svc.Confirmed()
+			if err := lost.edit(svc, op, first, issued.Key.ID); err != nil {
+				t.Fatal(err)
+			}
+			for at := before; at != before+1; time.Sleep(time.Millisecond) {
+				at, _ = svc.Confirmed()
+			}
+			if _, err := svc.Authenticate(t.Context(), issued.Secret); err != nil {
+				t.Fatal(err)
+			}
+			p.fail(true, nil)
+			_, confirmed := svc.Confirmed()
+			editor, err := keys.New(t.Context(), keys.Config{Store: copied, Root: rootSecret})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := editor.RevokeKey(t.Context(), op, issued.Key.ID, keys.Revocation{}); err != nil {
+				t.Fatal(err)
+			}
+			if epoch, _ := editor.Confirmed(); epoch != before+1 {
+				t.Fatalf("the revocation is edit %d, not %d", epoch, before+1)
+			}
+			time.Sleep(50 * time.Millisecond) // some polls fail
+			p.fail(false, copied)
+			for at := confirmed; !at.After(confirmed); time.Sleep(time.Millisecond) {
+				_, at = svc.Confirmed()
+			}
+			if _, err := svc.Authenticate(t.Context(), issued.Secret); !errors.Is(err, keys.ErrBadCredential) {
+				t.Errorf("a key that is revoked in the store that came back: %v", err)
+			}
+		})
+	}
+}
