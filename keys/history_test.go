@@ -21,6 +21,31 @@ type pair struct {
 	down bool
 	// committed is called once an edit is.
 	committed func()
+	heard     chan struct{} // closed: the connection that listens has ended; nil = there is none
+}
+
+func (p *pair) Listen(ctx context.Context, hear func()) error {
+	p.mu.Lock()
+	heard := p.heard
+	p.mu.Unlock()
+	if heard == nil {
+		return keys.ErrNotHeard
+	}
+	hear()
+	select {
+	case <-ctx.Done():
+	case <-heard:
+	}
+	return keys.ErrUnavailable
+}
+
+// replace has a copy take over without any request that fails.
+func (p *pair) replace(with *keystest.Memory) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = with
+	close(p.heard)
+	p.heard = nil
 }
 
 func (p *pair) at() (*keystest.Memory, error) {
@@ -92,9 +117,9 @@ func (p *pair) Beat(ctx context.Context, r keys.Replica) error {
 }
 
 // pairOf is a service on a store that can fail, with its first key.
-func pairOf(t *testing.T, store *keystest.Memory, staleness time.Duration) (*pair, *keys.Service) {
+func pairOf(t *testing.T, store *keystest.Memory, staleness time.Duration, heard chan struct{}) (*pair, *keys.Service) {
 	t.Helper()
-	p := &pair{Store: keystest.NewMemory(), now: store}
+	p := &pair{Store: keystest.NewMemory(), now: store, heard: heard}
 	svc, err := keys.New(t.Context(), keys.Config{Store: p, Root: rootSecret, Decides: true,
 		MaxStaleness: staleness, PollInterval: 5 * time.Millisecond})
 	if err != nil {
@@ -117,7 +142,7 @@ func TestAnotherStoreComesBack(t *testing.T) {
 	}{{"behind", 0}, {"ahead", 5}} {
 		t.Run(later.name, func(t *testing.T) {
 			first := keystest.NewMemory()
-			p, svc := pairOf(t, first, time.Minute)
+			p, svc := pairOf(t, first, time.Minute, nil)
 			token, err := svc.Bootstrap(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -173,7 +198,7 @@ func TestAnotherStoreComesBack(t *testing.T) {
 // TestKnownKeysOutliveAnEditInTheDark lets the store fail right after an edit was
 // committed: keys that it did not touch are decided on as before.
 func TestKnownKeysOutliveAnEditInTheDark(t *testing.T) {
-	p, svc := pairOf(t, keystest.NewMemory(), 2*time.Second)
+	p, svc := pairOf(t, keystest.NewMemory(), 2*time.Second, nil)
 	token, err := svc.Bootstrap(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +248,7 @@ func TestEditsUnderOneNumber(t *testing.T) {
 	} {
 		t.Run(lost.name, func(t *testing.T) {
 			first := keystest.NewMemory()
-			p, svc := pairOf(t, first, time.Minute)
+			p, svc := pairOf(t, first, time.Minute, nil)
 			if _, err := svc.Bootstrap(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -314,4 +339,46 @@ func TestLongerLeaseOfAnother(t *testing.T) {
 			t.Error("a key was accepted after its revocation had answered")
 		}
 	})
+}
+
+// TestAnotherStoreComesBackUnseen lets a copy take over between two requests, as where
+// an address moves: that the connection which listens has ended is all that shows it.
+func TestAnotherStoreComesBackUnseen(t *testing.T) {
+	first := keystest.NewMemory()
+	p, svc := pairOf(t, first, time.Minute, make(chan struct{}))
+	if _, err := svc.Bootstrap(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	op, err := svc.Operator(t.Context(), "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := svc.CreateKey(t.Context(), op, keys.NewKey{Name: "a key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := first.Copy()
+	if _, err := svc.CreateKey(t.Context(), op, keys.NewKey{Name: "lost"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := svc.Authenticate(t.Context(), issued.Secret); err != nil {
+		t.Fatal(err)
+	}
+	editor, err := keys.New(t.Context(), keys.Config{Store: copied, Root: rootSecret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := editor.RevokeKey(t.Context(), op, issued.Key.ID, keys.Revocation{}); err != nil {
+		t.Fatal(err)
+	}
+	p.replace(copied)
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		_, err := svc.Authenticate(t.Context(), issued.Secret)
+		if errors.Is(err, keys.ErrBadCredential) {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("a key that is revoked in the store that took over: %v", err)
+		}
+	}
 }
