@@ -20,8 +20,8 @@ type AuditVerdict struct {
 }
 
 // AuditChecker checks entries against the hashes that they have, as they come,
-// in any order. What it keeps grows with the gaps that it has seen, not with
-// the entries.
+// in any order. What it keeps grows with the chains and gaps that it has
+// seen, not with the entries.
 type AuditChecker struct {
 	chains map[AuditChainID]*chainCheck
 	gaps   int
@@ -61,13 +61,17 @@ func (c *AuditChecker) chain(id AuditChainID) *chainCheck {
 func (c *AuditChecker) Add(e AuditEntry) error {
 	chain := c.chain(e.Chain())
 	chain.verdict.Rows++
-	before := len(chain.spans)
+	before := chain.gaps()
 	chain.add(e)
-	if c.gaps += len(chain.spans) - before; c.gaps > maxAuditGaps {
+	if c.gaps += chain.gaps() - before; c.gaps > maxAuditGaps {
 		return ErrAuditGaps
 	}
 	return nil
 }
+
+// gaps is how many there are between the entries that were seen. That a chain is
+// there is none: each process that ever wrote has one.
+func (c *chainCheck) gaps() int { return max(len(c.spans)-1, 0) }
 
 func (c *chainCheck) add(e AuditEntry) {
 	if e.Seq < 1 {

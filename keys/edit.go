@@ -38,6 +38,9 @@ func (s *Service) editing(ctx context.Context, p Principal, op operation, fn fun
 	if err := s.allow(p, op.needs); err != nil {
 		return Propagation{}, s.refuse(ctx, p, op, err)
 	}
+	if err := s.survey(ctx); err != nil {
+		return Propagation{}, err
+	}
 	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
 		e := &edit{Writer: w, svc: s, action: op.action, now: s.now()}
 		if err := e.as(ctx, p); err != nil {

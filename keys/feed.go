@@ -21,6 +21,7 @@ type feed struct {
 
 	nudged  chan struct{}
 	hearing atomic.Bool // of edits, so that polling is only to make sure
+	broken  atomic.Bool // the connection that edits were heard on ended since; see doubted
 
 	watching sync.Mutex
 	watchers map[int]func([]Change)
@@ -96,6 +97,9 @@ func (s *Service) follow(ctx context.Context) error {
 		if err := s.register(ctx); err != nil {
 			return err
 		}
+	}
+	if f.broken.Swap(false) {
+		f.doubted = true
 	}
 	asked := s.cfg.Now()
 	latest, err := s.cfg.Store.Epoch(ctx)
@@ -224,6 +228,8 @@ func (s *Service) hear(ctx context.Context) {
 			s.feed.hearing.Store(true)
 			s.Nudge()
 		})
+		// Connections of the pool are replaced unseen, maybe by ones to another store.
+		s.feed.broken.Store(true)
 		s.feed.hearing.Store(false)
 		if errors.Is(err, ErrNotHeard) {
 			if s.cfg.NotHeard != nil {

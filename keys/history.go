@@ -20,6 +20,9 @@ func (s *Service) recognize(ctx context.Context, latest int64) error {
 			return err
 		}
 		if same {
+			// Two histories may have edited the same thing last, each in its own way.
+			s.cache.drop(f.last)
+			s.announce(f.last)
 			f.doubted = false
 			return nil
 		}
@@ -36,14 +39,22 @@ func (s *Service) recognize(ctx context.Context, latest int64) error {
 	return nil
 }
 
-// sameHistory tells whether the store has the changes that were applied last.
+// sameHistory tells whether the store has the changes that were applied last,
+// and none where the edits after these changed nothing but meta values.
 func (s *Service) sameHistory(ctx context.Context) (bool, error) {
-	last := s.feed.last
+	last, applied := s.feed.last, s.feed.applied
 	if len(last) == 0 {
-		return s.feed.applied == 0, nil
+		return applied == 0, nil
 	}
 	there, err := s.cfg.Store.Changes(ctx, last[0].Epoch-1, 1)
-	return slices.Equal(there, last), err
+	if err != nil || !slices.Equal(there, last) {
+		return false, err
+	}
+	if last[0].Epoch == applied {
+		return true, nil
+	}
+	more, err := s.cfg.Store.Changes(ctx, last[0].Epoch, 1)
+	return len(more) == 0 || more[0].Epoch > applied, err
 }
 
 // remember reads the changes of an epoch, by which the store is recognized.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -20,6 +21,31 @@ type pair struct {
 	down bool
 	// committed is called once an edit is.
 	committed func()
+	heard     chan struct{} // closed: the connection that listens has ended; nil = there is none
+}
+
+func (p *pair) Listen(ctx context.Context, hear func()) error {
+	p.mu.Lock()
+	heard := p.heard
+	p.mu.Unlock()
+	if heard == nil {
+		return keys.ErrNotHeard
+	}
+	hear()
+	select {
+	case <-ctx.Done():
+	case <-heard:
+	}
+	return keys.ErrUnavailable
+}
+
+// replace has a copy take over without any request that fails.
+func (p *pair) replace(with *keystest.Memory) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = with
+	close(p.heard)
+	p.heard = nil
 }
 
 func (p *pair) at() (*keystest.Memory, error) {
@@ -91,9 +117,9 @@ func (p *pair) Beat(ctx context.Context, r keys.Replica) error {
 }
 
 // pairOf is a service on a store that can fail, with its first key.
-func pairOf(t *testing.T, store *keystest.Memory, staleness time.Duration) (*pair, *keys.Service) {
+func pairOf(t *testing.T, store *keystest.Memory, staleness time.Duration, heard chan struct{}) (*pair, *keys.Service) {
 	t.Helper()
-	p := &pair{Store: keystest.NewMemory(), now: store}
+	p := &pair{Store: keystest.NewMemory(), now: store, heard: heard}
 	svc, err := keys.New(t.Context(), keys.Config{Store: p, Root: rootSecret, Decides: true,
 		MaxStaleness: staleness, PollInterval: 5 * time.Millisecond})
 	if err != nil {
@@ -116,7 +142,7 @@ func TestAnotherStoreComesBack(t *testing.T) {
 	}{{"behind", 0}, {"ahead", 5}} {
 		t.Run(later.name, func(t *testing.T) {
 			first := keystest.NewMemory()
-			p, svc := pairOf(t, first, time.Minute)
+			p, svc := pairOf(t, first, time.Minute, nil)
 			token, err := svc.Bootstrap(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -172,7 +198,7 @@ func TestAnotherStoreComesBack(t *testing.T) {
 // TestKnownKeysOutliveAnEditInTheDark lets the store fail right after an edit was
 // committed: keys that it did not touch are decided on as before.
 func TestKnownKeysOutliveAnEditInTheDark(t *testing.T) {
-	p, svc := pairOf(t, keystest.NewMemory(), 2*time.Second)
+	p, svc := pairOf(t, keystest.NewMemory(), 2*time.Second, nil)
 	token, err := svc.Bootstrap(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -200,5 +226,159 @@ func TestKnownKeysOutliveAnEditInTheDark(t *testing.T) {
 	}
 	if _, err := p.at(); err != nil {
 		t.Error("nobody was told of the edit")
+	}
+}
+
+// TestEditsUnderOneNumber lets a copy take over that has, as its last edit, another
+// one than the store that failed, with the same number: of meta values alone there,
+// or of the same key.
+func TestEditsUnderOneNumber(t *testing.T) {
+	for _, lost := range []struct {
+		name string
+		edit func(*keys.Service, keys.Principal, *keystest.Memory, string) error
+	}{
+		{"of meta values", func(_ *keys.Service, _ keys.Principal, first *keystest.Memory, _ string) error {
+			_, err := first.Edit(t.Context(), func(w keys.Writer) error { return w.PutMeta(t.Context(), "name", "value") })
+			return err
+		}},
+		{"of the same key", func(svc *keys.Service, op keys.Principal, _ *keystest.Memory, id string) error {
+			_, err := svc.UpdateKey(t.Context(), op, id, keys.KeyPatch{Name: keys.Some("renamed")})
+			return err
+		}},
+	} {
+		t.Run(lost.name, func(t *testing.T) {
+			first := keystest.NewMemory()
+			p, svc := pairOf(t, first, time.Minute, nil)
+			if _, err := svc.Bootstrap(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			op, err := svc.Operator(t.Context(), "default")
+			if err != nil {
+				t.Fatal(err)
+			}
+			issued, err := svc.CreateKey(t.Context(), op, keys.NewKey{Name: "a key"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			copied := first.Copy()
+			before, _ := svc.Confirmed()
+			if err := lost.edit(svc, op, first, issued.Key.ID); err != nil {
+				t.Fatal(err)
+			}
+			for at := before; at != before+1; time.Sleep(time.Millisecond) {
+				at, _ = svc.Confirmed()
+			}
+			if _, err := svc.Authenticate(t.Context(), issued.Secret); err != nil {
+				t.Fatal(err)
+			}
+			p.fail(true, nil)
+			_, confirmed := svc.Confirmed()
+			editor, err := keys.New(t.Context(), keys.Config{Store: copied, Root: rootSecret})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := editor.RevokeKey(t.Context(), op, issued.Key.ID, keys.Revocation{}); err != nil {
+				t.Fatal(err)
+			}
+			if epoch, _ := editor.Confirmed(); epoch != before+1 {
+				t.Fatalf("the revocation is edit %d, not %d", epoch, before+1)
+			}
+			time.Sleep(50 * time.Millisecond) // some polls fail
+			p.fail(false, copied)
+			for at := confirmed; !at.After(confirmed); time.Sleep(time.Millisecond) {
+				_, at = svc.Confirmed()
+			}
+			if _, err := svc.Authenticate(t.Context(), issued.Secret); !errors.Is(err, keys.ErrBadCredential) {
+				t.Errorf("a key that is revoked in the store that came back: %v", err)
+			}
+		})
+	}
+}
+
+// TestLongerLeaseOfAnother lets the store fail right after a revocation was
+// committed, which another replica has not read that may decide for longer than the
+// process that revokes: the answer waits for that one's lease.
+func TestLongerLeaseOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		store := keystest.NewMemory()
+		editing, deciding := &pair{Store: store, now: store}, &pair{Store: store, now: store}
+		editor, err := keys.New(ctx, keys.Config{Store: editing, Root: rootSecret, MaxStaleness: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := editor.Bootstrap(ctx); err != nil {
+			t.Fatal(err)
+		}
+		op, err := editor.Operator(ctx, "default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		issued, err := editor.CreateKey(ctx, op, keys.NewKey{Name: "a key"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		svc, err := keys.New(ctx, keys.Config{Store: deciding, Root: rootSecret, Decides: true, MaxStaleness: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := svc.Authenticate(ctx, issued.Secret); err != nil {
+			t.Fatal(err)
+		}
+		// As a command of its own, which knows nothing of the replicas yet.
+		command, err := keys.New(ctx, keys.Config{Store: editing, Root: rootSecret, MaxStaleness: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		editing.committed = func() { editing.fail(true, nil); deciding.fail(true, nil) }
+		if _, err := command.RevokeKey(ctx, op, issued.Key.ID, keys.Revocation{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := svc.Authenticate(ctx, issued.Secret); err == nil {
+			t.Error("a key was accepted after its revocation had answered")
+		}
+	})
+}
+
+// TestAnotherStoreComesBackUnseen lets a copy take over between two requests, as where
+// an address moves: that the connection which listens has ended is all that shows it.
+func TestAnotherStoreComesBackUnseen(t *testing.T) {
+	first := keystest.NewMemory()
+	p, svc := pairOf(t, first, time.Minute, make(chan struct{}))
+	if _, err := svc.Bootstrap(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	op, err := svc.Operator(t.Context(), "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issued, err := svc.CreateKey(t.Context(), op, keys.NewKey{Name: "a key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := first.Copy()
+	if _, err := svc.CreateKey(t.Context(), op, keys.NewKey{Name: "lost"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := svc.Authenticate(t.Context(), issued.Secret); err != nil {
+		t.Fatal(err)
+	}
+	editor, err := keys.New(t.Context(), keys.Config{Store: copied, Root: rootSecret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := editor.RevokeKey(t.Context(), op, issued.Key.ID, keys.Revocation{}); err != nil {
+		t.Fatal(err)
+	}
+	p.replace(copied)
+	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		_, err := svc.Authenticate(t.Context(), issued.Secret)
+		if errors.Is(err, keys.ErrBadCredential) {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("a key that is revoked in the store that took over: %v", err)
+		}
 	}
 }

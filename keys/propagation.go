@@ -49,8 +49,9 @@ func note(ctx context.Context, p Propagation) {
 // sightings are the last beats of other replicas and when this process first
 // saw each of them.
 type sightings struct {
-	mu   sync.Mutex
-	byID map[string]sighting
+	mu      sync.Mutex
+	byID    map[string]sighting // nil = nobody has looked yet
+	longest time.Duration       // of their leases
 }
 
 type sighting struct {
@@ -63,7 +64,9 @@ func (s *sightings) note(rows []Replica, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fresh := make(map[string]sighting, len(rows))
+	s.longest = 0
 	for _, r := range rows {
+		s.longest = max(s.longest, r.Lease)
 		was, known := s.byID[r.ID]
 		if !known || was.beat != r.Beat {
 			was = sighting{r.Beat, now}
@@ -71,6 +74,14 @@ func (s *sightings) note(rows []Replica, now time.Time) {
 		fresh[r.ID] = was
 	}
 	s.byID = fresh
+}
+
+// lease is the longest that a replica was seen to have; looked is false before the
+// first look.
+func (s *sightings) lease() (longest time.Duration, looked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.longest, s.byID != nil
 }
 
 // lapsed tells whether a replica has shown no sign of life for its lease.
@@ -86,6 +97,16 @@ func (s *sightings) lapsed(r Replica, now time.Time) bool {
 func (s *Service) observe(ctx context.Context) error {
 	_, _, err := s.lagging(ctx, 0)
 	return err
+}
+
+// survey sees to it that the replicas were looked at, and their leases with them,
+// before the first edit of this process: after it, the store may not say any more
+// how long it is to be waited.
+func (s *Service) survey(ctx context.Context) error {
+	if _, looked := s.replica.seen.lease(); looked {
+		return nil
+	}
+	return s.observe(ctx)
 }
 
 // lagging are the replicas that may still decide without an edit, and how far
@@ -128,13 +149,14 @@ const (
 )
 
 // confirm waits until no replica decides without the edit: until each has
-// applied it or is gone, or, at the latest, for a lease. What a replica is
-// granted without having read this edit was asked for before it was committed,
-// so that it has ended by then, even if nobody could be asked.
+// applied it or is gone, or, at the latest, for a lease: the longest of all. What a
+// replica is granted without having read this edit was asked for before it was
+// committed, so that it has ended by then, even if nobody could be asked.
 func (s *Service) confirm(ctx context.Context, epoch int64) (p Propagation) {
 	begun := time.Now() // of the machine: it is only to measure how long this took
 	ctx = context.WithoutCancel(ctx)
-	lease := s.cfg.MaxStaleness
+	known, _ := s.replica.seen.lease()
+	lease := max(s.cfg.MaxStaleness, known)
 	for wait := confirmFirst; ; wait = min(2*wait, confirmLast) {
 		asking, cancel := context.WithTimeout(ctx, max(margin(lease)-time.Since(begun), confirmLast))
 		late, now, err := s.lagging(asking, epoch)

@@ -1,8 +1,8 @@
 // Package spool keeps audit entries on disk while the store can't be reached: a
 // [Spool] is a keys.Spool.
 //
-// It is a folder (mode 0700) with a file (mode 0600) for each process that had to
-// use one: several servers may share the folder. A file is made at the first
+// It is a folder (mode 0700) with files (mode 0600) of each process that had to
+// use one, each at most a sixteenth of the limit or one batch: several servers may share the folder. A file is made at the first
 // entry, locked for as long as its process lives, and removed when all of it is
 // written. [Open] adopts the files whose process is dead.
 //

@@ -39,6 +39,9 @@ type Spool struct {
 	closed  bool
 }
 
+// fileParts is into how many files a full spool is divided.
+const fileParts = 16
+
 var errClosed = errors.New("the audit spool is closed")
 
 var _ keys.Spool = (*Spool)(nil)
@@ -124,7 +127,9 @@ func (s *Spool) write(lines []byte, entries int) error {
 	if err == nil {
 		s.own.entries += entries
 	}
-	if spoilt { // what it had is read like a dead process's, and the next batch gets a new file
+	// What a file had is then read like a dead process's, and the next batch gets a
+	// new one. Disk is given back by whole files, so a full one is a part of the limit.
+	if spoilt || s.own.size >= s.cfg.Limit/fileParts {
 		s.old, s.own = append(s.old, s.own), nil
 	}
 	return err

@@ -215,6 +215,34 @@ func TestLimit(t *testing.T) {
 }
 
 // A file that can't be written keeps what it has, and takes more when it can.
+// TestRoomComesBackBeforeAllIsWritten fills a spool whose store takes the entries
+// slower than they come: what was written makes room, and not only the last of it.
+func TestRoomComesBackBeforeAllIsWritten(t *testing.T) {
+	const limit = 64 << 10
+	s, _ := open(t, t.TempDir(), limit)
+	n := 0
+	for err := error(nil); err == nil; n += 10 {
+		_, err = s.Append(entries(n, n+10))
+	}
+	full := s.State()
+	for s.State().Entries > full.Entries/2 {
+		if _, err := s.Oldest(10); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Drop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	half := s.State()
+	if half.Bytes > full.Bytes*5/8 {
+		t.Errorf("with half of %d entries written, %d of %d bytes are taken", full.Entries, half.Bytes, full.Bytes)
+	}
+	add(t, s, entries(n, n+10))
+	if got := drained(t, s, 100); len(got) != half.Entries+10 {
+		t.Errorf("%d entries are left of %d", len(got), half.Entries+10)
+	}
+}
+
 func TestFolderThatCannotBeWritten(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "audit-spool")
 	if err := os.WriteFile(folder, nil, 0o600); err != nil { // in the way
