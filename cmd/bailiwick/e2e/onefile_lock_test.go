@@ -41,7 +41,7 @@ func TestOneServerPerFile(t *testing.T) {
 			out, _ := second.Output()
 			if code := second.ProcessState.ExitCode(); code != 1 || len(out) > 0 ||
 				!strings.Contains(problems.String(), "error: another server already serves "+data+" (process ") || !strings.Contains(problems.String(), "hint: ") {
-				t.Errorf("%s, %s: exit %d, %q %s", when, data, code, out, problems.String())
+				t.Fatalf("%s, %s: exit %d, %q %s", when, data, code, out, problems.String()) // by now it has had its time
 			}
 		}
 	}
