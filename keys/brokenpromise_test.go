@@ -14,7 +14,7 @@ import (
 func TestBrokenPromises(t *testing.T) {
 	for name, broken := range map[string]struct{ file, line, instead string }{
 		"a load is kept after what it read was changed": {"cache.go", "if c.changed[tag] > mark {", "if c.changed[tag] > mark && false {"},
-		"an edit waits for nobody":                      {"propagation.go", "if p = now; len(late) == 0 {", "if p = now; len(late) >= 0 {"},
+		"an edit waits for nobody":                      {"propagation.go", "if len(now.late) == 0 {", "if len(now.late) >= 0 {"},
 		"a lease counts from the beat's end":            {"replica.go", "r.leased = asked", "r.leased = s.cfg.Now()"},
 		"a stale replica goes on":                       {"authenticate.go", "if err := s.Fresh(); err != nil {", "if err := s.Fresh(); err != nil && false {"},
 		"two beats have one number":                     {"replica.go", "r.row.Beat++", "r.row.Beat = max(r.row.Beat, 1)"},

@@ -5,7 +5,7 @@ import "github.com/bailiwick-mcp/bailiwick/keys"
 // Propagation is how far an edit had come when it was answered.
 type Propagation struct {
 	Epoch    int64 `json:"epoch" doc:"The edit's number, as in the header Bailiwick-Epoch. What was so already is no edit: then it is that of the last one." minimum:"0" example:"42"`
-	Replicas int   `json:"replicas" doc:"How many servers there were." minimum:"0" example:"3"`
+	Replicas int   `json:"replicas" doc:"How many servers there were, without those that have ended since." minimum:"0" example:"3"`
 	Applied  int   `json:"applied" doc:"How many of them have applied it. Any other did not confirm it for as long as it may go without, and refuses every request until it has." minimum:"0" example:"3"`
 }
 

@@ -1,14 +1,11 @@
 package e2e_test
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -73,44 +70,6 @@ func TestRevokeByTheCommandLine(t *testing.T) {
 	if accepted == 0 || refused == 0 {
 		t.Error("one side was never tried")
 	}
-}
-
-// TestOneServerPerFile: a second server on the same folder, by whichever name,
-// refuses to start and leaves the first one alone; one that was killed is in
-// nobody's way.
-func TestOneServerPerFile(t *testing.T) {
-	t.Parallel()
-	parent := t.TempDir()
-	if err := os.Symlink("d", parent+"/link"); err != nil {
-		t.Fatal(err)
-	}
-	first := serveOn(t, parent+"/d", nil)
-	refused := func(when string) {
-		t.Helper()
-		for _, data := range []string{parent + "/d", "d", "./d/", "link", "d/../link"} {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			second := exec.CommandContext(ctx, bailiwickBin, "serve", "--addr", "127.0.0.1:0", "--data", data)
-			second.Dir, second.Env = parent, cleanEnv()
-			var problems strings.Builder
-			second.Stderr = &problems
-			out, _ := second.Output()
-			if code := second.ProcessState.ExitCode(); code != 1 || len(out) > 0 ||
-				!strings.Contains(problems.String(), "error: another server already serves "+data+" (process ") || !strings.Contains(problems.String(), "hint: ") {
-				t.Errorf("%s, %s: exit %d, %q %s", when, data, code, out, problems.String())
-			}
-		}
-	}
-	refused("beside the first")
-	if accepted, _ := first.whoami(first.firstKey); !accepted {
-		t.Error("the first is disturbed")
-	}
-	first.kill()
-	next := serveOn(t, parent+"/link", nil)
-	if accepted, _ := next.whoami(first.firstKey); !accepted || next.firstKey != "" {
-		t.Errorf("after a kill: accepted %v, another first key: %v", accepted, next.firstKey != "")
-	}
-	refused("beside the next")
 }
 
 // TestStdioBesideAServer: five processes serve a key each over stdio beside a
