@@ -68,7 +68,7 @@ func (c *cli) root() *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.bindEnv(cmd) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{err.Error(), "see " + cmd.CommandPath() + " --help"}
+		return &usageError{flagFault(err), "see " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(c.serve(), c.stdio(), c.runCommand(), c.importServers(),
 		c.keys(), c.projects(), c.instances(), c.presets(), c.tenants(), c.explain(), c.audit(), c.migrate(), c.version())
