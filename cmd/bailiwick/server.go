@@ -90,6 +90,7 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 	}
 	stopService := start("service", s.svc.Run)
 	stopWatching := start("audit", s.watchAudit)
+	stopState := start("state", s.watchState)
 	stopGateway := start("gateway", s.gateway.Run)
 	group.Go(func() {
 		if err := s.listen(l); !errors.Is(err, http.ErrServerClosed) {
@@ -113,6 +114,7 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 	}
 	s.shutdown()
 	stopGateway()
+	stopState() // before the service, at whose end the state ages
 	stopService()
 	stopWatching()
 	_ = s.metricsHTTP.Close() // last of all: what is said of the end can be read to the end
