@@ -45,13 +45,13 @@ func (s *server) watchState(ctx context.Context) error {
 
 func tellState(log *zap.Logger, was standing, state keys.StateStats) standing {
 	is := standingOf(state)
-	fields := []zap.Field{zap.Stringer("age", state.Age.Round(time.Second/10)), zap.Stringer("maxStaleness", state.MaxStaleness)}
+	limit := zap.Stringer("maxStaleness", state.MaxStaleness)
 	switch {
 	case is == was:
 	case is == stale:
-		log.Error("the store is not reached: all requests are refused (state.stale) until it is", fields...)
+		log.Error("the store is not reached: all requests are refused (state.stale) until it is", limit)
 	case is == aging && was == confirmed:
-		log.Warn("the store is not reached: what is known is served until its age is maxStaleness", fields...)
+		log.Warn("the store is not reached: what is known is served until its age is maxStaleness", limit, zap.Stringer("age", state.Age.Round(time.Second/10)))
 	case is == confirmed:
 		log.Info("the store is reached again: requests are decided")
 	default: // from stale to aging: it is reached, if slowly
