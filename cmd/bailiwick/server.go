@@ -170,9 +170,17 @@ func (s *server) ready(context.Context) error {
 	if err == nil {
 		return nil
 	}
-	state := s.svc.Stats().State
-	return &notReady{fmt.Sprintf("its state was last confirmed with the store %s ago, and may be at most %s old",
-		state.Age.Round(time.Second/10), state.MaxStaleness), err}
+	return &notReady{tooOld(s.svc.Stats().State), err}
+}
+
+// tooOld says why a server decides no more. Its lease runs from before its last
+// beat, and so may end a little before the state is as old.
+func tooOld(state keys.StateStats) string {
+	if state.Age <= state.MaxStaleness {
+		return fmt.Sprintf("it has not renewed its lease with the store for %s", state.MaxStaleness)
+	}
+	return fmt.Sprintf("its state was last confirmed with the store %s ago, and may be at most %s old",
+		state.Age.Round(time.Second/10), state.MaxStaleness)
 }
 
 // toolsOf gives the REST API the gateway's view of an instance.

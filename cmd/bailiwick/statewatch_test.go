@@ -42,3 +42,16 @@ func TestTellState(t *testing.T) {
 		}
 	}
 }
+
+// What is not too old is not said to be.
+func TestTooOld(t *testing.T) {
+	for age, want := range map[time.Duration]string{
+		8700 * time.Millisecond:  "it has not renewed its lease with the store for 10s",
+		10 * time.Second:         "it has not renewed its lease with the store for 10s",
+		14300 * time.Millisecond: "its state was last confirmed with the store 14.3s ago, and may be at most 10s old",
+	} {
+		if got := tooOld(keys.StateStats{Age: age, MaxStaleness: 10 * time.Second}); got != want {
+			t.Errorf("after %v: %q, want %q", age, got, want)
+		}
+	}
+}
