@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -47,6 +49,9 @@ func (c *cli) auditExport() *cobra.Command {
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if format != "ndjson" && format != "csv" {
 			return &usageError{"--format must be ndjson or csv", "see --help"}
+		}
+		if file == "json" || file == "table" { // as -o has it everywhere else
+			return &usageError{"--output names the file to write, not a format", "for JSON, leave it out or name a file; for a file of this name, write ./" + file}
 		}
 		return nil
 	}
@@ -105,6 +110,15 @@ func (c *cli) exportEvents(ctx context.Context, ring keyring, q keys.AuditQuery,
 	return n, w.end()
 }
 
+// pathless is an error without the path of its file, for one that names another.
+func pathless(err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
+}
+
 // writeWhole makes a file, 0600, that is there as a whole or not at all.
 func writeWhole(path string, force bool, write func(io.Writer) error) (err error) {
 	if err := replaceable(path, force); err != nil {
@@ -113,7 +127,7 @@ func writeWhole(path string, force bool, write func(io.Writer) error) (err error
 	// Its folder, for a name can be changed only within a file system.
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".bailiwick-export-*")
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return withHint(fmt.Errorf("writing %s: %w", path, pathless(err)), "name a file in a folder that is there and that you may write to")
 	}
 	defer func() {
 		_ = tmp.Close()

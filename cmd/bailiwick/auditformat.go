@@ -136,10 +136,11 @@ func csvCell(v reflect.Value) string {
 	case []string:
 		return plainCell(strings.Join(one, " "))
 	case json.RawMessage:
-		if string(one) == "null" {
+		text := strings.TrimSpace(string(one)) // an encoder ends it with a line end, which would be replaced
+		if text == "null" {
 			return ""
 		}
-		return plainCell(string(one))
+		return plainCell(text)
 	}
 	return fmt.Sprint(v.Interface())
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -53,6 +54,24 @@ func TestEventsDoNotSteerTheTerminal(t *testing.T) {
 		if strings.ContainsAny(b.String(), "\x1b\a\u009b\u202e\x7f\U000e0001") || !strings.Contains(b.String(), "gnp") {
 			t.Errorf("%s: %q", format, b.String())
 		}
+	}
+}
+
+// A detail is a cell of JSON, without the line end that its encoder leaves.
+func TestCSVDetail(t *testing.T) {
+	e := hostile("x")
+	e.Detail = append(e.Detail, '\n')
+	var b strings.Builder
+	w := eventWriters["csv"](&b)
+	if err := errors.Join(w.write(e), w.end()); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(b.String())).ReadAll()
+	if err != nil || len(rows) != 2 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	if got := rows[1][slices.Index(rows[0], "detail")]; got != `{"a":"x"}` {
+		t.Errorf("the detail is %q", got)
 	}
 }
 

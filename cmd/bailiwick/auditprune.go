@@ -34,6 +34,9 @@ func (c *cli) auditPrune() *cobra.Command {
 		cmd.Flags().StringVar(&tenant, "tenant", "", "only of this `tenant`, by id or slug")
 		cmd.Flags().BoolVar(&dry, "dry-run", false, "only count")
 		return func(ctx context.Context, svc *keys.Service, p keys.Principal, _ []string) error {
+			if !cmd.Flags().Changed("older-than") {
+				return &usageError{"--older-than is missing", "say from which age on events are removed: 720h are thirty days; --dry-run only counts"}
+			}
 			if older < minRetention {
 				return &usageError{"--older-than must be at least 1h", "720h are thirty days"}
 			}

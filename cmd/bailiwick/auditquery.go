@@ -64,6 +64,9 @@ func (f *auditFlags) query(now time.Time) (q keys.AuditQuery, err error) {
 	if q.Since, err = moment("since", f.since, now); err == nil {
 		q.Until, err = moment("until", f.until, now)
 	}
+	if err == nil && f.since != "" && f.until != "" && !q.Since.Before(q.Until) {
+		err = &usageError{"--since must be before --until: no event is in between", "the last two hours without the last one are --since 2h --until 1h"}
+	}
 	return q, err
 }
 

@@ -124,7 +124,7 @@ func verifyFile(c *cli, path string) ([]keys.AuditVerdict, error) {
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, err
+			return nil, withHint(fmt.Errorf("reading exported events: %w", err), "make such a file with bailiwick audit export --output FILE; - reads standard input")
 		}
 		defer file.Close()
 		from = file

@@ -55,7 +55,8 @@ func (c *cli) root() *cobra.Command {
 		Long: "Bailiwick stands between AI agents and MCP servers. A client shows an API key;\n" +
 			"the key's policy decides which tools it sees and which calls go through.\n\n" +
 			"Start with: bailiwick serve\n\n" +
-			"Every flag has an environment variable, shown behind it; a flag wins over it.",
+			"Every flag has an environment variable, shown behind it; a flag wins over it.\n\n" +
+			"Exit codes: 0 done, 1 it failed, 2 it was asked for wrongly.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -68,7 +69,7 @@ func (c *cli) root() *cobra.Command {
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return c.bindEnv(cmd) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{err.Error(), "see " + cmd.CommandPath() + " --help"}
+		return &usageError{flagFault(err), "see " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(c.serve(), c.stdio(), c.runCommand(), c.importServers(),
 		c.keys(), c.projects(), c.instances(), c.presets(), c.tenants(), c.explain(), c.audit(), c.migrate(), c.version())

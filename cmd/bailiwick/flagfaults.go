@@ -22,6 +22,18 @@ var fieldFlags = map[string][]string{
 	"quarantineNew": {"quarantine-new"}, "transport": {"transport"}, "command": {"command"}, "args": {"arg"}, "url": {"url"}, "env": {"env"}, "headers": {"header"},
 }
 
+// flagFault says what a flag takes, where its value is none of that type.
+func flagFault(err error) string {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		takes := map[string]string{"duration": "a duration like 90m or 720h", "int": "a whole number", "uint": "a whole number from 0 on", "bool": "true or false"}
+		if what := takes[invalid.GetFlag().Value.Type()]; what != "" {
+			return "--" + invalid.GetFlag().Name + " must be " + what
+		}
+	}
+	return err.Error()
+}
+
 // flagFaults says what is wrong with values as one of the flags that gave them:
 // a usage error. Faults of what no flag gives stay what they are.
 func flagFaults(cmd *cobra.Command, err error) error {

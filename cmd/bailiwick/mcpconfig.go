@@ -44,7 +44,7 @@ func readServers(c *cli, path string) ([]wire.Server, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the MCP configuration: %w", err)
+		return nil, withHint(fmt.Errorf("reading the MCP configuration: %w", err), "name the file with the mcpServers, as another client has it")
 	}
 	file, err := wire.ParseServers(data, keys.SourceConfig, c.env)
 	if err != nil {

@@ -90,6 +90,7 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 	}
 	stopService := start("service", s.svc.Run)
 	stopWatching := start("audit", s.watchAudit)
+	stopState := start("state", s.watchState)
 	stopGateway := start("gateway", s.gateway.Run)
 	group.Go(func() {
 		if err := s.listen(l); !errors.Is(err, http.ErrServerClosed) {
@@ -113,6 +114,7 @@ func (s *server) run(ctx context.Context, l net.Listener, accepting func() error
 	}
 	s.shutdown()
 	stopGateway()
+	stopState() // before the service, at whose end the state ages
 	stopService()
 	stopWatching()
 	_ = s.metricsHTTP.Close() // last of all: what is said of the end can be read to the end
@@ -168,9 +170,17 @@ func (s *server) ready(context.Context) error {
 	if err == nil {
 		return nil
 	}
-	state := s.svc.Stats().State
-	return &notReady{fmt.Sprintf("its state was last confirmed with the store %s ago, and may be at most %s old",
-		state.Age.Round(time.Second/10), state.MaxStaleness), err}
+	return &notReady{tooOld(s.svc.Stats().State), err}
+}
+
+// tooOld says why a server decides no more. Its lease runs from before its last
+// beat, and so may end a little before the state is as old.
+func tooOld(state keys.StateStats) string {
+	if state.Age <= state.MaxStaleness {
+		return fmt.Sprintf("it has not renewed its lease with the store for %s", state.MaxStaleness)
+	}
+	return fmt.Sprintf("its state was last confirmed with the store %s ago, and may be at most %s old",
+		state.Age.Round(time.Second/10), state.MaxStaleness)
 }
 
 // toolsOf gives the REST API the gateway's view of an instance.

@@ -138,7 +138,7 @@ func (f *storeFlags) rootSecret(ctx context.Context, c *cli, s keys.Store, fresh
 	}
 	if epoch > 0 {
 		return root, false, withHint(fmt.Errorf("the root secret of this store is missing: %s is not there", path),
-			"give it with BAILIWICK_SECRET or --secret-file, or restore the file from a backup; without it no key of this store can be checked")
+			"give it with BAILIWICK_SECRET or --secret-file: another server on this store has it, or a backup; without it no key of this store can be checked")
 	}
 	return makeRootSecret(path)
 }

@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"testing"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
 )
@@ -41,6 +44,19 @@ func TestProblemWithoutAddresses(t *testing.T) {
 		if got := upstream.Problem(u, broken); got != want {
 			t.Errorf("private allowed: %v: %s, want %s", allowed, got, want)
 		}
+	}
+}
+
+// TestDownIsWarnedOf: who logs nothing below warnings still hears of it.
+func TestDownIsWarnedOf(t *testing.T) {
+	core, logs := observer.New(zap.WarnLevel)
+	cfg := upstream.Config{Name: "gone", Log: zap.New(core), Transport: keys.TransportStdio, Command: "no-such-command-anywhere"}
+	gone := run(t, cfg)
+	gone.down()
+	gone.stop() // the log comes behind the status
+	m := logs.FilterMessage("upstream is down").All()
+	if len(m) == 0 || !strings.Contains(fmt.Sprint(m[0].ContextMap()["problem"]), "no-such-command-anywhere") {
+		t.Errorf("%v", logs.All())
 	}
 }
 

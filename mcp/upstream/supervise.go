@@ -79,7 +79,7 @@ func (u *Upstream) lose(ctx context.Context, err error, renew bool) {
 	}
 	st.State, st.Problem = StateDown, u.problem(err)
 	if u.tell(st) {
-		u.log.Info("upstream is down", zap.String("problem", st.Problem))
+		u.log.Warn("upstream is down", zap.String("problem", st.Problem))
 	}
 }
 
