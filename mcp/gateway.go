@@ -47,6 +47,11 @@ type Config struct {
 	// while there is something to be written; default 10 s.
 	WriteLimit time.Duration
 
+	// AuditSkip is the share of passing calls with outcome ok, from 0 to 1, that is
+	// not recorded but only counted (Stats.Unsampled); 0 = each is recorded. Denials,
+	// calls that fail or ask first, and changes always are.
+	AuditSkip float64
+
 	Log *zap.Logger      // nil = none
 	Now func() time.Time // default time.Now
 }
@@ -92,6 +97,8 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, errors.New("mcp: Config.Service is required")
 	case cfg.Authenticate == nil:
 		return nil, errors.New("mcp: Config.Authenticate is required")
+	case !(cfg.AuditSkip >= 0 && cfg.AuditSkip <= 1): // not what says it the other way: NaN
+		return nil, errors.New("mcp: Config.AuditSkip must be from 0 to 1")
 	}
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = defaultMaxBody

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
+	mathrand "math/rand/v2"
 	"strings"
 	"time"
 
@@ -48,9 +49,19 @@ func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref s
 
 func (g *Gateway) recordCall(ctx context.Context, r *request, v verdict, outcome string, took time.Duration) {
 	g.counters.called(outcome, took)
+	if outcome == outcomeOK && g.skips() {
+		g.counters.unsampled.Add(1)
+		return
+	}
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Outcome, e.Latency = "call", "allow", outcome, took
 	g.record(ctx, e)
+}
+
+// skips draws whether a call that went well stays out of the trail. Each call is
+// drawn for by itself, so that a client can't tell, nor choose, which are recorded.
+func (g *Gateway) skips() bool {
+	return g.cfg.AuditSkip > 0 && mathrand.Float64() < g.cfg.AuditSkip
 }
 
 func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {

@@ -14,6 +14,7 @@ import (
 type Stats struct {
 	Decisions []DecisionStats
 	Calls     []CallStats    // by outcome
+	Unsampled uint64         // calls with outcome ok that Config.AuditSkip kept out of the audit trail
 	Running   int            // calls that are not answered yet
 	Sessions  int            // of the versions that have them
 	Streams   int            // of notifications
@@ -42,6 +43,7 @@ const maxRules = 32
 type counters struct {
 	decisions [aboutKey + 1][maxRules]atomic.Uint64 // by kind and reason
 	calls     [len(outcomes)]keys.Durations
+	unsampled atomic.Uint64
 }
 
 // outcomes are all that a recorded call can have.
@@ -80,6 +82,7 @@ func (g *Gateway) Stats() Stats {
 	for i, outcome := range outcomes {
 		s.Calls = append(s.Calls, CallStats{outcome, g.counters.calls[i].Snapshot()})
 	}
+	s.Unsampled = g.counters.unsampled.Load()
 	s.Running, s.Sessions, s.Streams = g.calls.count(), g.sessions.count(), g.streams.count()
 	for _, m := range g.mounts.all() {
 		state := upstream.StateDown

@@ -299,3 +299,21 @@ func TestMetricsAreDocumented(t *testing.T) {
 		t.Errorf("documented, and not there: %v (of %d)", documented, len(want))
 	}
 }
+
+// Under --audit-sample, calls that go well are counted where they are not recorded.
+func TestUnsampledCallsAreCounted(t *testing.T) {
+	for share, want := range map[string]float64{"1": 0, "0": 3} {
+		var f serveFlags
+		if err := f.auditSample.Set(share); err != nil {
+			t.Fatal(err)
+		}
+		h := startHouse(t, f)
+		for range 3 {
+			h.send("POST", "/mcp", h.token, toolCall("whoami"))
+		}
+		h.send("POST", "/mcp", h.token, toolCall("nothing__here"))
+		if got := h.metric("bailiwick_audit_calls_unsampled_total"); got != want {
+			t.Errorf("share %s: %v calls are counted as left out, want %v", share, got, want)
+		}
+	}
+}

@@ -200,7 +200,7 @@ func (c *cli) runWrapped(ctx context.Context, f runFlags, command []string) (err
 	if err != nil {
 		return err
 	}
-	return c.serveKey(ctx, svc, token, log, func(g *mcp.Gateway) {
+	return c.serveKey(ctx, svc, token, auditSample{}, log, func(g *mcp.Gateway) {
 		// Said whatever the log level: without it, a server that can't start
 		// looks like one that has no tools.
 		if state, problem := g.InstanceStatus(id); state == "down" {

@@ -26,6 +26,7 @@ type serveFlags struct {
 	maxStaleness    time.Duration
 	auditSpoolLimit uint          // MiB
 	auditRetention  time.Duration // 0 = for ever
+	auditSample     auditSample
 	publicURL       string
 	allowedOrigins  []string
 	allowPrivate    bool
@@ -76,6 +77,7 @@ func (c *cli) serve() *cobra.Command {
 	flags.StringVar(&f.tlsKey, "tls-key", "", "`file` with the certificate's key")
 	flags.DurationVar(&f.drainDelay, "drain-delay", 0, "how long to go on serving, not ready, after SIGTERM")
 	flags.DurationVar(&f.auditRetention, "audit-retention", 0, "how long audit events are kept, like 720h; 0 keeps them for ever")
+	f.auditSample.flag(flags, "`share`, from 0 to 1, of tool calls and the like with outcome ok that are recorded in the audit trail; denials, failed calls and changes always are")
 	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }
@@ -230,6 +232,7 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 		if metricsListener != nil {
 			log.Info("metrics", zap.String("address", metricsListener.Addr().String()))
 		}
+		f.auditSample.tell(log)
 		log.Info("listening", zap.String("version", version), zap.String("address", listener.Addr().String()))
 		_, err := fmt.Fprintf(c.out, "listening on %s://%s\n", f.scheme(), listener.Addr())
 		return err

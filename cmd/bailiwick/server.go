@@ -51,7 +51,7 @@ func newServer(f serveFlags, svc *keys.Service, pools func() (write, read sql.DB
 	authenticate := recorded(func(err error) { s.metrics.authenticated(err) }, credentials.Authenticate)
 	s.gateway, err = mcp.New(mcp.Config{
 		Service: svc, Authenticate: authenticate, Version: version,
-		PublicURL: f.publicURL, AllowedOrigins: f.allowedOrigins, Log: log.Named("mcp"),
+		PublicURL: f.publicURL, AllowedOrigins: f.allowedOrigins, AuditSkip: f.auditSample.skip, Log: log.Named("mcp"),
 	})
 	if err != nil {
 		return nil, err

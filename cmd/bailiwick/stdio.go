@@ -22,6 +22,7 @@ func (c *cli) stdio() *cobra.Command {
 		remote, keyFile  string
 		logLevel         string
 		allowPrivateURLs bool
+		sample           auditSample
 	)
 	cmd := &cobra.Command{
 		Use: "stdio", Short: "Serve one key over standard input and output", Args: exactly(),
@@ -42,7 +43,8 @@ func (c *cli) stdio() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.serveStdio(cmd.Context(), store, token, keys.Config{AllowPrivateUpstreams: allowPrivateURLs}, log)
+			sample.tell(log)
+			return c.serveStdio(cmd.Context(), store, token, keys.Config{AllowPrivateUpstreams: allowPrivateURLs}, sample, log)
 		},
 	}
 	store.flags(cmd)
@@ -51,6 +53,7 @@ func (c *cli) stdio() *cobra.Command {
 	flags.StringVar(&keyFile, "key-file", "", "`file` with the key, in place of BAILIWICK_KEY")
 	flags.StringVar(&logLevel, "log-level", "warn", "debug, info, warn or error, on standard error")
 	flags.BoolVar(&allowPrivateURLs, "allow-private-upstreams", false, "as bailiwick serve has it")
+	sample.flag(flags, "as bailiwick serve has it")
 	return cmd
 }
 
@@ -81,7 +84,7 @@ func (c *cli) relay(ctx context.Context, base string, token keys.Secret) error {
 	return refusedKey(ended(ctx, err))
 }
 
-func (c *cli) serveStdio(ctx context.Context, f storeFlags, token keys.Secret, cfg keys.Config, log *zap.Logger) (err error) {
+func (c *cli) serveStdio(ctx context.Context, f storeFlags, token keys.Secret, cfg keys.Config, sample auditSample, log *zap.Logger) (err error) {
 	if err := f.exists(); err != nil {
 		return err
 	}
@@ -94,19 +97,19 @@ func (c *cli) serveStdio(ctx context.Context, f storeFlags, token keys.Secret, c
 	if err := c.enter(s.svc); err != nil {
 		return err
 	}
-	return c.serveKey(ctx, s.svc, token, log, nil)
+	return c.serveKey(ctx, s.svc, token, sample, log, nil)
 }
 
 // serveKey serves one key of a Service on standard input and output, until the
 // input ends, with connections of its own to the upstreams that the key reaches.
 // tried, if there is one, is called once they all were tried.
-func (c *cli) serveKey(ctx context.Context, svc *keys.Service, token keys.Secret, log *zap.Logger, tried func(*mcp.Gateway)) error {
+func (c *cli) serveKey(ctx context.Context, svc *keys.Service, token keys.Secret, sample auditSample, log *zap.Logger, tried func(*mcp.Gateway)) error {
 	p, err := svc.Authenticate(ctx, token)
 	if err != nil {
 		return refusedKey(err)
 	}
 	// No command runs here, and no credential leaves, that is not the key's.
-	gateway, err := mcp.New(mcp.Config{Service: svc, Only: &p, Version: version, Log: log.Named("mcp"), Authenticate: nobody})
+	gateway, err := mcp.New(mcp.Config{Service: svc, Only: &p, AuditSkip: sample.skip, Version: version, Log: log.Named("mcp"), Authenticate: nobody})
 	if err != nil {
 		return err
 	}
