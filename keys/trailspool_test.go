@@ -46,6 +46,7 @@ type outage struct {
 	limit  int64
 	spool  *spool.Spool
 	stop   func()
+	nobody keys.Principal // a key with no right to the trail
 }
 
 func newOutage(t *testing.T, limit int64) *outage {
@@ -88,7 +89,7 @@ func (o *outage) start() {
 
 func (o *outage) record(e keys.AuditEntry) {
 	o.t.Helper()
-	if err := o.svc.AuditRoom(o.ctx); err != nil {
+	if err := o.svc.AuditRoom(o.ctx, o.op.TenantID()); err != nil {
 		o.t.Fatal(err)
 	}
 	if err := o.svc.Record(o.ctx, e); err != nil {
@@ -222,7 +223,7 @@ func TestFullSpoolRefusesAndLosesNothing(t *testing.T) {
 	o.store.SetDown(true)
 	n := 0
 	for ; ; n++ {
-		if err := o.svc.AuditRoom(o.ctx); err != nil {
+		if err := o.svc.AuditRoom(o.ctx, o.op.TenantID()); err != nil {
 			if !errors.Is(err, keys.ErrAuditFull) || !errors.Is(err, keys.ErrUnavailable) {
 				t.Fatal(err)
 			}
@@ -241,12 +242,65 @@ func TestFullSpoolRefusesAndLosesNothing(t *testing.T) {
 		t.Errorf("what was done could not be recorded: %v", err)
 	}
 	o.store.SetDown(false)
-	eventually(t, "there is room again", func() bool { return o.svc.AuditRoom(o.ctx) == nil })
+	eventually(t, "there is room again", func() bool { return o.svc.AuditRoom(o.ctx, o.op.TenantID()) == nil })
 	o.record(o.call(n + 1))
 	o.eventually("all is written", written)
 	o.allCalls(n + 2)
 	if state := o.svc.AuditState(); state.Lost != 0 || state.Full || state.Problem != nil {
 		t.Errorf("%+v", state)
+	}
+}
+
+// A tenant that floods the trail fills the disk up to a part of it: the rest is for
+// those who bring less than their share, be it by calls or by what REST denies.
+func TestOneTenantDoesNotFillTheSpool(t *testing.T) {
+	for name, flood := range map[string]func(o *outage, n int) error{
+		"calls": func(o *outage, n int) error {
+			if err := o.svc.AuditRoom(o.ctx, o.op.TenantID()); err != nil {
+				return err
+			}
+			return o.svc.Record(o.ctx, o.call(n))
+		},
+		"denials": func(o *outage, _ int) error {
+			_, err := o.svc.AuditEvents(o.ctx, o.nobody, keys.AuditQuery{})
+			if denied := (*keys.PermissionError)(nil); errors.As(err, &denied) {
+				return nil
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOutage(t, 256<<10)
+			o.nobody = o.as(keys.NewKey{Permissions: keys.Some([]string{"view:presets"})})
+			other := func(n int) error {
+				if err := o.svc.AuditRoom(o.ctx, "other"); err != nil {
+					return err
+				}
+				e := o.call(n)
+				e.TenantID = "other"
+				return o.svc.Record(o.ctx, e)
+			}
+			o.store.SetDown(true)
+			if err := other(0); err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for ; ; n++ {
+				if err := flood(o, n); errors.Is(err, keys.ErrAuditFull) {
+					break
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range 50 {
+				if err := other(i + 1); err != nil {
+					t.Fatalf("call %d of another tenant, after %d of the flood: %v", i, n, err)
+				}
+			}
+			o.store.SetDown(false)
+			eventually(t, "there is room again for everybody", func() bool { return flood(o, n) == nil })
+			o.eventually("all is written", written)
+		})
 	}
 }
 
@@ -266,7 +320,7 @@ func TestBeyondTheReserveIsCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "it is known that nothing helps", func() bool { return errors.Is(h.svc.AuditRoom(h.ctx), keys.ErrAuditFull) })
+	eventually(t, "it is known that nothing helps", func() bool { return errors.Is(h.svc.AuditRoom(h.ctx, h.op.TenantID()), keys.ErrAuditFull) })
 	const late = 4*4096 - 4096 + 100
 	var failed atomic.Int64
 	var all sync.WaitGroup
