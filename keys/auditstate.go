@@ -71,9 +71,14 @@ func (s *Service) AuditWaiting() (waiting int, lost int64) {
 
 // AuditRoom is nil where a call or decision can be recorded: to be asked before
 // it is made. While there is no room it waits, for 5 s at most or until ctx ends;
-// then, and at once where it is known that waiting helps nobody, ErrAuditFull.
-func (s *Service) AuditRoom(ctx context.Context) error {
+// then, and at once where it is known that waiting helps nobody, ErrAuditFull. So it
+// is for a tenant that has brought more than its share of what waits, once little
+// room is left.
+func (s *Service) AuditRoom(ctx context.Context, tenantID string) error {
 	t := s.trail
+	if t.crowded(tenantID, s.cfg.Spool != nil) {
+		return t.refuse()
+	}
 	if t.roomy() {
 		return nil
 	}

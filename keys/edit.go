@@ -93,6 +93,9 @@ func (s *Service) refuse(ctx context.Context, p Principal, op operation, err err
 	if !errors.As(err, &denied) || p.of().kind == principalPlatform { // which has no tenant, so no trail
 		return err
 	}
+	if s.trail.crowded(p.TenantID(), s.cfg.Spool != nil) {
+		return s.trail.refuse() // as below
+	}
 	entry := AuditEntry{
 		TenantID: p.TenantID(), Kind: "decision", Action: op.action, Actor: p.Actor(),
 		KeyID: p.KeyID(), KeyVersion: p.of().key.Version, Decision: "deny",

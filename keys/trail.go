@@ -23,6 +23,7 @@ type trail struct {
 	problem error         // of the spool, with the last batch
 	lost    int64
 	refused int64
+	shares  shares
 
 	flushing sync.Mutex // one batch at a time, so that the order holds
 	spooling sync.Mutex
@@ -91,6 +92,7 @@ func (t *trail) add(e *AuditEntry, limit int) (taken, ended bool) {
 		t.moved = time.Now()
 	}
 	t.waiting = append(t.waiting, *e)
+	t.shares.add(e.TenantID)
 	if len(t.waiting) >= trailBatch && !t.ended {
 		t.hurry()
 	}
@@ -174,12 +176,16 @@ func (t *trail) setRunning(on bool) {
 
 // leave takes those of n entries out that have not left meanwhile: they were the
 // oldest ones when as many had left as since says. It answers how many it took.
-func (t *trail) leave(since int64, n int) int {
+// They are written, or in the spool.
+func (t *trail) leave(since int64, n int, written bool) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n -= int(t.left - since)
 	if n <= 0 {
 		return 0
+	}
+	if written {
+		t.shares.written(t.waiting[:n])
 	}
 	left := copy(t.waiting, t.waiting[n:])
 	clear(t.waiting[left:]) // the memory stays for later ones, what it holds does not

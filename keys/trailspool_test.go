@@ -46,6 +46,7 @@ type outage struct {
 	limit  int64
 	spool  *spool.Spool
 	stop   func()
+	nobody keys.Principal // a key with no right to the trail
 }
 
 func newOutage(t *testing.T, limit int64) *outage {
@@ -88,7 +89,7 @@ func (o *outage) start() {
 
 func (o *outage) record(e keys.AuditEntry) {
 	o.t.Helper()
-	if err := o.svc.AuditRoom(o.ctx); err != nil {
+	if err := o.svc.AuditRoom(o.ctx, o.op.TenantID()); err != nil {
 		o.t.Fatal(err)
 	}
 	if err := o.svc.Record(o.ctx, e); err != nil {
@@ -222,7 +223,7 @@ func TestFullSpoolRefusesAndLosesNothing(t *testing.T) {
 	o.store.SetDown(true)
 	n := 0
 	for ; ; n++ {
-		if err := o.svc.AuditRoom(o.ctx); err != nil {
+		if err := o.svc.AuditRoom(o.ctx, o.op.TenantID()); err != nil {
 			if !errors.Is(err, keys.ErrAuditFull) || !errors.Is(err, keys.ErrUnavailable) {
 				t.Fatal(err)
 			}
@@ -241,7 +242,7 @@ func TestFullSpoolRefusesAndLosesNothing(t *testing.T) {
 		t.Errorf("what was done could not be recorded: %v", err)
 	}
 	o.store.SetDown(false)
-	eventually(t, "there is room again", func() bool { return o.svc.AuditRoom(o.ctx) == nil })
+	eventually(t, "there is room again", func() bool { return o.svc.AuditRoom(o.ctx, o.op.TenantID()) == nil })
 	o.record(o.call(n + 1))
 	o.eventually("all is written", written)
 	o.allCalls(n + 2)
@@ -266,7 +267,7 @@ func TestBeyondTheReserveIsCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "it is known that nothing helps", func() bool { return errors.Is(h.svc.AuditRoom(h.ctx), keys.ErrAuditFull) })
+	eventually(t, "it is known that nothing helps", func() bool { return errors.Is(h.svc.AuditRoom(h.ctx, h.op.TenantID()), keys.ErrAuditFull) })
 	const late = 4*4096 - 4096 + 100
 	var failed atomic.Int64
 	var all sync.WaitGroup

@@ -83,7 +83,8 @@ func (s *Service) spoolTrail() error {
 			return nil
 		}
 		kept, err := s.cfg.Spool.Append(batch)
-		t.leave(since, kept)
+		t.leave(since, kept, false)
+		t.measure(s.cfg.Spool.State())
 		t.setProblem(err)
 		if err != nil {
 			return err
@@ -152,7 +153,7 @@ func (s *Service) flushSome(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	if t.leave(since, len(batch)) > 0 { // else the spool has them, and counts what is refused
+	if t.leave(since, len(batch), true) > 0 { // else the spool has them, and counts what is refused
 		t.lose(lost)
 	}
 	return true, nil
@@ -163,8 +164,13 @@ func (s *Service) flushSpooled(ctx context.Context, batch []AuditEntry) error {
 	if err != nil {
 		return err
 	}
-	s.trail.lose(lost)
-	s.trail.setProblem(s.cfg.Spool.Drop())
+	t := s.trail
+	t.lose(lost)
+	t.setProblem(s.cfg.Spool.Drop())
+	t.mu.Lock()
+	t.shares.written(batch)
+	t.mu.Unlock()
+	t.measure(s.cfg.Spool.State())
 	return nil
 }
 

@@ -22,7 +22,7 @@ func (g *Gateway) dispatch(ctx context.Context, r *request) reply {
 		return problemReply(*problem)
 	}
 	if r.msg.isRequest() {
-		if problem := g.mayRecord(ctx); problem != nil {
+		if problem := g.mayRecord(ctx, r.principal); problem != nil {
 			return problemReply(*problem)
 		}
 	}
@@ -76,8 +76,8 @@ func (g *Gateway) renew(ctx context.Context, r *request) *wire.Problem {
 
 // mayRecord refuses a request while the audit trail takes no more, before
 // anything is decided: no call is made, and none denied, without a record.
-func (g *Gateway) mayRecord(ctx context.Context) *wire.Problem {
-	if err := g.svc.AuditRoom(ctx); err != nil {
+func (g *Gateway) mayRecord(ctx context.Context, p keys.Principal) *wire.Problem {
+	if err := g.svc.AuditRoom(ctx, p.TenantID()); err != nil {
 		problem := wire.AuditFull()
 		return &problem
 	}
@@ -95,7 +95,7 @@ func (g *Gateway) mayConnect(ctx context.Context, p keys.Principal, action strin
 		unknown := wire.Unauthenticated()
 		return &unknown
 	}
-	if full := g.mayRecord(ctx); full != nil {
+	if full := g.mayRecord(ctx, p); full != nil {
 		return full
 	}
 	r := &request{principal: p, msg: &message{method: action}}

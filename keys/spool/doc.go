@@ -2,9 +2,10 @@
 // [Spool] is a keys.Spool.
 //
 // It is a folder (mode 0700) with files (mode 0600) of each process that had to
-// use one, each at most a sixteenth of the limit or one batch: several servers may share the folder. A file is made at the first
-// entry, locked for as long as its process lives, and removed when all of it is
-// written. [Open] adopts the files whose process is dead.
+// use one: several servers may share the folder. A file is made at the first
+// entry, and a new one when it has a sixteenth of the limit; it is locked for as
+// long as its process lives, and removed when all of it is written. [Open] adopts
+// the files whose process is dead.
 //
 // A file is a line for each entry: eight hexadecimal digits of the CRC-32
 // (Castagnoli) of what follows the space, and the entry as JSON. The lines only
