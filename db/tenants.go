@@ -13,27 +13,28 @@ import (
 )
 
 type tenantRow struct {
-	bun.BaseModel `bun:"table:tenants"`
-	ID            string `bun:",pk"`
-	Slug          string
-	Name          string
-	MCPEnabled    bool         `bun:"mcp_enabled"`
-	JWTPolicy     policyColumn `bun:"jwt_policy"`
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
-	Version       int64
+	bun.BaseModel  `bun:"table:tenants"`
+	ID             string `bun:",pk"`
+	Slug           string
+	Name           string
+	MCPEnabled     bool `bun:"mcp_enabled"`
+	AuditArguments bool
+	JWTPolicy      policyColumn `bun:"jwt_policy"`
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	Version        int64
 }
 
 func newTenantRow(t *keys.Tenant, epoch int64) *tenantRow {
 	return &tenantRow{
-		ID: t.ID, Slug: t.Slug, Name: t.Name, MCPEnabled: t.MCPEnabled, JWTPolicy: policyColumn{t.JWTPolicy},
+		ID: t.ID, Slug: t.Slug, Name: t.Name, MCPEnabled: t.MCPEnabled, AuditArguments: t.AuditArguments, JWTPolicy: policyColumn{t.JWTPolicy},
 		CreatedAt: stamp(t.CreatedAt), UpdatedAt: stamp(t.UpdatedAt), Version: epoch,
 	}
 }
 
 func (r *tenantRow) tenant() keys.Tenant {
 	return keys.Tenant{
-		ID: r.ID, Slug: r.Slug, Name: r.Name, MCPEnabled: r.MCPEnabled, JWTPolicy: r.JWTPolicy.Policy,
+		ID: r.ID, Slug: r.Slug, Name: r.Name, MCPEnabled: r.MCPEnabled, AuditArguments: r.AuditArguments, JWTPolicy: r.JWTPolicy.Policy,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), Version: r.Version,
 	}
 }

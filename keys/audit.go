@@ -6,7 +6,8 @@ import (
 )
 
 // AuditEntry is one line of the audit trail: a decision, a call or a change.
-// It never holds a token, an argument's value or an upstream credential.
+// It never holds a token or an upstream credential, and an argument's value only
+// where the tenant wants that (Tenant.AuditArguments).
 type AuditEntry struct {
 	ID       string // UUIDv7
 	TenantID string
@@ -30,7 +31,9 @@ type AuditEntry struct {
 	Latency    time.Duration
 	Client     string // name/version as the client says
 	Epoch      int64
-	Detail     json.RawMessage // a change: the fields before and after
+	// Detail is, of a change, the fields before and after; of a denial, every rule;
+	// and of a tool call, its arguments where the tenant has them kept.
+	Detail json.RawMessage
 
 	// The chain that makes it tamper-evident, see AuditChain and AuditHash.
 	// Stores number and hash what they write.

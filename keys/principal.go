@@ -78,6 +78,9 @@ func (p Principal) Tenant() Tenant { return *p.of().tenant }
 // TenantID is the id of that tenant.
 func (p Principal) TenantID() string { return p.of().tenant.ID }
 
+// AuditsArguments tells whether that tenant keeps the arguments of its tool calls.
+func (p Principal) AuditsArguments() bool { return p.of().tenant.AuditArguments }
+
 // Key is the key that authenticated; the zero Key for the others.
 func (p Principal) Key() Key { return p.of().key }
 

@@ -116,8 +116,9 @@ type NewTenant struct{ Slug, Name string }
 
 // TenantPatch changes a tenant.
 type TenantPatch struct {
-	Name       Opt[string]
-	MCPEnabled Opt[bool]
-	JWTPolicy  Opt[PolicyPatch] // null = all of it as in DefaultJWTPolicy
-	IfVersion  int64
+	Name           Opt[string]
+	MCPEnabled     Opt[bool]
+	AuditArguments Opt[bool]        // null = false
+	JWTPolicy      Opt[PolicyPatch] // null = all of it as in DefaultJWTPolicy
+	IfVersion      int64
 }

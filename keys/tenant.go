@@ -6,16 +6,19 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// Tenant is an organization. MCPEnabled is its kill switch.
+// Tenant is an organization. MCPEnabled is its kill switch. AuditArguments has the
+// arguments of its tool calls kept in its audit trail, which has only their digest
+// else.
 type Tenant struct {
-	ID         string
-	Slug       string // [a-z0-9-]{1,63}, unique
-	Name       string
-	MCPEnabled bool
-	JWTPolicy  policy.Policy // what the subjects of JWTs may do over MCP
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
-	Version    int64
+	ID             string
+	Slug           string // [a-z0-9-]{1,63}, unique
+	Name           string
+	MCPEnabled     bool
+	AuditArguments bool
+	JWTPolicy      policy.Policy // what the subjects of JWTs may do over MCP
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	Version        int64
 }
 
 // DefaultJWTPolicy is the policy of a new tenant: MCP is closed to JWTs, and

@@ -26,7 +26,7 @@ func (s *Service) Tenant(ctx context.Context, p Principal) (tenant Tenant, err e
 }
 
 // UpdateTenant changes the principal's own tenant. It needs manage:tenant;
-// switching MCP on, and a jwtPolicy that is not within what it was, need an
+// switching MCP or auditArguments on, and a jwtPolicy that is not within what it was, need an
 // unrestricted policy too.
 func (s *Service) UpdateTenant(ctx context.Context, p Principal, tp TenantPatch) (tenant Tenant, err error) {
 	own := func(e *edit) (*edit, error) { return e, nil }
@@ -50,6 +50,7 @@ func (s *Service) updateTenant(ctx context.Context, p Principal, needs string, i
 		}
 		patch(&t.Name, tp.Name, was.Name)
 		patch(&t.MCPEnabled, tp.MCPEnabled, true)
+		patch(&t.AuditArguments, tp.AuditArguments, false)
 		f.text("name", t.Name, 1, maxName)
 		if err := e.patchJWTPolicy(ctx, &f, &t, tp.JWTPolicy); err != nil {
 			return err
@@ -98,6 +99,9 @@ func (e *edit) patchJWTPolicy(ctx context.Context, f *faults, t *Tenant, o Opt[P
 func (e *edit) widenedTenant(ctx context.Context, was, becomes *Tenant) (fields []string, err error) {
 	if becomes.MCPEnabled && !was.MCPEnabled {
 		fields = append(fields, "mcpEnabled")
+	}
+	if becomes.AuditArguments && !was.AuditArguments { // to whoever reads the trail
+		fields = append(fields, "auditArguments")
 	}
 	everything := SubjectClaims{Permissions: []string{"*", manageTenants}}
 	if reflect.DeepEqual(policyFields(&was.JWTPolicy), policyFields(&becomes.JWTPolicy)) {
@@ -174,5 +178,5 @@ func (e *edit) insertTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 }
 
 func (t *Tenant) fields() fields {
-	return fields{"slug": t.Slug, "name": t.Name, "mcpEnabled": t.MCPEnabled, "jwtPolicy": policyFields(&t.JWTPolicy)}
+	return fields{"slug": t.Slug, "name": t.Name, "mcpEnabled": t.MCPEnabled, "auditArguments": t.AuditArguments, "jwtPolicy": policyFields(&t.JWTPolicy)}
 }

@@ -214,3 +214,46 @@ func TestConfinedKey(t *testing.T) {
 		t.Errorf("an instance within: %+v, %v", i, err)
 	}
 }
+
+// Whoever may view the trail sees more once it keeps arguments, so that switching it
+// on takes a policy without limits; it is a change like others.
+func TestAuditArgumentsOfATenant(t *testing.T) {
+	h := newHouse(t)
+	limited := h.as(keys.NewKey{Permissions: keys.Some([]string{"manage:tenant"})})
+	viewer := h.as(keys.NewKey{Permissions: keys.Some([]string{"view:tenant"}), PolicyPatch: full()})
+	wide := h.as(keys.NewKey{Permissions: keys.Some([]string{"manage:tenant"}), PolicyPatch: full()})
+	set := func(p keys.Principal, o keys.Opt[bool]) error {
+		return errOf(h.svc.UpdateTenant(h.ctx, p, keys.TenantPatch{AuditArguments: o}))
+	}
+	if h.first.AuditsArguments() || (keys.Principal{}).AuditsArguments() {
+		t.Error("a new tenant keeps arguments, or nobody's does")
+	}
+	if err := set(limited, keys.Some(true)); !slices.Equal(fieldsOf(err), []string{"auditArguments"}) {
+		t.Errorf("switched on by a limited key: %v", err)
+	}
+	var permission *keys.PermissionError
+	if err := set(viewer, keys.Some(true)); !errors.As(err, &permission) {
+		t.Errorf("switched on without manage:tenant: %v", err)
+	}
+	for _, step := range []struct {
+		by     keys.Principal
+		to     keys.Opt[bool]
+		on     bool
+		detail string
+	}{
+		{wide, keys.Some(true), true, `{"after":{"auditArguments":true},"before":{"auditArguments":false}}`},
+		{limited, keys.Null[bool](), false, `{"after":{"auditArguments":false},"before":{"auditArguments":true}}`},
+		{h.op, keys.Some(true), true, `{"after":{"auditArguments":true},"before":{"auditArguments":false}}`},
+		{limited, keys.Some(false), false, `{"after":{"auditArguments":false},"before":{"auditArguments":true}}`},
+	} {
+		if err := set(step.by, step.to); err != nil {
+			t.Fatalf("%+v: %v", step.to, err)
+		}
+		if got, err := h.svc.Tenant(h.ctx, h.op); err != nil || got.AuditArguments != step.on {
+			t.Errorf("%+v: %+v, %v", step.to, got, err)
+		}
+		if e := h.lastEvent(h.op); e.Action != "tenant.update" || e.Actor != step.by.Actor() || string(e.Detail) != step.detail {
+			t.Errorf("%+v: recorded as %+v %s", step.to, e, e.Detail)
+		}
+	}
+}

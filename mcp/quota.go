@@ -61,6 +61,7 @@ func (g *Gateway) limitedOf(ctx context.Context, r *request, v verdict, whose st
 	g.counters.decided(v, policy.RuleRate)
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Ref, e.Failed = "decision", "deny", newReference(), []string{policy.RuleRate.String()}
+	e.Detail = wire.RequestDetail(nil, keptArguments(r))
 	g.record(ctx, e)
 	return failure(r.msg.id, codeRateLimited, limitOf(whose, most, what), retryData())
 }

@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
+	"encoding/json"
 	mathrand "math/rand/v2"
 	"strings"
 	"time"
 
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
 	"go.uber.org/zap"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -42,7 +44,7 @@ func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref s
 	e.Kind, e.Decision, e.Ref = "decision", "deny", ref
 	if v.class == classCall || v.class == classTask {
 		_, rules := r.principal.Grant().Explain(r.narrowing.session, v.tool, g.cfg.Now())
-		e.Detail = wire.DecisionDetail(rules)
+		e.Detail = wire.RequestDetail(rules, keptArguments(r))
 	}
 	g.record(ctx, e)
 }
@@ -55,6 +57,9 @@ func (g *Gateway) recordCall(ctx context.Context, r *request, v verdict, outcome
 	}
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Outcome, e.Latency = "call", "allow", outcome, took
+	if arguments := keptArguments(r); arguments != nil {
+		e.Detail = wire.RequestDetail(nil, arguments)
+	}
 	g.record(ctx, e)
 }
 
@@ -87,6 +92,15 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 		}
 	}
 	return e
+}
+
+// keptArguments are those of a tool's call whose tenant has them kept in its trail;
+// nil = none.
+func keptArguments(r *request) json.RawMessage {
+	if !r.principal.AuditsArguments() || r.msg.method != string(mcpgo.MethodToolsCall) {
+		return nil
+	}
+	return r.msg.arguments
 }
 
 // hexDigest is the SHA-256 in hexadecimal digits.

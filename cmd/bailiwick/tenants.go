@@ -32,7 +32,7 @@ func (c *cli) tenantsList() *cobra.Command {
 
 func (c *cli) writeTenant(out *output, t keys.Tenant) error {
 	return out.write(c.out, wire.TenantOf(t), nil, []row{{"id", t.ID}, {"slug", t.Slug}, {"name", t.Name},
-		{"mcp", yesNo(t.MCPEnabled)}, {"created", when(&t.CreatedAt)}, {"version", fmt.Sprint(t.Version)}})
+		{"mcp", yesNo(t.MCPEnabled)}, {"audit arguments", yesNo(t.AuditArguments)}, {"created", when(&t.CreatedAt)}, {"version", fmt.Sprint(t.Version)}})
 }
 
 func (c *cli) tenantsCreate() *cobra.Command {
@@ -53,17 +53,20 @@ func (c *cli) tenantsCreate() *cobra.Command {
 func (c *cli) tenantsUpdate() *cobra.Command {
 	return c.onStore("update", "Change the tenant that --tenant names", exactly(), func(cmd *cobra.Command, out *output) act {
 		var (
-			name string
-			mcp  bool
+			name      string
+			mcp       bool
+			arguments bool
 		)
 		cmd.Flags().StringVar(&name, "name", "", "`name` of the tenant")
 		cmd.Flags().BoolVar(&mcp, "mcp", false, "the tenant's switch for MCP: --mcp=false stops every key's MCP access")
+		cmd.Flags().BoolVar(&arguments, "audit-arguments", false, "whether the audit trail keeps the arguments of tool calls, for whoever may view it, not only their digest")
 		return func(ctx context.Context, svc *keys.Service, p keys.Principal, _ []string) error {
 			if err := changes(cmd); err != nil {
 				return err
 			}
 			one, err := svc.UpdateTenant(ctx, p, keys.TenantPatch{
-				Name: given(cmd.Flags(), "name", name), MCPEnabled: given(cmd.Flags(), "mcp", mcp)})
+				Name: given(cmd.Flags(), "name", name), MCPEnabled: given(cmd.Flags(), "mcp", mcp),
+				AuditArguments: given(cmd.Flags(), "audit-arguments", arguments)})
 			if err != nil {
 				return err
 			}

@@ -76,7 +76,7 @@ func newBench(t *testing.T, store keys.Store) *bench {
 	b := &bench{T: t, ctx: context.Background(), store: store, acme: newID(), other: newID()}
 	b.edit(func(w keys.Writer) error {
 		return errors.Join(
-			w.InsertTenant(b.ctx, &keys.Tenant{ID: b.acme, Slug: "acme", Name: "Acme", MCPEnabled: true, JWTPolicy: somePolicy(),
+			w.InsertTenant(b.ctx, &keys.Tenant{ID: b.acme, Slug: "acme", Name: "Acme", MCPEnabled: true, AuditArguments: true, JWTPolicy: somePolicy(),
 				CreatedAt: begin, UpdatedAt: begin}),
 			w.InsertTenant(b.ctx, &keys.Tenant{ID: b.other, Slug: "other", Name: "Other", CreatedAt: begin, UpdatedAt: begin}))
 	})

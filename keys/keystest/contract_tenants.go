@@ -16,7 +16,7 @@ func somePolicy() policy.Policy {
 
 var tenantTests = []contractTest{
 	{"round trip by id and by slug", func(b *bench) {
-		want := keys.Tenant{ID: b.acme, Slug: "acme", Name: "Acme", MCPEnabled: true, JWTPolicy: somePolicy(), CreatedAt: begun, UpdatedAt: begun, Version: 1}
+		want := keys.Tenant{ID: b.acme, Slug: "acme", Name: "Acme", MCPEnabled: true, AuditArguments: true, JWTPolicy: somePolicy(), CreatedAt: begun, UpdatedAt: begun, Version: 1}
 		b.read(func(r keys.Reader) error {
 			for _, name := range []string{b.acme, "acme"} {
 				got, err := r.Tenant(b.ctx, name)

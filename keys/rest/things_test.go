@@ -102,6 +102,17 @@ func TestTenant(t *testing.T) {
 	if got := h.want(200, h.ask("GET", "/api/tenant", "")); got["mcpEnabled"] != false {
 		t.Errorf("REST goes on working, and shows %v", got)
 	}
+	for _, path := range []string{"/api/tenant", "/api/admin/tenants/default"} {
+		for value, want := range map[string]bool{"true": true, "null": false} {
+			if got := h.want(200, h.ask("PUT", path, `{"auditArguments":`+value+`}`)); got["auditArguments"] != want {
+				t.Errorf("%s, %s: %v", path, value, got)
+			}
+			if got := h.want(200, h.ask("GET", path, "")); got["auditArguments"] != want {
+				t.Errorf("%s, %s: it shows %v", path, value, got)
+			}
+		}
+		h.refused(400, "malformed", h.ask("PUT", path, `{"auditArguments":"yes"}`))
+	}
 }
 
 func TestAudit(t *testing.T) {

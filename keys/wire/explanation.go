@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -47,25 +48,49 @@ func ruleResultOf(r policy.RuleResult) RuleResult {
 	return RuleResult{Rule: r.Rule.String(), OK: r.OK, Observed: r.Observed, Pattern: optional(r.Pattern)}
 }
 
-// decisionDetail is what the audit entry of a denial keeps beside the rules
-// that failed.
-type decisionDetail struct {
-	Rules []RuleResult `json:"rules"`
+// requestDetail is what the audit entry of a request keeps beside its own fields:
+// of a denial the rules, those that held too, and the arguments.
+type requestDetail struct {
+	Rules            []RuleResult    `json:"rules,omitzero"`
+	Arguments        json.RawMessage `json:"arguments,omitzero"`
+	ArgumentsOmitted bool            `json:"argumentsOmitted,omitzero"`
 }
 
-// DecisionDetail is the detail of a denial's audit entry: every rule, as it was
-// evaluated then.
-func DecisionDetail(rules []policy.RuleResult) json.RawMessage {
-	detail, err := json.Marshal(decisionDetail{each(rules, ruleResultOf)})
-	if err != nil {
-		return nil // of texts and flags it never fails
+// maxArguments are the bytes of JSON, as received and as written anew, up to which
+// an audit entry keeps arguments.
+const maxArguments = 16 << 10
+
+// RequestDetail is the detail of a call's or a denial's audit entry: every rule as
+// it was evaluated then (nil = of none), and the arguments (nil = none are kept).
+// They are an object, any; above 16 KiB, argumentsOmitted stands for them. They are
+// written anew, for a token is only found in a text without escapes, which the store
+// would write out. nil = no detail.
+func RequestDetail(rules []policy.RuleResult, arguments json.RawMessage) json.RawMessage {
+	var detail requestDetail
+	if rules != nil {
+		detail.Rules = each(rules, ruleResultOf)
 	}
-	return detail
+	if detail.ArgumentsOmitted = len(arguments) > maxArguments; !detail.ArgumentsOmitted {
+		canonical, err := keys.CanonicalJSON(arguments)
+		if detail.ArgumentsOmitted = err != nil || len(canonical) > maxArguments; !detail.ArgumentsOmitted {
+			detail.Arguments = canonical
+		}
+	}
+	if detail.Rules == nil && detail.Arguments == nil && !detail.ArgumentsOmitted {
+		return nil
+	}
+	var raw bytes.Buffer
+	encoder := json.NewEncoder(&raw)
+	encoder.SetEscapeHTML(false) // it makes six bytes of one
+	if err := encoder.Encode(detail); err != nil {
+		return nil // of texts, flags and JSON it never fails
+	}
+	return bytes.TrimSpace(raw.Bytes())
 }
 
 // RecordedDecision is the wire form of a decision in the audit trail.
 func RecordedDecision(e keys.AuditEntry) Explanation {
-	var detail decisionDetail
+	var detail requestDetail
 	_ = json.Unmarshal(e.Detail, &detail) // an entry without the rules has no list of them
 	out := Explanation{Decision: e.Decision, Failed: list(e.Failed), Rules: list(detail.Rules),
 		KeyID: optional(e.KeyID), Epoch: e.Epoch}

@@ -9,14 +9,15 @@ import (
 
 // Tenant is an organization as answered.
 type Tenant struct {
-	ID         string    `json:"id" doc:"The tenant's id." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
-	Slug       string    `json:"slug" doc:"Names it in X-Org-Slug and in paths." pattern:"^[a-z0-9-]{1,63}$" maxLength:"63" example:"default"`
-	Name       string    `json:"name" doc:"What people call it." minLength:"1" maxLength:"200" example:"Example Ltd"`
-	MCPEnabled bool      `json:"mcpEnabled" doc:"The switch of all the tenant's MCP access." example:"true"`
-	JWTPolicy  Policy    `json:"jwtPolicy" doc:"What the subjects of JWTs may do over MCP, and hand on to keys. A new tenant's is closed (mcpActive false) and otherwise without limits."`
-	CreatedAt  time.Time `json:"createdAt" doc:"When it was made." example:"2026-01-31T12:00:00Z"`
-	UpdatedAt  time.Time `json:"updatedAt" doc:"When it was last changed." example:"2026-01-31T12:00:00Z"`
-	Version    int64     `json:"version" doc:"Grows with every edit; the ETag is made of it." minimum:"1" example:"42"`
+	ID             string    `json:"id" doc:"The tenant's id." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	Slug           string    `json:"slug" doc:"Names it in X-Org-Slug and in paths." pattern:"^[a-z0-9-]{1,63}$" maxLength:"63" example:"default"`
+	Name           string    `json:"name" doc:"What people call it." minLength:"1" maxLength:"200" example:"Example Ltd"`
+	MCPEnabled     bool      `json:"mcpEnabled" doc:"The switch of all the tenant's MCP access." example:"true"`
+	AuditArguments bool      `json:"auditArguments" doc:"Whether the arguments of tool calls are kept in the audit trail, not only their digest." example:"false"`
+	JWTPolicy      Policy    `json:"jwtPolicy" doc:"What the subjects of JWTs may do over MCP, and hand on to keys. A new tenant's is closed (mcpActive false) and otherwise without limits."`
+	CreatedAt      time.Time `json:"createdAt" doc:"When it was made." example:"2026-01-31T12:00:00Z"`
+	UpdatedAt      time.Time `json:"updatedAt" doc:"When it was last changed." example:"2026-01-31T12:00:00Z"`
+	Version        int64     `json:"version" doc:"Grows with every edit; the ETag is made of it." minimum:"1" example:"42"`
 }
 
 // TenantList is a list of tenants.
@@ -28,7 +29,7 @@ type TenantList struct {
 // TenantOf is the wire form of a tenant.
 func TenantOf(t keys.Tenant) Tenant {
 	t.JWTPolicy.ToolAllowlist = list(t.JWTPolicy.ToolAllowlist)
-	return Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name, MCPEnabled: t.MCPEnabled, JWTPolicy: policyOf(t.JWTPolicy),
+	return Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name, MCPEnabled: t.MCPEnabled, AuditArguments: t.AuditArguments, JWTPolicy: policyOf(t.JWTPolicy),
 		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt, Version: t.Version}
 }
 
@@ -50,14 +51,15 @@ func (c CreateTenant) NewTenant() keys.NewTenant {
 
 // UpdateTenant is the body of an update.
 type UpdateTenant struct {
-	Name       keys.Opt[string]       `json:"name" doc:"What people call it." minLength:"1" maxLength:"200" example:"Example Ltd" nonnull:"true" sample:"true"`
-	MCPEnabled keys.Opt[bool]         `json:"mcpEnabled" doc:"The switch of all the tenant's MCP access; to switch it on takes a key without limits." default:"true" example:"true"`
-	JWTPolicy  keys.Opt[PolicyFields] `json:"jwtPolicy" doc:"What the subjects of JWTs may do over MCP; a field absent within stays, null is the default of a new tenant."`
+	Name           keys.Opt[string]       `json:"name" doc:"What people call it." minLength:"1" maxLength:"200" example:"Example Ltd" nonnull:"true" sample:"true"`
+	MCPEnabled     keys.Opt[bool]         `json:"mcpEnabled" doc:"The switch of all the tenant's MCP access; to switch it on takes a key without limits." default:"true" example:"true"`
+	AuditArguments keys.Opt[bool]         `json:"auditArguments" doc:"Whether the arguments of tool calls are kept in the audit trail, up to 16 KiB of each, for whoever may view it; to switch it on takes a key without limits." default:"false" example:"false"`
+	JWTPolicy      keys.Opt[PolicyFields] `json:"jwtPolicy" doc:"What the subjects of JWTs may do over MCP; a field absent within stays, null is the default of a new tenant."`
 }
 
 // Patch is the domain's request.
 func (u UpdateTenant) Patch(ifVersion int64) keys.TenantPatch {
-	p := keys.TenantPatch{Name: u.Name, MCPEnabled: u.MCPEnabled, IfVersion: ifVersion}
+	p := keys.TenantPatch{Name: u.Name, MCPEnabled: u.MCPEnabled, AuditArguments: u.AuditArguments, IfVersion: ifVersion}
 	if o := u.JWTPolicy; o.Set {
 		p.JWTPolicy = keys.Opt[keys.PolicyPatch]{Set: true, Null: o.Null, Value: o.Value.patch()}
 	}
