@@ -28,8 +28,8 @@ var arrows = map[string][]string{
 	"keys/bearer":   {"policy", "keys", "keys/wire"},
 	// an OpenID provider, as independent of what it tests as one out there
 	"keys/bearer/bearertest": {},
-	"filelock":               {},
-	"keys/spool":             {"keys", "filelock"},
+	"keys/filelock":          {},
+	"keys/spool":             {"keys", "keys/filelock"},
 	"keys/rest":              {"policy", "keys", "keys/wire"},
 	"keys/rest/resttest":     {},
 	"mcp/rawjson":            {},
@@ -39,7 +39,7 @@ var arrows = map[string][]string{
 	"db/dbtest":              {"policy", "keys", "db"},
 	"db/migrations":          {},
 	"cmd/notes":              {},
-	"cmd/bailiwick":          {"policy", "keys", "keys/wire", "keys/bearer", "keys/rest", "keys/spool", "mcp", "mcp/upstream", "db", "filelock"},
+	"cmd/bailiwick":          {"policy", "keys", "keys/wire", "keys/bearer", "keys/rest", "keys/spool", "mcp", "mcp/upstream", "db", "keys/filelock"},
 	// no code of its own: tests only
 	"cmd/bailiwick/bench":            {},
 	"cmd/bailiwick/e2e":              {},

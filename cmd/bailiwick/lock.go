@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/bailiwick-mcp/bailiwick/filelock"
+	"github.com/bailiwick-mcp/bailiwick/keys/filelock"
 )
 
 var randomness = rand.Reader

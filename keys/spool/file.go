@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/bailiwick-mcp/bailiwick/filelock"
+	"github.com/bailiwick-mcp/bailiwick/keys/filelock"
 )
 
 const (
