@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -131,6 +132,36 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 		return nil, fault(ctx, err)
 	}
 	return entriesOf(rows), nil
+}
+
+// AuditUse counts in the database, so that a long trail is not read; see keys.Reader.
+func (r *reader) AuditUse(ctx context.Context, tenantID string, q keys.AuditUseQuery) ([]keys.AuditUse, error) {
+	if !storable(tenantID) {
+		return []keys.AuditUse{}, nil
+	}
+	var rows []struct {
+		KeyID, Action, Subject, Tool, Decision string
+		Count                                  int
+		Last                                   time.Time
+	}
+	s := r.tx.NewSelect().Model((*auditRow)(nil)).Column("key_id", "action", "subject", "tool", "decision").
+		ColumnExpr("count(*) AS count").ColumnExpr("max(at) AS last").
+		Where("tenant_id = ?", tenantID).Where("kind <> ?", kindChange).Where("at >= ?", stamp(q.Since)).
+		Group("key_id", "action", "subject", "tool", "decision").
+		OrderExpr("count DESC").Order("key_id", "action", "subject", "tool", "decision").
+		Limit(int64(cmp.Or(q.Limit, keys.MaxAuditUse)))
+	if q.KeyID != "" {
+		s.Where("key_id = ?", clean(q.KeyID))
+	}
+	if err := s.Scan(ctx, &rows); err != nil {
+		return nil, fault(ctx, err)
+	}
+	used := make([]keys.AuditUse, len(rows))
+	for i, g := range rows {
+		used[i] = keys.AuditUse{KeyID: g.KeyID, Action: g.Action, Subject: g.Subject, Tool: g.Tool,
+			Decision: g.Decision, Count: g.Count, Last: g.Last.UTC()}
+	}
+	return used, nil
 }
 
 // AuditTrail pages through a tenant's trail from its beginning; see keys.Reader.

@@ -74,6 +74,43 @@ var auditTests = []contractTest{
 		}
 		b.refused("id", func(w keys.Writer) error { return w.Record(b.ctx, e) })
 	}},
+	{"use is counted", func(b *bench) {
+		used := func(n int, change func(e *keys.AuditEntry)) keys.AuditUse {
+			for i := range n {
+				b.append(b.call(func(e *keys.AuditEntry) {
+					e.Action, e.KeyID, e.Tool, e.Subject, e.Decision = "tools/call", "k1", "a1__t", "a1/t", "allow"
+					e.Time = *at(time.Duration(i) * time.Minute)
+					change(e)
+				}))
+			}
+			last := b.audit(b.acme, keys.AuditQuery{Limit: 1})[0]
+			return keys.AuditUse{KeyID: last.KeyID, Action: last.Action, Subject: last.Subject, Tool: last.Tool,
+				Decision: last.Decision, Count: n, Last: last.Time}
+		}
+		allowed := used(3, func(*keys.AuditEntry) {})
+		denied := used(2, func(e *keys.AuditEntry) { e.Kind, e.Decision, e.Tool = kindDecision, "deny", "A1__t" })
+		other := used(1, func(e *keys.AuditEntry) { e.KeyID = "k2" })
+		b.append(b.call(func(e *keys.AuditEntry) { e.TenantID = b.other }))
+		for name, c := range map[string]struct {
+			query keys.AuditUseQuery
+			want  []keys.AuditUse
+		}{
+			"all":      {keys.AuditUseQuery{Since: begin}, []keys.AuditUse{allowed, denied, other}},
+			"of a key": {keys.AuditUseQuery{KeyID: "k1"}, []keys.AuditUse{allowed, denied}},
+			"limit":    {keys.AuditUseQuery{Limit: 1}, []keys.AuditUse{allowed}},
+			"late":     {keys.AuditUseQuery{Since: *at(2 * time.Hour)}, []keys.AuditUse{}},
+			"nobody":   {keys.AuditUseQuery{KeyID: "%"}, []keys.AuditUse{}},
+		} {
+			b.read(func(r keys.Reader) error {
+				got, err := r.AuditUse(b.ctx, b.acme, c.query)
+				if len(got) == 0 {
+					got = []keys.AuditUse{}
+				}
+				b.equal(name, got, c.want)
+				return err
+			})
+		}
+	}},
 	{"queries", func(b *bench) {
 		denied := b.call(func(e *keys.AuditEntry) {
 			e.Kind, e.Decision, e.Ref, e.Tool, e.KeyID = kindDecision, "deny", "r1", "t%", "k1"

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -189,4 +191,25 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 		limit = defaultAuditLimit
 	}
 	return list[:min(limit, len(list))], nil
+}
+
+func (r *reader) AuditUse(ctx context.Context, tenantID string, q keys.AuditUseQuery) ([]keys.AuditUse, error) {
+	groups := map[keys.AuditUse]keys.AuditUse{}
+	for _, e := range r.state.audit {
+		if e.TenantID != tenantID || e.Kind == kindChange || q.KeyID != "" && e.KeyID != clean(q.KeyID) || e.Time.Before(stamp(q.Since)) {
+			continue
+		}
+		alike := keys.AuditUse{KeyID: e.KeyID, Action: e.Action, Subject: e.Subject, Tool: e.Tool, Decision: e.Decision}
+		one := alike
+		one.Count, one.Last = groups[alike].Count+1, e.Time
+		if last := groups[alike].Last; last.After(e.Time) {
+			one.Last = last
+		}
+		groups[alike] = one
+	}
+	list := slices.SortedFunc(maps.Values(groups), func(a, b keys.AuditUse) int {
+		return cmp.Or(b.Count-a.Count, strings.Compare(a.KeyID, b.KeyID), strings.Compare(a.Action, b.Action),
+			strings.Compare(a.Subject, b.Subject), strings.Compare(a.Tool, b.Tool), strings.Compare(a.Decision, b.Decision))
+	})
+	return list[:min(cmp.Or(q.Limit, keys.MaxAuditUse), len(list))], r.check(ctx)
 }

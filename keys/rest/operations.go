@@ -15,6 +15,7 @@ type operations struct {
 	tools  func(ctx context.Context, i keys.Instance) ([]wire.Tool, error)
 
 	starts    *keys.HostLimit // of sign-ins
+	offer     func(ctx context.Context, p keys.Principal) (keys.Offer, error)
 	explained func(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error)
 }
 

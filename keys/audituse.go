@@ -1,0 +1,25 @@
+package keys
+
+import "time"
+
+// AuditUseQuery selects the recorded requests that AuditUse counts.
+type AuditUseQuery struct {
+	KeyID string    // "" = of everybody
+	Since time.Time // from then on
+	Limit int       // groups at most, those of the most requests first; 0 = 10,000
+}
+
+// MaxAuditUse is how many groups AuditUse answers unless it is told otherwise.
+const MaxAuditUse = 10_000
+
+// AuditUse counts the requests in an audit trail, calls and denials, that are
+// alike: of one key, action, tool and decision.
+type AuditUse struct {
+	KeyID    string
+	Action   string // tools/call, ...
+	Subject  string // the tool's canonical id; "" = the catalog had none
+	Tool     string // the name as asked for
+	Decision string // allow, deny
+	Count    int
+	Last     time.Time // of the newest
+}
