@@ -161,7 +161,7 @@ func (l *layer) inProject(v *toolView) bool {
 
 // Unrestricted tells whether no layer limits anything: alive and active,
 // full_access, read-only off, every list unlimited, mode all, not confined to a
-// project.
+// project, no rules for calls.
 func (g *Grant) Unrestricted() bool {
 	if g == nil || len(g.layers) == 0 {
 		return false
@@ -170,7 +170,7 @@ func (g *Grant) Unrestricted() bool {
 		l := &g.layers[i]
 		if l.flags.has(flagRevoked|flagReadOnly) || !l.flags.has(flagEnabled) || !l.flags.has(flagActive) ||
 			l.preset != PresetFullAccess || !everyCategory.within(l.limit) || l.allowlist.mode != listAll ||
-			!l.projects.all || !l.instances.all || l.confined != "" {
+			!l.projects.all || !l.instances.all || l.confined != "" || l.rules != nil {
 			return false
 		}
 	}
