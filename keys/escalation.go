@@ -65,6 +65,9 @@ func (e *edit) holds(ctx context.Context, k *Key) error {
 	if err != nil {
 		return err
 	}
+	if !slices.Contains(c.ids(), e.who.KeyID()) && e.limited() {
+		return exceeds([]policy.Problem{{Field: "mcpLimits", Problem: "your own key has limits, which hold for its children only"}})
+	}
 	if !slices.Contains(c.ids(), e.who.KeyID()) {
 		return exceeds(exceeding(e.layers, c.layers[0]))
 	}
@@ -73,6 +76,13 @@ func (e *edit) holds(ctx context.Context, k *Key) error {
 		return exceeds([]policy.Problem{{Field: "mcpActive", Problem: "your own key is paused"}})
 	}
 	return nil
+}
+
+// limited tells whether the calls of the principal's key are counted. The calls of
+// its children are counted with its own; any other key that it had in hand would
+// give it the same number of calls once more. (A JWT's subject has no children.)
+func (e *edit) limited() bool {
+	return e.who.KeyID() != "" && slices.ContainsFunc(e.layers, func(s policy.Subject) bool { return len(s.Policy.Limits) > 0 })
 }
 
 func exceeds(problems []policy.Problem) error {
@@ -119,6 +129,16 @@ var inherit = map[string]func(k *Key, from *policy.Subject){
 	},
 	"mcpProjectIds":  func(k *Key, from *policy.Subject) { k.Policy.ProjectIDs = from.Policy.ProjectIDs },
 	"mcpInstanceIds": func(k *Key, from *policy.Subject) { k.Policy.InstanceIDs = from.Policy.InstanceIDs },
+	// What is demanded of calls is demanded by each layer, so it adds up.
+	"mcpArgumentRules": func(k *Key, from *policy.Subject) {
+		k.Policy.ArgumentRules = slices.Concat(k.Policy.ArgumentRules, from.Policy.ArgumentRules)
+	},
+	"mcpApprovals": func(k *Key, from *policy.Subject) {
+		k.Policy.Approvals = slices.Concat(k.Policy.Approvals, from.Policy.Approvals)
+	},
+	"mcpLimits": func(k *Key, from *policy.Subject) {
+		k.Policy.Limits = slices.Concat(k.Policy.Limits, from.Policy.Limits)
+	},
 }
 
 // companions are read together: one alone would say something else.

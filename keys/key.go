@@ -20,6 +20,7 @@ type Key struct {
 	Permissions []string     // REST: view:<resource>, manage:<resource>, *
 	Enabled     bool
 	Policy      policy.Policy
+	Shadow      *policy.Policy // a draft, decided beside Policy and only recorded; nil = none
 
 	ProjectID   string // confinement; immutable; "" = none
 	ParentKeyID string // "" = none

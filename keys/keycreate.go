@@ -28,6 +28,9 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, n NewKey) (Issued,
 
 // newKey checks a request and makes the key of it, still without an id.
 func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
+	if e.limited() && n.ParentKeyID == "" {
+		n.ParentKeyID = e.who.KeyID()
+	}
 	k := draftKey(n)
 	k.TenantID, k.CreatedBy = e.who.of().tenant.ID, e.who.Actor()
 	var f faults
@@ -62,6 +65,7 @@ func draftKey(n *NewKey) Key {
 	patch(&k.Enabled, n.Enabled, true)
 	k.Permissions = distinct(k.Permissions)
 	n.PolicyPatch.applyTo(&k.Policy, policy.Default())
+	k.applyShadow(n.MCPShadow)
 	if n.ExpiresAt != nil {
 		at := n.ExpiresAt.UTC().Truncate(timeUnit)
 		k.ExpiresAt = &at
@@ -173,6 +177,9 @@ func (e *edit) mayParent(ctx context.Context, id string) error {
 	}
 	var denied *PermissionError
 	if err := e.holds(ctx, &parent); errors.As(err, &denied) {
+		if slices.ContainsFunc(denied.Fields, func(p policy.Problem) bool { return p.Field == "mcpLimits" }) {
+			return err
+		}
 		return exceeds([]policy.Problem{{Field: "parentKeyId", Problem: "the parent's rights are not within your own"}})
 	} else if err != nil {
 		return err

@@ -17,6 +17,7 @@ type NewKey struct {
 	Permissions Opt[[]string]
 	Enabled     Opt[bool]
 	PolicyPatch
+	MCPShadow   ShadowPatch
 	ProjectID   string
 	ParentKeyID string // "" = none
 	ExpiresAt   *time.Time
@@ -36,7 +37,14 @@ type PolicyPatch struct {
 	MCPToolAllowlist Opt[[]string]
 	MCPProjectIDs    Opt[policy.Limit] // null = all
 	MCPInstanceIDs   Opt[policy.Limit] // null = all
+	MCPArgumentRules Opt[[]policy.ArgumentRule]
+	MCPApprovals     Opt[[]policy.ApprovalRule]
+	MCPLimits        Opt[[]policy.RateLimit]
 }
+
+// ShadowPatch is a draft policy in a request: what it leaves out is as in the
+// key's own policy, as the request leaves that; null = no draft.
+type ShadowPatch = Opt[PolicyPatch]
 
 // KeyPatch changes a key; absent = unchanged, null = reset to the default.
 type KeyPatch struct {
@@ -46,6 +54,7 @@ type KeyPatch struct {
 	Permissions Opt[[]string]
 	Enabled     Opt[bool]
 	PolicyPatch
+	MCPShadow ShadowPatch
 	IfVersion int64 // 0 = whatever the version is
 }
 

@@ -18,7 +18,8 @@ func policyArguments() schema {
 	p := keyProperties()
 	out := schema{}
 	for _, name := range []string{"mcpActive", "mcpReadOnly", "mcpPreset", "mcpPermissions", "mcpAllowlistMode",
-		"mcpToolAllowlist", "mcpProjectIds", "mcpInstanceIds", "name", "description", "tags", "permissions", "enabled"} {
+		"mcpToolAllowlist", "mcpProjectIds", "mcpInstanceIds", "mcpArgumentRules", "mcpApprovals", "mcpLimits", "mcpShadow",
+		"name", "description", "tags", "permissions", "enabled"} {
 		out[name] = p[name]
 		if name != "name" {
 			out[name] = nullable(p[name].(schema))

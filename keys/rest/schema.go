@@ -142,6 +142,8 @@ func special(t reflect.Type) *schema {
 		return oneOf(policy.ModeAll, policy.ModeAllow, policy.ModeDeny)
 	case reflect.TypeFor[policy.Effect]():
 		return oneOf(policy.EffectRead.String(), policy.EffectWrite.String(), policy.EffectDestructive.String())
+	case reflect.TypeFor[policy.Period]():
+		return oneOf(policy.PerSecond, policy.PerMinute, policy.PerHour, policy.PerDay)
 	case reflect.TypeFor[keys.Transport]():
 		return oneOf(keys.TransportStdio, keys.TransportHTTP, keys.TransportSSE)
 	}

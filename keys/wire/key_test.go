@@ -33,7 +33,7 @@ func object(t *testing.T, v any) map[string]any {
 // The fields that the documented shape names, and ours beside them.
 var keyFields = strings.Fields(`id name prefix scope permissions createdAt lastUsedAt expiresAt mcpActive
 	mcpAllowlistMode mcpInstanceIds mcpPermissions mcpPreset mcpProjectIds mcpReadOnly mcpReconnectRequired
-	mcpReconnectRequiredMessage mcpToolAllowlist
+	mcpReconnectRequiredMessage mcpToolAllowlist mcpArgumentRules mcpApprovals mcpLimits mcpShadow
 	handle description tags enabled projectId parentKeyId source deviceName createdBy updatedAt revokedAt
 	revokedBy revokeReason version`)
 
