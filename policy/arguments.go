@@ -118,6 +118,19 @@ func (l *layer) demandsOf(t *Tool) bool {
 	return l.rules != nil && len(l.rules.arguments) > 0 || t.ProjectPointer != "" && l.limitsProjects()
 }
 
+// HoldsArguments tells whether the arguments of any call may have to meet something.
+func (g *Grant) HoldsArguments() bool {
+	return g == nil || slices.ContainsFunc(g.layers, func(l layer) bool {
+		return l.rules != nil && len(l.rules.arguments) > 0 || l.limitsProjects()
+	})
+}
+
+// LimitsProjects tells whether any layer is limited to projects, be they listed or
+// the one that a key is confined to.
+func (g *Grant) LimitsProjects() bool {
+	return g == nil || slices.ContainsFunc(g.layers, func(l layer) bool { return l.limitsProjects() })
+}
+
 func (l *layer) limitsProjects() bool { return l.confined != "" || !l.projects.all }
 
 // names tells whether a project, by id, is one of those that the layer is limited to.

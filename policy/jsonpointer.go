@@ -30,6 +30,10 @@ type pointerNode struct {
 	broken  bool // a member's name below it can be read in two ways
 }
 
+// PointerProblem says why a text is no JSON pointer into a call's arguments; "" when
+// it is one.
+func PointerProblem(text string) string { return pointerProblem(text) }
+
 // add looks for one more pointer; one that is none is never found.
 func (t *pointerTree) add(pointer string) {
 	n := &t.root
