@@ -1,12 +1,14 @@
 package mcp_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -233,5 +235,80 @@ func TestProjectPointer(t *testing.T) {
 		must(t, err)
 		check("another pointer", limited, "a1__find_all", `{"p":"red"}`, true)
 		check("another pointer", limited, "a1__find_all", `{"project":"red"}`, false)
+	}
+}
+
+// TestUnreadProjects: after an edit of a project that can't be read, no argument
+// names any, until it can.
+func TestUnreadProjects(t *testing.T) {
+	w := newWorld(t)
+	red, err := w.svc.CreateProject(t.Context(), w.op, keys.NewProject{Slug: "red", Name: "Red"})
+	must(t, err)
+	w.mount("a1", newUpstream(t, tool("find", "r")), func(s *keys.InstanceSpec) {
+		s.ProjectID, s.Tools = keys.Some(red.ID), keys.Some([]keys.ToolRule{{Match: "find", ProjectPointer: "/project"}})
+	})
+	blind := &blindStore{Store: w.store}
+	svc, err := keys.New(t.Context(), keys.Config{Store: blind, Now: w.clock.Now, AllowPrivateUpstreams: true,
+		Root: keys.RootSecret{Version: 1, Value: keys.Secret("0123456789abcdefghijklmnopqrstuvwxyz-root")}})
+	must(t, err)
+	s := w.second(func(c *mcp.Config) { c.Service = svc })
+	s.svc = svc
+	s.run()
+	k := w.key(func(n *keys.NewKey) { n.MCPProjectIDs = keys.Some(policy.Only(red.ID)) })
+	ask := func() string {
+		return s.modern(k, "/mcp", "tools/call", `"name":"a1__find","arguments":{"project":"red"}`).body
+	}
+	s.until("it answers", func() bool { return strings.Contains(ask(), `"ok"`) })
+	for _, deaf := range []bool{false, true} {
+		blind.blind.Store(true)
+		blind.deaf.Store(deaf)
+		_, err = svc.UpdateProject(t.Context(), w.op, red.ID, keys.ProjectPatch{Slug: keys.Some("crimson")})
+		must(t, err)
+		if a := ask(); strings.Contains(a, `"ok"`) {
+			t.Errorf("deaf %v, named by what is not known: %s", deaf, a)
+		}
+		blind.deaf.Store(false)
+		_, err = svc.UpdateProject(t.Context(), w.op, red.ID, keys.ProjectPatch{Slug: keys.Some("red")})
+		must(t, err)
+		blind.blind.Store(false)
+		s.until("it answers again", func() bool { return strings.Contains(ask(), `"ok"`) })
+	}
+}
+
+// A call that waits for its client's answers is decided with its arguments at every
+// round: a rule that comes between ends it.
+func TestArgumentRuleBetweenRounds(t *testing.T) {
+	w := newWorld(t)
+	up := newModern(t, tool("find", "r"))
+	up.on("find", func(c fakeCall) string {
+		if strings.Contains(string(c.Params), "inputResponses") {
+			return `{"content":[{"type":"text","text":"done"}]}`
+		}
+		return `{"resultType":"input_required","inputRequests":{"q":{"method":"elicitation/create","params":{"mode":"form","message":"m","requestedSchema":{"type":"object","properties":{}}}}},"requestState":"s"}`
+	})
+	w.mount("a1", up)
+	k := w.key(withArguments(named("find", "/project", "a", "b")))
+	meta := strings.Replace(modernMeta, `clientCapabilities":{}`, `clientCapabilities":{"elicitation":{"form":{}}}`, 1)
+	send := func(more string) answer {
+		return w.post("/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a1__find","arguments":{"project":"a"},`+more+meta+`}}`,
+			append(auth(k), "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/call", "Mcp-Name", "a1__find")...)
+	}
+	first := send("")
+	var v struct {
+		Result struct{ RequestState string }
+	}
+	must(t, json.Unmarshal([]byte(first.body), &v))
+	if v.Result.RequestState == "" {
+		t.Fatal(first.body)
+	}
+	again := `"inputResponses":{"q":{"action":"accept","content":{}}},"requestState":` + quoted(v.Result.RequestState) + `,`
+	if a := send(again); !strings.Contains(a.body, "done") {
+		t.Fatalf("the second round: %s", a.body)
+	}
+	_, err := w.svc.UpdateKey(t.Context(), w.op, k.Key.ID, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{
+		MCPArgumentRules: keys.Some([]policy.ArgumentRule{named("find", "/project", "b")})}})
+	must(t, err)
+	if a := send(again); !strings.Contains(a.body, "Argument not allowed: /project (ref ") {
+		t.Errorf("after the edit: %s", a.body)
 	}
 }

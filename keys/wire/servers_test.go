@@ -35,7 +35,7 @@ func parseOne(t *testing.T, entry string) wire.Server {
 
 func TestServerEntries(t *testing.T) {
 	s := parseOne(t, `{"command":"npx","args":["-y","${EMPTY:-pkg}"],"env":{"T":"${env:TOKEN}"},
-		"project":"dev","tools":[{"match":"get_*","effect":"read"}]}`)
+		"project":"dev","tools":[{"match":"get_*","effect":"read"},{"match":"*","projectPointer":"/project"}]}`)
 	if s.Err != nil {
 		t.Fatal(s.Err)
 	}
