@@ -47,6 +47,10 @@ func TestServerEntries(t *testing.T) {
 	if diff := cmp.Diff([]string{"-y", "pkg"}, got.Args.Value); diff != "" {
 		t.Error(diff)
 	}
+	rules := []wire.ToolRule{{Match: "get_*", Effect: "read"}, {Match: "*", ProjectPointer: "/project"}}
+	if diff := cmp.Diff(rules, wire.InstanceOf(keys.Instance{Tools: got.Tools.Value}).Tools); diff != "" {
+		t.Error(diff)
+	}
 	if !got.WriteEnabled.Value || !got.TrustAnnotations.Value || !got.Enabled.Value || got.QuarantineNew.Value {
 		t.Error("the operator's file trusts what it names")
 	}
