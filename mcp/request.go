@@ -87,6 +87,10 @@ func (r *request) question(g *Gateway) question {
 	q := question{
 		principal: r.principal, session: r.narrowing.session, catalog: r.tenant.catalog.Load(),
 		method: r.msg.method, era: r.era, target: r.msg.target(), now: g.cfg.Now(),
+		arguments: r.msg.arguments,
+	}
+	if p := r.tenant.projects.Load(); p != nil {
+		q.projects = *p
 	}
 	if methods[r.msg.method].class == classTask {
 		q.task = g.openTask(r)

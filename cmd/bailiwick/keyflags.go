@@ -23,6 +23,7 @@ type keyFlags struct {
 	allTools, allProjects bool
 	allInstances          bool
 	allCategories         bool
+	arguments             argumentFlags
 }
 
 func (f *keyFlags) flags(flags *pflag.FlagSet) {
@@ -40,11 +41,12 @@ func (f *keyFlags) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.allInstances, "all-instances", false, "every instance of the tenant (a new key's default)")
 	flags.StringSliceVar(&f.categories, "categories", nil, "only tools of these `categories`; empty = none")
 	flags.BoolVar(&f.allCategories, "all-categories", false, "no limit to categories beside the preset's (a new key's default)")
+	f.arguments.flags(flags)
 }
 
 // exclusive are flags of which one at most may be given.
 var exclusive = [][]string{{"allow", "deny", "all-tools"}, {"projects", "all-projects"},
-	{"instances", "all-instances"}, {"categories", "all-categories"}}
+	{"instances", "all-instances"}, {"categories", "all-categories"}, {"argument-rule", "no-argument-rules"}}
 
 func checkExclusive(flags *pflag.FlagSet) error {
 	for _, names := range exclusive {
@@ -88,6 +90,9 @@ func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, ring keyrin
 		patch.MCPAllowlistMode = keys.Some(policy.ModeAll)
 	}
 	var err error
+	if patch.MCPArgumentRules, err = f.arguments.given(); err != nil {
+		return patch, err
+	}
 	patch.MCPProjectIDs, err = limitOf(flags, "projects", f.projects, func(name string) (string, error) {
 		id, err := ring.ProjectID(ctx, name)
 		return id, absent(err, "project", name)
