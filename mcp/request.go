@@ -29,6 +29,10 @@ type request struct {
 	// when the transport has none.
 	sink sink
 
+	// answerHeader is that of the answer over HTTP, until it is being written; nil
+	// where an answer has none.
+	answerHeader http.Header
+
 	subs *subscriptions // of a subscriptions/listen
 
 	tracked bool   // its transport has made it cancelable

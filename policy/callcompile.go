@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 )
 
 // callRules is a layer's share of the rules for calls, compiled. Most keys have
@@ -92,6 +94,24 @@ func (g *Grant) Limits(t *Tool) []AppliedLimit {
 		}
 	}
 	return out
+}
+
+// ExplainLimits says how many calls of the tool the key and its ancestors may make;
+// ok is false where none limits them. It judges nothing: that a limit is used up is
+// found when a call is made.
+func (g *Grant) ExplainLimits(t *Tool) (line RuleResult, ok bool) {
+	var all []string
+	for _, l := range g.Limits(t) {
+		text := fmt.Sprintf("%d calls a %s of %s", l.Requests, l.Per, l.Tool)
+		if l.Layer > 0 {
+			text = fmt.Sprintf("ancestor %d: %s", l.Layer, text)
+		}
+		all = append(all, text)
+	}
+	if all == nil {
+		return RuleResult{}, false
+	}
+	return RuleResult{Rule: RuleRate, OK: true, Observed: "at most " + strings.Join(all, ", ")}, true
 }
 
 // Limited tells whether any layer has a limit of calls, of whatever tool.

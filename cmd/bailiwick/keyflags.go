@@ -24,6 +24,7 @@ type keyFlags struct {
 	allInstances          bool
 	allCategories         bool
 	arguments             argumentFlags
+	limits                limitFlags
 }
 
 func (f *keyFlags) flags(flags *pflag.FlagSet) {
@@ -42,11 +43,13 @@ func (f *keyFlags) flags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.categories, "categories", nil, "only tools of these `categories`; empty = none")
 	flags.BoolVar(&f.allCategories, "all-categories", false, "no limit to categories beside the preset's (a new key's default)")
 	f.arguments.flags(flags)
+	f.limits.flags(flags)
 }
 
 // exclusive are flags of which one at most may be given.
 var exclusive = [][]string{{"allow", "deny", "all-tools"}, {"projects", "all-projects"},
-	{"instances", "all-instances"}, {"categories", "all-categories"}, {"argument-rule", "no-argument-rules"}}
+	{"instances", "all-instances"}, {"categories", "all-categories"},
+	{"argument-rule", "no-argument-rules"}, {"limit", "no-limits"}}
 
 func checkExclusive(flags *pflag.FlagSet) error {
 	for _, names := range exclusive {
@@ -108,6 +111,10 @@ func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, ring keyrin
 		return patch, err
 	}
 	patch.MCPPermissions, err = limitOf(flags, "categories", categories(f.categories), func(name string) (string, error) { return name, nil })
+	if err != nil {
+		return patch, err
+	}
+	patch.MCPLimits, err = f.limits.given(flags)
 	return patch, err
 }
 
