@@ -133,8 +133,11 @@ func (e *edit) asSubject(ctx context.Context, p Principal) error {
 // withinSession also ends a key that a subject mints over MCP with its token:
 // there is no parent to take it along.
 func (e *edit) withinSession(k *Key) {
-	if e.who.IsSubject() && k.Source == sourceMCP {
+	if e.mintsInSession(k) {
 		at := e.who.of().until.UTC().Truncate(timeUnit)
 		e.layers[0].ExpiresAt = &at
 	}
 }
+
+// mintsInSession tells a key that a subject mints over MCP.
+func (e *edit) mintsInSession(k *Key) bool { return e.who.IsSubject() && k.Source == sourceMCP }

@@ -141,6 +141,7 @@ func selects(q keys.KeyQuery, k keys.Key) bool {
 		return strings.Contains(strings.ToLower(field), strings.ToLower(q.Search))
 	}
 	return (q.IncludeRevoked || k.RevokedAt == nil) &&
+		(q.LiveAt.IsZero() || k.Live(q.LiveAt)) &&
 		(q.ParentKeyID == "" || k.ParentKeyID == q.ParentKeyID) &&
 		(q.ProjectID == "" || k.ProjectID == q.ProjectID) &&
 		(part(k.Name) || part(k.Handle) || part(k.Prefix))
