@@ -30,7 +30,7 @@ func (w *world) offered() keys.Offer {
 	return keys.NewOffer(items)
 }
 
-// family makes a key with two below it, one below the other, and answers the first.
+// family makes three keys, one below the other, and answers one of the first two.
 func (w *world) family() keys.Key {
 	n := w.drawKey()
 	n.ExpiresAt, n.Enabled, n.Scope = nil, keys.Some(true), keys.Opt[policy.Scope]{}
@@ -39,13 +39,17 @@ func (w *world) family() keys.Key {
 	}
 	top := w.mint(w.op, n).Key
 	parent := top.ID
-	for range 2 {
+	second := w.flip("the second")
+	for i := range 2 {
 		n := w.drawKey()
 		n.ExpiresAt, n.Enabled, n.Scope, n.ParentKeyID = nil, keys.Some(true), keys.Opt[policy.Scope]{}, parent
 		if w.flip("wide") {
 			n.PolicyPatch = full()
 		}
-		parent = w.mint(w.op, n).Key.ID
+		child := w.mint(w.op, n).Key
+		if parent = child.ID; i == 0 && second {
+			top = child
+		}
 	}
 	return top
 }
