@@ -62,11 +62,10 @@ func requests(list []wire.UsageEffect) (n int) {
 func usageRows(mark string, k wire.Key, list []wire.UsageEffect) []row {
 	rows := make([]row, len(list))
 	for i, u := range list {
-		by := ""
+		rows[i] = row{mark + " " + u.Tool, u.Kind, fmt.Sprintf("%d, last %s", u.Count, when(&u.LastAt)), strings.Join(u.Failed, ", ")}
 		if u.KeyID != k.ID {
-			by = "by " + u.Handle
+			rows[i] = append(rows[i], "by "+u.Handle)
 		}
-		rows[i] = row{mark + " " + u.Tool, u.Kind, fmt.Sprintf("%d, last %s", u.Count, when(&u.LastAt)), strings.Join(u.Failed, ", "), by}
 	}
 	return rows
 }
