@@ -106,38 +106,3 @@ func parseExpiry(text string, now time.Time) (keys.Opt[string], error) {
 	}
 	return keys.Some(text), nil
 }
-
-func (c *cli) keysUpdate() *cobra.Command {
-	var (
-		f    keyFlags
-		name string
-	)
-	var cmd *cobra.Command
-	cmd = c.keyCommand("update", "Change a key; what no flag names stays as it is", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
-		flags := cmd.Flags()
-		if err := changes(cmd); err != nil {
-			return err
-		}
-		if err := checkExclusive(flags); err != nil {
-			return err
-		}
-		patch, err := f.policy(ctx, flags, ring)
-		if err != nil {
-			return err
-		}
-		edited, err := ring.Update(ctx, k.ID, wire.UpdateKey{
-			Name: given(flags, "name", name), Description: given(flags, "description", f.description),
-			Tags: given(flags, "tags", f.tags), Permissions: given(flags, "permissions", f.permissions), PolicyFields: patch,
-		})
-		if err != nil {
-			return err
-		}
-		return c.writeEdited(edited, out)
-	})
-	cmd.Flags().StringVar(&name, "name", "", "`name` of the key")
-	f.flags(cmd.Flags())
-	for _, flag := range []string{"read-only", "preset"} {
-		cmd.Flags().Lookup(flag).DefValue = "" // unchanged, not a new key's default
-	}
-	return cmd
-}
