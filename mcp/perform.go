@@ -19,6 +19,9 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 	if bad != nil {
 		return *bad, ""
 	}
+	if refused := g.unapproved(ctx, r, v); refused != nil {
+		return *refused, ""
+	}
 	if state.kind != stateParked { // that call was counted when it came
 		if refused := g.count(ctx, r, v); refused != nil {
 			return *refused, ""
