@@ -84,7 +84,7 @@ promise: ## Hold the replicas' promise over SCHEDULES random schedules (default 
 	go test -count=1 -v -timeout 60m -run '^TestPromise$$' ./keys -schedules $(SCHEDULES)
 
 lint: ## Check formatting, go vet, staticcheck, and that nothing local is committed
-	@files=$$(gofmt -l cmd mcp keys policy db); [ -z "$$files" ] || { echo "not gofmt-ed (run gofmt -w on them):"; echo "$$files"; exit 1; }
+	@files=$$(gofmt -l cmd mcp keys policy db store guard examples); [ -z "$$files" ] || { echo "not gofmt-ed (run gofmt -w on them):"; echo "$$files"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	@.ci/lint-local

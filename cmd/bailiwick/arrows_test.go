@@ -38,8 +38,9 @@ var arrows = map[string][]string{
 	"db":                     {"policy", "keys"},
 	"db/dbtest":              {"policy", "keys", "db"},
 	"db/migrations":          {},
+	"store":                  {"keys", "db"},
 	"cmd/notes":              {},
-	"cmd/bailiwick":          {"policy", "keys", "keys/wire", "keys/bearer", "keys/rest", "keys/spool", "mcp", "mcp/upstream", "db", "keys/filelock"},
+	"cmd/bailiwick":          {"policy", "keys", "keys/wire", "keys/bearer", "keys/rest", "keys/spool", "mcp", "mcp/upstream", "db", "keys/filelock", "store"},
 	// no code of its own: tests only
 	"cmd/bailiwick/bench":            {},
 	"cmd/bailiwick/e2e":              {},
