@@ -47,7 +47,7 @@ func exposed(part mounted, d keys.Definition) (kind, policy.Tool, entry, error) 
 	return k, policy.Tool{
 		ID: i.Slug + "/" + d.Name, Name: name, Category: category, Effect: effect,
 		InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled,
-		Quarantined: d.Quarantined(),
+		Quarantined: i.Quarantined(&d),
 	}, e, nil
 }
 
