@@ -14,6 +14,10 @@ import (
 // embeddedURL is where a server inside this process is; its name is looked up nowhere.
 const embeddedURL = "http://embedded/mcp"
 
+// HeaderPrincipal tells an embedded server on whose behalf a call is
+// (Call.Principal). No other upstream gets it, and no client can write it.
+const HeaderPrincipal = "Bailiwick-Principal"
+
 // embedded serves an http.Handler of this process over pipes in memory: the
 // protocol is the one of any other upstream over streamable HTTP, and nobody
 // outside of the process can connect. Pipes keep what HTTP says about a request
