@@ -34,7 +34,7 @@
 // narrowing edit, took away is refused here once the edit has answered, and
 // everything is refused when the store was not reached for [Config.MaxStaleness].
 // That work is done by Serve, Run and ServeStdio; without one of them a Handler
-// answers nothing but refusals. Audit entries wait in memory while the store is
+// lists and calls nothing. Audit entries wait in memory while the store is
 // away, and calls are refused when too many do.
 //
 // What a server behind the gate does without: instructions for clients, the

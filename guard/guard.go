@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	mcpserver "github.com/mark3labs/mcp-go/server"
 	"go.uber.org/zap"
@@ -24,6 +25,7 @@ type Guard struct {
 	store   *store.Store
 	gateway *mcp.Gateway
 	first   keys.Secret
+	ran     atomic.Bool
 }
 
 // Open opens the store, makes what is missing of it (tables, root secret, the tenant
@@ -53,7 +55,7 @@ func Open(ctx context.Context, server *mcpserver.MCPServer, cfg Config) (_ *Guar
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, g.store.Close())
+			err = errors.Join(err, g.Close())
 		}
 	}()
 	svc := g.store.Service
@@ -89,7 +91,7 @@ func handlerOf(server *mcpserver.MCPServer, options []mcpserver.StreamableHTTPOp
 func (g *Guard) FirstKey() keys.Secret { return g.first }
 
 // Handler serves clients at /mcp, /mcp/{slug}, /sse and /message, where a program
-// has an HTTP server of its own. It refuses everything but while Run runs.
+// has an HTTP server of its own. But while Run runs, it lists and calls nothing.
 func (g *Guard) Handler() http.Handler { return g.gateway.Handler() }
 
 // KeyID tells a tool, prompt or resource of the server, by its request's Header, the
@@ -99,5 +101,14 @@ func KeyID(header http.Header) string {
 	return id
 }
 
-// Close closes the store.
-func (g *Guard) Close() error { return g.store.Close() }
+// Close closes the store. A guard that served nothing takes its leave first, for
+// edits by others would wait for it until its lease lapses.
+func (g *Guard) Close() error {
+	var err error
+	if g.ran.CompareAndSwap(false, true) {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		err = g.store.Service.Run(ended)
+	}
+	return errors.Join(err, g.store.Close())
+}

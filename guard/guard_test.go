@@ -118,6 +118,9 @@ func TestHandler(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("Run: %v", err)
 	}
+	if err := g.Run(t.Context()); err == nil {
+		t.Error("Run ran a second time")
+	}
 	must(t, g.Close())
 	again, err := guard.Open(t.Context(), server(), guard.Config{Slug: "mine", Data: data})
 	must(t, err)

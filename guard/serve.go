@@ -63,6 +63,9 @@ func (g *Guard) Run(ctx context.Context) error {
 // run serves while what the clients need runs, which ends in the order that lets
 // each part record what the one before it still did.
 func (g *Guard) run(ctx context.Context, serve func(context.Context) error) error {
+	if !g.ran.CompareAndSwap(false, true) {
+		return errors.New("guard: exactly one of Serve, Run and ServeStdio is to be called, and once")
+	}
 	var faults []error
 	start := func(run func(context.Context) error) (stop func()) {
 		inner, cancel := context.WithCancel(context.WithoutCancel(ctx))

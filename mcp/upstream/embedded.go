@@ -27,7 +27,7 @@ type embedded struct {
 	conns  chan net.Conn
 	over   chan struct{}
 	end    sync.Once
-	open   sync.WaitGroup // requests that the handler has
+	open   calls // requests that the handler has
 }
 
 func newEmbedded(cfg *Config) (*embedded, error) {
@@ -38,8 +38,10 @@ func newEmbedded(cfg *Config) (*embedded, error) {
 	e.server = &http.Server{
 		ReadHeaderTimeout: time.Minute,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			e.open.Add(1)
-			defer e.open.Done()
+			if !e.open.begin() {
+				return // it came with the end, and so did its connection's
+			}
+			defer e.open.end()
 			cfg.Handler.ServeHTTP(w, r)
 		}),
 	}
@@ -99,7 +101,7 @@ func (e *embedded) run() (stop func()) {
 		_ = e.server.Close()
 		<-served
 		idle := make(chan struct{})
-		go func() { e.open.Wait(); close(idle) }()
+		go func() { e.open.close(); close(idle) }()
 		select {
 		case <-idle:
 		case <-time.After(closeGrace + termGrace):
