@@ -46,6 +46,7 @@ type AuditEntry struct {
 type AuditQuery struct {
 	KeyID    string
 	Tool     string
+	Subject  string
 	Decision string
 	Kind     string
 	Ref      string

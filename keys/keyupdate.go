@@ -53,7 +53,7 @@ func (e *edit) patched(ctx context.Context, was *Key, p *KeyPatch) (Key, error) 
 	patch(&k.Enabled, p.Enabled, true)
 	k.Tags, k.Permissions = distinct(k.Tags), distinct(k.Permissions)
 	p.PolicyPatch.applyTo(&k.Policy, policy.Default())
-	if err := e.checkKey(ctx, &f, &k, was); err != nil {
+	if err := (checks{e}).checkKey(ctx, &f, &k, was); err != nil {
 		return Key{}, err
 	}
 	return k, f.err()

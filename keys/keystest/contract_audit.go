@@ -115,7 +115,7 @@ var auditTests = []contractTest{
 		denied := b.call(func(e *keys.AuditEntry) {
 			e.Kind, e.Decision, e.Ref, e.Tool, e.KeyID = kindDecision, "deny", "r1", "t%", "k1"
 		})
-		late := b.call(func(e *keys.AuditEntry) { e.Decision, e.Tool, e.KeyID, e.Time = "allow", "T%", "k2", *at(time.Hour) })
+		late := b.call(func(e *keys.AuditEntry) { e.Decision, e.Tool, e.KeyID, e.Time = "allow", "T%", "k2", *at(time.Hour) }, func(e *keys.AuditEntry) { e.Subject = "s%" })
 		foreign := b.call(func(e *keys.AuditEntry) { e.TenantID, e.Ref = b.other, "r1" })
 		plain := b.call()
 		b.append(denied, late, foreign, plain)
@@ -127,6 +127,7 @@ var auditTests = []contractTest{
 			"kind":     {calls, []keys.AuditEntry{plain, late}},
 			"key":      {keys.AuditQuery{KeyID: "k1"}, []keys.AuditEntry{denied}},
 			"tool":     {keys.AuditQuery{Tool: "t%"}, []keys.AuditEntry{denied}},
+			"subject":  {keys.AuditQuery{Subject: "s%"}, []keys.AuditEntry{late}},
 			"decision": {keys.AuditQuery{Decision: "allow"}, []keys.AuditEntry{late}},
 			"ref":      {keys.AuditQuery{Ref: "r1"}, []keys.AuditEntry{denied}},
 			"since":    {keys.AuditQuery{Since: *at(time.Hour)}, []keys.AuditEntry{late}},

@@ -176,7 +176,7 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	}
 	is := func(want, got string) bool { return want == "" || clean(want) == got }
 	selected := func(e keys.AuditEntry) bool {
-		return e.TenantID == tenantID && is(q.KeyID, e.KeyID) && is(q.Tool, e.Tool) && is(q.Decision, e.Decision) &&
+		return e.TenantID == tenantID && is(q.KeyID, e.KeyID) && is(q.Tool, e.Tool) && is(q.Subject, e.Subject) && is(q.Decision, e.Decision) &&
 			is(q.Kind, e.Kind) && is(q.Ref, e.Ref) && !e.Time.Before(stamp(q.Since)) && (q.Until.IsZero() || e.Time.Before(stamp(q.Until))) &&
 			(q.Before == "" || e.ID < q.Before) && e.ID > q.After
 	}

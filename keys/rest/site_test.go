@@ -18,6 +18,7 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys/bearer"
 	"github.com/bailiwick-mcp/bailiwick/keys/rest"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // site is a server on a socket and a real database, with its first key, and a
@@ -85,6 +86,7 @@ func newSite(t testing.TB, cfg db.Config) *site {
 		Service: svc, Authenticate: bearer.Authenticator{APIKeys: svc}.Authenticate,
 		InstanceStatus: func(string) (string, string) { return "down", "no answer" },
 		InstanceTools:  toolsOf(svc),
+		Offer:          func(context.Context, keys.Principal) (keys.Offer, error) { return notesOffer, nil },
 	}))
 	t.Cleanup(server.Close)
 	s.url = server.URL
@@ -220,3 +222,14 @@ func (s *site) object(status int, method, path, body string, more ...string) map
 	s.must(json.Unmarshal([]byte(r.body), &out))
 	return out
 }
+
+// notesOffer is what every site has on offer, whatever its instances are.
+var notesOffer = keys.NewOffer([]keys.Offered{
+	{Kind: "tool", Tool: policy.Tool{ID: "notes/delete_note", Name: "notes__delete_note", Category: "tools", Effect: policy.EffectDestructive,
+		InstanceID: "i1", ProjectID: "p1", WriteEnabled: true}},
+	{Kind: "tool", Tool: policy.Tool{ID: "notes/read_note", Name: "notes__read_note", Category: "tools", Effect: policy.EffectRead,
+		InstanceID: "i1", ProjectID: "p1", WriteEnabled: true}},
+	{Kind: "tool", Tool: policy.Tool{ID: "bailiwick/whoami", Name: "whoami", Category: "platform", Effect: policy.EffectRead}},
+	{Kind: "prompt", Tool: policy.Tool{ID: "notes/brief", Name: "notes__brief", Category: "tools", Effect: policy.EffectRead,
+		InstanceID: "i1", ProjectID: "p1", WriteEnabled: true}},
+})
