@@ -26,7 +26,7 @@ func (r remoteKeys) Matrix(ctx context.Context, q accessQuery) (m wire.Matrix, e
 // asked asks as for a draft, which takes a handle too.
 func (r remoteKeys) asked(ctx context.Context, q accessQuery, into any) error {
 	err := r.server.do(ctx, apiRequest{method: http.MethodPost, path: "/api/explain"}.with(q.body), into)
-	return r.noTenant(absentIn(err, "key", q.body.Key.Value))
+	return absentIn(r.noTenant(err), "key", q.body.Key.Value)
 }
 
 // Difference finds a handle first, which is no part of a path; for that alone it
