@@ -10,7 +10,7 @@ import (
 // Question is about what a key may do, or could.
 type Question struct {
 	Key     string    // id, or else handle; "" = a new key with its defaults
-	Version int64     // of the key; 0 = as it stands
+	Version int64     // of the key that is named; 0 = as it stands
 	Draft   *Draft    // laid over the key; nil = nothing
 	At      time.Time // when; zero = now
 }
@@ -97,9 +97,10 @@ func asked(ctx context.Context, r Reader, p Principal, q *Question) (key Key, er
 		if key, err = keyOrHandle(ctx, r, p, q.Key); err != nil {
 			return key, err
 		}
-	}
-	if q.Version != 0 {
-		if key, err = keyVersion(ctx, r, key, q.Version); err != nil {
+		if q.Version != 0 {
+			key, err = keyVersion(ctx, r, key, q.Version)
+		}
+		if err != nil {
 			return key, err
 		}
 	}
