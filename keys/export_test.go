@@ -12,3 +12,6 @@ func KeyFields() map[string]bool {
 	}
 	return out
 }
+
+// KeyAt is keyAt.
+var KeyAt = keyAt

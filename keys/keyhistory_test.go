@@ -175,3 +175,38 @@ func TestGrantOfAVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyAt: what the entries do not tell, or can't be read, is an error.
+func TestKeyAt(t *testing.T) {
+	now := keys.Key{ID: "k", Version: 9, Name: "now"}
+	change := func(epoch int64, subject, detail string) keys.AuditEntry {
+		return keys.AuditEntry{Kind: "change", Subject: subject, Epoch: epoch, Detail: []byte(detail)}
+	}
+	made := change(3, "k", `{"after":{"name":"first"}}`)
+	second := change(5, "k", `{"before":{"name":"first"},"after":{"name":"second"}}`)
+	last := change(9, "k", `{"before":{"name":"second"},"after":{"name":"now"}}`)
+	foreign := change(7, "l", `{"before":{"name":"theirs"},"after":{"name":"x"}}`)
+	call := keys.AuditEntry{Kind: "call", Subject: "k", Epoch: 8, Detail: []byte(`{"before":{"name":"called"}}`)}
+	for name, c := range map[string]struct {
+		entries []keys.AuditEntry
+		version int64
+		want    string // the name then; "" = an error
+	}{
+		"as it is":           {nil, 9, "now"},
+		"in any order":       {[]keys.AuditEntry{made, last, foreign, call, second}, 3, "first"},
+		"the one before":     {[]keys.AuditEntry{last, second}, 5, "second"},
+		"another's version":  {[]keys.AuditEntry{made, second, foreign, last}, 7, ""},
+		"a call's epoch":     {[]keys.AuditEntry{made, second, call, last}, 8, ""},
+		"the last is gone":   {[]keys.AuditEntry{made, second}, 3, ""},
+		"nothing is left":    {nil, 5, ""},
+		"an unknown field":   {[]keys.AuditEntry{made, second, change(9, "k", `{"before":{"name":"second","newer":1}}`)}, 5, ""},
+		"another type":       {[]keys.AuditEntry{made, second, change(9, "k", `{"before":{"name":1}}`)}, 5, ""},
+		"what is no JSON":    {[]keys.AuditEntry{made, second, change(9, "k", `{`)}, 5, ""},
+		"what it had to end": {[]keys.AuditEntry{made, second, change(9, "k", `{"before":{"mcpPermissions":null,"tags":[],"revoked":true}}`)}, 5, "now"},
+	} {
+		got, err := keys.KeyAt(now, c.entries, c.version)
+		if (err != nil) != (c.want == "") || got.Name != c.want || err == nil && got.Version != c.version {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
