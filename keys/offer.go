@@ -12,6 +12,11 @@ import (
 type Offer struct {
 	Version string    // 16 hexadecimal digits; of equal offers equal
 	Items   []Offered // by kind as in the protocol (tools first), then by exposed name
+
+	// Unlisted is what policies see of a resource that nothing lists, by its
+	// canonical id: one for each spelling of the uri, all of which must be allowed.
+	// None where nobody here may have it; a nil Unlisted knows of none.
+	Unlisted func(id string) []policy.Tool
 }
 
 // Offered is one tool, or one prompt, resource or template, which policies see as

@@ -2,8 +2,10 @@ package mcp
 
 import (
 	"context"
+	"strings"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // Offer is what the principal's tenant has on offer now, whatever the principal
@@ -48,5 +50,19 @@ func (c *catalog) offered() keys.Offer {
 			items = append(items, keys.Offered{Kind: kind(k).String(), Tool: *c.offers[k].tools.At(i)})
 		}
 	}
-	return keys.NewOffer(items)
+	offer := keys.NewOffer(items)
+	offer.Unlisted = c.unlistedAs
+	return offer
+}
+
+// unlistedAs is what policies see of a uri that nothing lists, in all its spellings.
+func (c *catalog) unlistedAs(id string) (all []policy.Tool) {
+	slug, uri, _ := strings.Cut(id, "/")
+	if t := c.askedFor(id); t == nil || t.ID != id || c.slugs[slug] == nil {
+		return nil
+	}
+	for _, spelled := range spellings(uri) {
+		all = append(all, *c.itself(slug, spelled))
+	}
+	return all
 }

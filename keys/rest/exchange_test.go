@@ -47,6 +47,7 @@ func (a asked) is(r rest.Route) bool {
 //	announce SLUG  has an instance announce tools: lines of a name and a digest.
 //	denial       records one of the first key, as a tool's call does, under the
 //	             reference zzzzzzzzzzzzzzzb.
+//	call ID      records a call of the first key to the tool of that canonical id.
 func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 	s.t.Helper()
 	got, all, literals := &txtar.Archive{Comment: file.Comment}, []asked{}, ""
@@ -82,6 +83,9 @@ func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 			add(part.Name, string(part.Data))
 		case part.Name == "denial":
 			s.deny(s.first.Key, 1)
+			add(part.Name, "")
+		case strings.HasPrefix(part.Name, "call "):
+			s.called(s.first.Key, strings.TrimPrefix(part.Name, "call "))
 			add(part.Name, "")
 		case part.Name != "response":
 			s.t.Fatalf("no such section: %s", part.Name)

@@ -228,3 +228,19 @@ func (o operations) explain(ctx context.Context, p keys.Principal, r explainTool
 	decision, rules := grant.Explain(nil, nil, o.svc.Now())
 	return wire.ExplanationOf(decision, rules, key, p.Epoch()), nil
 }
+
+type suggestKey struct {
+	id   string
+	days int
+}
+
+func (o operations) suggest(ctx context.Context, p keys.Principal, r suggestKey) (keys.Suggestion, error) {
+	var offer keys.Offer
+	if o.offer != nil {
+		var err error
+		if offer, err = o.offer(ctx, p); err != nil {
+			return keys.Suggestion{}, err
+		}
+	}
+	return o.svc.Suggest(ctx, p, r.id, offer, r.days)
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys/bearer"
 	"github.com/bailiwick-mcp/bailiwick/keys/rest"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // site is a server on a socket and a real database, with its first key, and a
@@ -84,11 +85,39 @@ func newSite(t testing.TB, cfg db.Config) *site {
 	server := httptest.NewServer(rest.New(rest.Config{
 		Service: svc, Authenticate: bearer.Authenticator{APIKeys: svc}.Authenticate,
 		InstanceStatus: func(string) (string, string) { return "down", "no answer" },
-		InstanceTools:  toolsOf(svc),
+		InstanceTools:  toolsOf(svc), Offer: offerOf(svc),
 	}))
 	t.Cleanup(server.Close)
 	s.url = server.URL
 	return s
+}
+
+// offerOf are the tools that instances have announced, of which those read that
+// say so in their names.
+func offerOf(svc *keys.Service) func(context.Context, keys.Principal) (keys.Offer, error) {
+	return func(ctx context.Context, p keys.Principal) (keys.Offer, error) {
+		operator, err := svc.Operator(ctx, p.TenantID())
+		if err != nil {
+			return keys.Offer{}, err
+		}
+		instances, err := svc.Instances(ctx, operator)
+		var items []keys.Offered
+		for _, i := range instances {
+			defs, err := svc.Definitions(ctx, i)
+			if err != nil {
+				return keys.Offer{}, err
+			}
+			for _, d := range defs {
+				t := policy.Tool{ID: i.Slug + "/" + d.Name, Name: i.Slug + "__" + d.Name, Category: "tools", Effect: policy.EffectDestructive,
+					InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: true}
+				if strings.HasPrefix(d.Name, "read") {
+					t.Effect = policy.EffectRead
+				}
+				items = append(items, keys.Offered{Kind: d.Kind, Tool: t})
+			}
+		}
+		return keys.NewOffer(items), err
+	}
 }
 
 // toolsOf are the tools that an instance has announced, or one where none was,
