@@ -95,7 +95,7 @@ func recordedSince(ctx context.Context, r Reader, k *Key, now time.Time) (time.T
 	if err != nil && !isNotFound(err) {
 		return since, err
 	}
-	if pruned, err := time.Parse(time.RFC3339Nano, text); err == nil && pruned.After(since) {
+	if pruned, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		since = pruned
 	}
 	if k.CreatedAt.After(since) {
