@@ -38,7 +38,7 @@ func newMarket(t testing.TB) *market {
 		{Kind: keys.KindTool, Tool: policy.Tool{ID: "bailiwick/list_projects", Name: "list_projects", Effect: policy.EffectRead, Category: "platform", Permission: "view:projects"}},
 		thing("prompt", "sum", "tools", policy.EffectRead),
 		thing("resource", "note://1", "tools", policy.EffectRead),
-		thing("template", "note://{id}", "tools", policy.EffectRead),
+		thing("template", "note://{id}", "docs", policy.EffectRead),
 	})
 	m.offer.Unlisted = func(id string) (all []policy.Tool) {
 		for _, spelled := range []string{id, strings.ReplaceAll(id, "%20", " ")} {
@@ -59,6 +59,9 @@ func (m *market) use(k keys.Key, requests ...string) {
 		e := keys.AuditEntry{TenantID: k.TenantID, Kind: "call", Action: method, Actor: k.ID, KeyID: k.ID, Subject: id, Decision: "allow"}
 		if tool, denied := strings.CutPrefix(id, "!"); denied {
 			e.Kind, e.Decision, e.Subject, e.Tool = "decision", "deny", "", tool
+			if strings.Contains(tool, "/") {
+				e.Subject = tool
+			}
 		}
 		if err := m.svc.Record(m.ctx, e); err != nil {
 			m.t.Fatal(err)
@@ -105,7 +108,7 @@ func TestSuggest(t *testing.T) {
 		"unlisted": {[]string{"resources/read notes/note://a%20b"}, []string{"resource notes/note://a%20b 1"},
 			[]string{"notes/note://a b", "notes/note://a%20b"}, false, ""},
 		"gone":   {[]string{"tools/call notes/old", "tools/call notes/read"}, []string{"tool notes/read 1"}, []string{"notes/read"}, false, "not on offer now, and so left out: notes/old"},
-		"denied": {[]string{"tools/call !notes__x", "tools/call !notes__x", "tools/call notes/read", "tools/call !a"}, []string{"tool notes/read 1"}, []string{"notes/read"}, false, "notes__x (2), a (1)"},
+		"denied": {[]string{"tools/call !notes/drop", "tools/call !notes/drop", "tools/call notes/read", "tools/call !a"}, []string{"tool notes/read 1"}, []string{"notes/read"}, false, "notes/drop (2), a (1)"},
 		"REST":   {[]string{"key.get !x"}, nil, []string{}, false, "no use of what it may use now is recorded"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,6 +125,9 @@ func TestSuggest(t *testing.T) {
 			notes := strings.Join(got.Notes, "\n")
 			if c.notes != "" && !strings.Contains(notes, c.notes) || c.notes == "" && len(got.Notes) != 3 {
 				t.Errorf("notes %q, want %q", notes, c.notes)
+			}
+			if name == "REST" && strings.Contains(notes, "denied in this time") {
+				t.Errorf("what was denied over REST is no tool: %q", notes)
 			}
 			m.applied(k, got)
 		})
@@ -183,7 +189,11 @@ func TestSuggestCountsDescendants(t *testing.T) {
 	over := m.mint(m.op, keys.NewKey{Name: "over", ParentKeyID: top.ID, PolicyPatch: full()}).Key
 	m.use(top, "tools/call notes/read")
 	m.use(leaf, "tools/call notes/read", "tools/call notes/write")
+	soon := m.clock.Now().Add(time.Hour)
+	short := m.mint(m.op, keys.NewKey{Name: "short", ParentKeyID: top.ID, PolicyPatch: full(), ExpiresAt: &soon}).Key
 	m.use(over, "tools/call notes/drop")
+	m.use(short, "tools/call notes/drop")
+	m.clock.Advance(2 * time.Hour)
 	if _, err := m.svc.RevokeKey(m.ctx, m.op, over.ID, keys.Revocation{}); err != nil {
 		t.Fatal(err)
 	}
