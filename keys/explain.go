@@ -114,7 +114,7 @@ func (s *Service) clock(at time.Time) (time.Time, error) {
 // asked is the key that the question is about.
 func asked(ctx context.Context, r Reader, p Principal, q *Question) (key Key, err error) {
 	if q.Key != "" {
-		if key, err = keyOrHandle(ctx, r, p, q.Key); err != nil {
+		if key, err = findKey(ctx, r, p, q.Key); err != nil {
 			return key, err
 		}
 		if q.Version != 0 {
@@ -128,18 +128,6 @@ func asked(ctx context.Context, r Reader, p Principal, q *Question) (key Key, er
 		return key, nil
 	}
 	return drafted(ctx, r, p, key, q.Draft)
-}
-
-// keyOrHandle finds by id, or else by handle, what the principal may see.
-func keyOrHandle(ctx context.Context, r Reader, p Principal, idOrHandle string) (Key, error) {
-	key, err := visibleKey(ctx, r, p, idOrHandle)
-	if !isNotFound(err) {
-		return key, err
-	}
-	if key, err = r.KeyByHandle(ctx, p.TenantID(), idOrHandle); err != nil {
-		return Key{}, err
-	}
-	return visibleKey(ctx, r, p, key.ID)
 }
 
 // drafted is the key, or else a new one, with the draft on it, checked.

@@ -16,6 +16,10 @@ type Offer struct {
 	// Unlisted is what may be there under a name though nothing lists it: a uri at
 	// an instance that has resources. nil = nothing may.
 	Unlisted func(name string) *policy.Tool
+	// Spellings is what policies see of such a uri, by its canonical id: one for each
+	// spelling of it, all of which must be allowed. None where nobody here may have
+	// it; a nil Spellings knows of none.
+	Spellings func(id string) []policy.Tool
 }
 
 // The kinds of what is on offer beside KindTool.
@@ -45,6 +49,15 @@ func NewOffer(items []Offered) Offer {
 // Without is the offer without some of it, as if these were not there.
 func (o Offer) Without(left func(*policy.Tool) bool) Offer {
 	rest := NewOffer(slices.DeleteFunc(slices.Clone(o.Items), func(i Offered) bool { return left(&i.Tool) }))
+	if o.Spellings != nil {
+		rest.Spellings = func(id string) []policy.Tool {
+			all := o.Spellings(id)
+			if slices.ContainsFunc(all, func(t policy.Tool) bool { return left(&t) }) {
+				return nil
+			}
+			return all
+		}
+	}
 	rest.Unlisted = func(name string) *policy.Tool {
 		if o.Unlisted == nil {
 			return nil

@@ -2,8 +2,10 @@ package mcp
 
 import (
 	"context"
+	"strings"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // Offer is what the principal's tenant has on offer now, whatever the principal
@@ -49,6 +51,18 @@ func (c *catalog) offered() keys.Offer {
 		}
 	}
 	offer := keys.NewOffer(items)
-	offer.Unlisted = c.unlisted
+	offer.Unlisted, offer.Spellings = c.unlisted, c.unlistedAs
 	return offer
+}
+
+// unlistedAs is what policies see of a uri that nothing lists, in all its spellings.
+func (c *catalog) unlistedAs(id string) (all []policy.Tool) {
+	slug, uri, _ := strings.Cut(id, "/")
+	if t := c.unlisted(id); t == nil || t.ID != id || c.slugs[slug] == nil {
+		return nil
+	}
+	for _, spelled := range spellings(uri) {
+		all = append(all, *c.itself(slug, spelled))
+	}
+	return all
 }

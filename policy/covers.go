@@ -171,7 +171,7 @@ func (p Pattern) subsumes(q Pattern) bool {
 		return globMatch(p.text, q.text)
 	case p.target == targetName && q.target == targetID:
 		slug, name, _ := strings.Cut(q.text, "/")
-		return !strings.Contains(slug, "*") && globMatch(p.text, name)
+		return !strings.Contains(slug, "*") && (globMatch(p.text, name) || globMatch(p.text, exposedAs(slug, name)))
 	}
 	return false
 }
@@ -190,9 +190,17 @@ func (p Pattern) disjoint(q Pattern) bool {
 		return q.disjoint(p)
 	case p.target == targetName && q.target == targetID:
 		slug, name, _ := strings.Cut(q.text, "/")
-		return !strings.Contains(slug, "*") && globsDisjoint(p.text, name) && globsDisjoint(p.text, slug+"__"+name)
+		return !strings.Contains(slug, "*") && globsDisjoint(p.text, name) && globsDisjoint(p.text, exposedAs(slug, name))
 	}
 	return false
+}
+
+// exposedAs is the exposed name that follows from a canonical id.
+func exposedAs(slug, name string) string {
+	if slug == builtinSlug {
+		return name
+	}
+	return slug + "__" + name
 }
 
 // globsDisjoint compares what is before the first and after the last *; two

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -51,5 +52,21 @@ func TestRemoteEditsAreDoneOnce(t *testing.T) {
 	}
 	if s := (&house{t: t, url: h.url, token: rotated.Plaintext}).status("GET", "/api/tenant", ""); s != 403 {
 		t.Errorf("the rotated key is answered %d, which is not one without permissions", s)
+	}
+}
+
+// A change of what was seen is refused where somebody has changed it since.
+func TestRemoteUpdateOfWhatWasSeen(t *testing.T) {
+	h := startHouse(t, serveFlags{})
+	r := remoteKeys{newRemote(h.url, keys.Secret(h.token))}
+	made, err := r.Create(t.Context(), wire.CreateKey{Name: keys.Some("reader")})
+	h.must(err)
+	rename := func(version int64, name string) error {
+		_, err := r.UpdateSeen(t.Context(), made.ID, version, wire.UpdateKey{Name: keys.Some(name)})
+		return err
+	}
+	h.must(rename(made.Version, "first"))
+	if err := rename(made.Version, "second"); !errors.Is(err, keys.ErrVersion) {
+		t.Errorf("of an old version: %v", err)
 	}
 }

@@ -48,6 +48,7 @@ func (a asked) is(r rest.Route) bool {
 //	used HANDLE DECISION TOOL  records a request of a key for a tool, by its id.
 //	denial       records one of the first key, as a tool's call does, under the
 //	             reference zzzzzzzzzzzzzzzb.
+//	call ID      records a call of the first key to the tool of that canonical id.
 func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 	s.t.Helper()
 	got, all, literals := &txtar.Archive{Comment: file.Comment}, []asked{}, ""
@@ -87,6 +88,9 @@ func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 			add(part.Name, "")
 		case part.Name == "denial":
 			s.deny(s.first.Key, 1)
+			add(part.Name, "")
+		case strings.HasPrefix(part.Name, "call "):
+			s.called(s.first.Key, strings.TrimPrefix(part.Name, "call "))
 			add(part.Name, "")
 		case part.Name != "response":
 			s.t.Fatalf("no such section: %s", part.Name)

@@ -11,6 +11,16 @@ var (
 	revokedParam = param{name: "includeRevoked", kind: "boolean", doc: "Revoked keys too.", example: "true"}
 )
 
+var suggestionDaysParam = param{name: "days", kind: "integer", low: 1, high: keys.MaxSuggestionDays, absent: keys.SuggestionDays,
+	doc: "Of how many days the use is counted.", example: "30"}
+
+func useOfKey(c *call) (suggestKey, error) {
+	days, err := c.number(suggestionDaysParam)
+	return suggestKey{c.id(), days}, err
+}
+
+func suggestion(_ *call, s keys.Suggestion) wire.Suggestion { return wire.SuggestionOf(s) }
+
 // allKeys: the document has no paging, so the list is complete.
 func allKeys(c *call) (q keys.KeyQuery, err error) {
 	if q.Search, err = c.text(searchParam); err != nil {

@@ -243,3 +243,16 @@ func (o operations) audit(ctx context.Context, p keys.Principal, q keys.AuditQue
 	entries, err := o.svc.AuditEvents(ctx, p, q)
 	return auditPage{entries, limit}, err
 }
+
+type suggestKey struct {
+	id   string
+	days int
+}
+
+func (o operations) suggest(ctx context.Context, p keys.Principal, r suggestKey) (keys.Suggestion, error) {
+	offer, err := o.offered(ctx, p)
+	if err != nil {
+		return keys.Suggestion{}, err
+	}
+	return o.svc.Suggest(ctx, p, r.id, offer, r.days)
+}

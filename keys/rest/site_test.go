@@ -113,7 +113,7 @@ func toolsOf(svc *keys.Service) func(context.Context, keys.Instance) ([]wire.Too
 }
 
 // offerOf are the tools that instances have announced, as a gateway would offer
-// them: those named get... only read.
+// them: those named get... or read... only read.
 func offerOf(svc *keys.Service) func(context.Context, keys.Principal) (keys.Offer, error) {
 	return func(ctx context.Context, p keys.Principal) (keys.Offer, error) {
 		all, err := svc.Mounts(ctx)
@@ -129,7 +129,7 @@ func offerOf(svc *keys.Service) func(context.Context, keys.Principal) (keys.Offe
 			for _, d := range defs {
 				tool := policy.Tool{ID: i.Slug + "/" + d.Name, Name: i.Slug + "__" + d.Name, Category: "tools", Effect: policy.EffectDestructive,
 					InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled, Quarantined: d.Quarantined()}
-				if strings.HasPrefix(d.Name, "get") {
+				if strings.HasPrefix(d.Name, "get") || strings.HasPrefix(d.Name, "read") {
 					tool.Effect = policy.EffectRead
 				}
 				items = append(items, keys.Offered{Kind: d.Kind, Tool: tool})

@@ -82,6 +82,15 @@ func (s *site) deny(k keys.Key, n int64) string {
 	return ref
 }
 
+// called records a call that passed.
+func (s *site) called(k keys.Key, id string) {
+	s.t.Helper()
+	s.must(s.svc.Record(s.ctx, keys.AuditEntry{
+		TenantID: k.TenantID, Kind: "call", Action: "tools/call", Actor: k.ID, KeyID: k.ID, KeyVersion: k.Version, Subject: id,
+		Tool: strings.Replace(id, "/", "__", 1), Decision: "allow", Failed: []string{}, Outcome: "ok", Epoch: k.Version,
+	}))
+}
+
 // unknown are targets that are nowhere.
 func (s *site) unknown(tenant string) targets {
 	out := targets{n: s.made.Add(1), tenant: tenant, project: unknownID, instance: unknownID, preset: "nowhere", ref: "zzzzzzzzzzzzzzzz", login: unknownID, poll: "x"}

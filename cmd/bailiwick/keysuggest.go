@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+func (c *cli) keysSuggest() *cobra.Command {
+	var (
+		days  int
+		apply bool
+		cmd   *cobra.Command
+	)
+	cmd = c.keyCommand("suggest", "Suggest the tightest policy that would have allowed what a key was used for", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
+		if days < 1 || days > keys.MaxSuggestionDays {
+			return &usageError{fmt.Sprintf("--days must be from 1 to %d", keys.MaxSuggestionDays), "see " + cmd.CommandPath() + " --help"}
+		}
+		s, err := ring.Suggest(ctx, k.ID, days)
+		if err != nil {
+			return err
+		}
+		if !apply {
+			return c.writeSuggestion(k, s, out, cmd.Flags())
+		}
+		edited, err := ring.UpdateSeen(ctx, k.ID, s.KeyVersion, wire.UpdateKey{PolicyFields: s.Update.Fields()})
+		if err != nil {
+			return err
+		}
+		c.warnOf(edited.Propagation)
+		return out.write(c.out, edited, row{"FIELD", "WAS", "IS"}, changedRows(k, edited.Key))
+	})
+	cmd.Long = "Suggest the tightest policy that would have allowed what a key was used for, as the\n" +
+		"audit trail has it: the calls of the key and of the keys below it. KEY is an id or a\n" +
+		"handle. Nothing changes without --apply; the last line is the command that does the\n" +
+		"same. What is not in the trail is not known: read the notes first."
+	cmd.Example = "  bailiwick keys suggest note-taker\n  bailiwick keys suggest note-taker --days 90 --apply"
+	cmd.Flags().IntVar(&days, "days", keys.SuggestionDays, "of how many `days` the use is counted, up to 365")
+	cmd.Flags().BoolVar(&apply, "apply", false, "change the key so, unless somebody has changed it meanwhile")
+	return cmd
+}
+
+// writeSuggestion shows what was used, what to know, and the command to run.
+func (c *cli) writeSuggestion(k wire.Key, s wire.Suggestion, out *output, flags *pflag.FlagSet) error {
+	if out.format == "json" {
+		return out.write(c.out, s, nil, nil)
+	}
+	fmt.Fprintf(c.out, "uses %d of %d tools (since %s)\n", s.Used, s.Allowed, when(&s.Since))
+	if len(s.UsedTools) > 0 {
+		rows := make([]row, len(s.UsedTools))
+		for i, t := range s.UsedTools {
+			rows[i] = row{t.ID, t.Kind, strconv.Itoa(t.Count), when(&t.LastAt)}
+		}
+		if err := out.write(c.out, nil, row{"TOOL", "KIND", "COUNT", "LAST USED"}, rows); err != nil {
+			return err
+		}
+	}
+	for _, note := range s.Notes {
+		fmt.Fprintln(c.out, "note:", printable(note))
+	}
+	update := suggestedFlags(s.Update)
+	if len(update) == 0 {
+		fmt.Fprintln(c.out, "There is nothing to change.")
+		return nil
+	}
+	line := shellWords(append(append([]string{"bailiwick", "keys", "update", k.Handle}, whereFlags(flags)...), update...))
+	if printable(line) != line {
+		line = "A pattern can't be shown: run this again with --apply, or with -o json."
+	}
+	fmt.Fprintln(c.out, line)
+	return nil
+}
+
+// whereFlags are those of the command line that say where the key is, and hold
+// no secret.
+func whereFlags(flags *pflag.FlagSet) (out []string) {
+	for _, name := range []string{"data", "secret-file", "url", "key-file", "tenant"} {
+		if typed(flags, name) {
+			out = append(out, "--"+name, flags.Lookup(name).Value.String())
+		}
+	}
+	return out
+}
+
+// suggestedFlags are the flags of keys update that say the same.
+func suggestedFlags(u wire.SuggestedUpdate) (out []string) {
+	if u.MCPReadOnly != nil {
+		out = append(out, "--read-only="+strconv.FormatBool(*u.MCPReadOnly))
+	}
+	if u.MCPPreset != nil {
+		out = append(out, "--preset="+*u.MCPPreset)
+	}
+	if u.MCPToolAllowlist != nil {
+		if len(*u.MCPToolAllowlist) == 0 {
+			out = append(out, "--allow=")
+		}
+		for _, pattern := range *u.MCPToolAllowlist {
+			out = append(out, "--allow="+pattern)
+		}
+	}
+	limit := func(flag string, l *policy.Limit, prefix string) {
+		if l != nil {
+			var values []string
+			for _, v := range l.Values() {
+				values = append(values, strings.TrimPrefix(v, prefix))
+			}
+			out = append(out, "--"+flag+"="+strings.Join(values, ","))
+		}
+	}
+	limit("categories", u.MCPPermissions, "mcp:")
+	limit("projects", u.MCPProjectIDs, "")
+	limit("instances", u.MCPInstanceIDs, "")
+	return out
+}
+
+// shellWords is a command line that a POSIX shell reads as these words.
+func shellWords(words []string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@+%", r)
+	}
+	out := make([]string, len(words))
+	for i, w := range words {
+		if out[i] = w; w == "" || strings.ContainsFunc(w, func(r rune) bool { return !plain(r) }) {
+			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// changedRows are the lines of a key's record that differ.
+func changedRows(was, is wire.Key) (out []row) {
+	before := map[string]string{}
+	for _, r := range keyRecord(was) {
+		before[r[0]] = r[1]
+	}
+	for _, r := range keyRecord(is) {
+		if r[1] != before[r[0]] {
+			out = append(out, row{r[0], before[r[0]], r[1]})
+		}
+	}
+	return out
+}
+
+// Suggest knows what is on offer from what the instances have announced last.
+func (l localKeys) Suggest(ctx context.Context, id string, days int) (wire.Suggestion, error) {
+	gateway, err := mcp.New(mcp.Config{Service: l.svc, Authenticate: nobody, Version: version})
+	if err != nil {
+		return wire.Suggestion{}, err
+	}
+	offer, err := gateway.StoredOffer(ctx, l.p)
+	if err != nil {
+		return wire.Suggestion{}, err
+	}
+	s, err := l.svc.Suggest(ctx, l.p, id, offer, days)
+	return wire.SuggestionOf(s), err
+}
+
+func (r remoteKeys) Suggest(ctx context.Context, id string, days int) (s wire.Suggestion, err error) {
+	err = r.server.do(ctx, apiRequest{method: http.MethodGet, path: keyPath(id) + "/suggestion",
+		query: url.Values{"days": {strconv.Itoa(days)}}}, &s)
+	return s, err
+}
