@@ -11,13 +11,7 @@ import (
 // expired keys too. It needs view:audit.
 func (s *Service) Grant(ctx context.Context, p Principal, idOrHandle string) (key Key, grant *policy.Grant, err error) {
 	err = s.read(ctx, p, operation{"key.explain", viewAudit}, func(r Reader) error {
-		key, err = visibleKey(ctx, r, p, idOrHandle)
-		if isNotFound(err) {
-			if key, err = r.KeyByHandle(ctx, p.TenantID(), idOrHandle); err == nil {
-				key, err = visibleKey(ctx, r, p, key.ID)
-			}
-		}
-		if err != nil {
+		if key, err = findKey(ctx, r, p, idOrHandle); err != nil {
 			return err
 		}
 		c, err := loadChain(ctx, r, key)

@@ -15,14 +15,7 @@ func (s *Service) Key(ctx context.Context, p Principal, id string) (key Key, err
 // FindKey finds by id, or else by handle. It needs view:api-keys.
 func (s *Service) FindKey(ctx context.Context, p Principal, idOrHandle string) (key Key, err error) {
 	err = s.read(ctx, p, operation{"key.get", viewKeys}, func(r Reader) error {
-		key, err = visibleKey(ctx, r, p, idOrHandle)
-		if !isNotFound(err) {
-			return err
-		}
-		if key, err = r.KeyByHandle(ctx, p.TenantID(), idOrHandle); err != nil {
-			return err
-		}
-		key, err = visibleKey(ctx, r, p, key.ID)
+		key, err = findKey(ctx, r, p, idOrHandle)
 		return err
 	})
 	return key, err
@@ -79,4 +72,16 @@ func visibleKey(ctx context.Context, r Reader, p Principal, id string) (Key, err
 		return Key{}, err
 	}
 	return key, nil
+}
+
+// findKey finds by id, or else by handle.
+func findKey(ctx context.Context, r Reader, p Principal, idOrHandle string) (Key, error) {
+	key, err := visibleKey(ctx, r, p, idOrHandle)
+	if !isNotFound(err) {
+		return key, err
+	}
+	if key, err = r.KeyByHandle(ctx, p.TenantID(), idOrHandle); err != nil {
+		return Key{}, err
+	}
+	return visibleKey(ctx, r, p, key.ID)
 }

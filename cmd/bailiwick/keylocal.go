@@ -37,8 +37,12 @@ func (l localKeys) Create(ctx context.Context, body wire.CreateKey) (wire.Issued
 }
 
 func (l localKeys) Update(ctx context.Context, id string, body wire.UpdateKey) (wire.EditedKey, error) {
+	return l.UpdateSeen(ctx, id, 0, body)
+}
+
+func (l localKeys) UpdateSeen(ctx context.Context, id string, version int64, body wire.UpdateKey) (wire.EditedKey, error) {
 	ctx, done := keys.WithReceipt(ctx)
-	k, err := l.svc.UpdateKey(ctx, l.p, id, body.Patch(0))
+	k, err := l.svc.UpdateKey(ctx, l.p, id, body.Patch(version))
 	return wire.EditedKey{Key: wire.KeyOf(k), Edited: wire.EditedBy(done.Last())}, err
 }
 

@@ -84,7 +84,11 @@ func (r remoteKeys) Create(ctx context.Context, body wire.CreateKey) (i wire.Iss
 }
 
 func (r remoteKeys) Update(ctx context.Context, id string, body wire.UpdateKey) (k wire.EditedKey, err error) {
-	err = r.server.do(ctx, apiRequest{method: http.MethodPut, path: keyPath(id)}.with(body), &k)
+	return r.UpdateSeen(ctx, id, 0, body)
+}
+
+func (r remoteKeys) UpdateSeen(ctx context.Context, id string, version int64, body wire.UpdateKey) (k wire.EditedKey, err error) {
+	err = r.server.do(ctx, apiRequest{method: http.MethodPut, path: keyPath(id), ifMatch: version}.with(body), &k)
 	return k, err
 }
 

@@ -67,7 +67,8 @@ type apiRequest struct {
 	body         []byte
 	// once is an edit that must not be done twice: it has an Idempotency-Key,
 	// under which a try that got no answer is repeated, once.
-	once bool
+	once    bool
+	ifMatch int64 // the version that is to be changed; 0 = whatever it is
 }
 
 // with is the request with a body in JSON.
@@ -143,6 +144,9 @@ func (r *remote) try(ctx context.Context, q apiRequest, idempotency string) (rep
 	h := sent.Header
 	h.Set("Authorization", "Bearer "+r.token.Reveal())
 	h.Set("Accept", "application/json")
+	if q.ifMatch != 0 {
+		h.Set("If-Match", `"`+strconv.FormatInt(q.ifMatch, 10)+`"`)
+	}
 	h.Set("User-Agent", "bailiwick/"+version)
 	for name, value := range map[string]string{"Content-Type": q.kind, "X-Org-Slug": r.tenant, "Idempotency-Key": idempotency} {
 		if value != "" {

@@ -57,6 +57,7 @@ func ocoreShape(o operations) shape {
 			{"GET", "/api/tenant", "getTenant", 200, viewTenant, "Get the tenant", on(o.tenant, from(none), oneTenant)},
 			{"PUT", "/api/tenant", "updateTenant", 200, manageTenant, "Change the tenant; mcpEnabled is the switch of all its MCP access", on(s.UpdateTenant, fromJSON(tenantPatch).versioned(), editedTenant)},
 			{"GET", "/api/api-keys/{id}/explain", "explainKey", 200, viewAudit, "Tell why a key may or may not call a tool, rule by rule", on(o.explain, from(toolOfKey, toolParam), explanation)},
+			{"GET", "/api/api-keys/{id}/shadow", "shadowKey", 200, viewAudit, "Tell where a key's draft policy would have decided its calls otherwise; needs view:api-keys too", on(o.shadow, from(draftOfKey, shadowDaysParam), shadowReport)},
 			{"GET", "/api/decisions/{ref}", "getDecision", 200, viewAudit, "Get the whole decision behind a denial's reference", on(s.DecisionByRef, byRef(), recorded)},
 			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
 		},
