@@ -26,8 +26,6 @@ type shadowFlags struct {
 func (f *shadowFlags) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&f.draft, "shadow", "", "a draft `policy` that is decided beside the key's own and only recorded: a JSON object with fields like mcpToolAllowlist, or @FILE; what it leaves out is as in the key's own")
 	flags.BoolVar(&f.none, "no-shadow", false, "no draft policy (a new key's default)")
-	variables(flags, "shadow") // none: a draft is of one key
-	variables(flags, "no-shadow")
 }
 
 // given is what the flags say; absent where they say nothing.
