@@ -3,6 +3,7 @@ package db
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"time"
 
@@ -108,6 +109,9 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 			s.Where("? = ?", bun.Ident(c.column), clean(text))
 		}
 	}
+	if q.Shadow != "" {
+		s.Where(shadowDecision+" = ?", clean(q.Shadow))
+	}
 	if !q.Since.IsZero() {
 		s.Where("at >= ?", stamp(q.Since))
 	}
@@ -134,21 +138,34 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	return entriesOf(rows), nil
 }
 
+// The parts of an entry's detail that say what the key's draft would have decided;
+// SQLite and Postgres read both alike.
+const (
+	shadowDecision = "detail -> 'shadow' ->> 'decision'"
+	shadowFailed   = "detail -> 'shadow' ->> 'failed'"
+)
+
 // AuditUse counts in the database, so that a long trail is not read; see keys.Reader.
 func (r *reader) AuditUse(ctx context.Context, tenantID string, q keys.AuditUseQuery) ([]keys.AuditUse, error) {
 	if !storable(tenantID) {
 		return []keys.AuditUse{}, nil
 	}
 	var rows []struct {
-		KeyID, Action, Subject, Tool, Decision string
-		Count                                  int
-		Last                                   time.Time
+		KeyID, Action, Subject, Tool, Decision, Shadow string
+		ShadowFailed                                   sql.NullString
+		Count                                          int
+		Last                                           time.Time
 	}
-	s := r.tx.NewSelect().Model((*auditRow)(nil)).Column("key_id", "action", "subject", "tool", "decision").
-		ColumnExpr("count(*) AS count").ColumnExpr("max(at) AS last").
+	alike := []string{"key_id", "action", "subject", "tool", "decision"}
+	s := r.tx.NewSelect().Model((*auditRow)(nil)).Column(alike...)
+	if q.Shadowed {
+		s.ColumnExpr(shadowDecision + " AS shadow").ColumnExpr(shadowFailed + " AS shadow_failed").
+			Where(shadowDecision + " IS NOT NULL")
+		alike = append(alike, "shadow", "shadow_failed")
+	}
+	s.ColumnExpr("count(*) AS count").ColumnExpr("max(at) AS last").
 		Where("tenant_id = ?", tenantID).Where("kind <> ?", kindChange).Where("at >= ?", stamp(q.Since)).
-		Group("key_id", "action", "subject", "tool", "decision").
-		OrderExpr("count DESC").Order("key_id", "action", "subject", "tool", "decision").
+		Group(alike...).OrderExpr("count DESC").Order(alike...).
 		Limit(int64(cmp.Or(q.Limit, keys.MaxAuditUse)))
 	if q.KeyID != "" {
 		s.Where("key_id = ?", clean(q.KeyID))
@@ -159,7 +176,7 @@ func (r *reader) AuditUse(ctx context.Context, tenantID string, q keys.AuditUseQ
 	used := make([]keys.AuditUse, len(rows))
 	for i, g := range rows {
 		used[i] = keys.AuditUse{KeyID: g.KeyID, Action: g.Action, Subject: g.Subject, Tool: g.Tool,
-			Decision: g.Decision, Count: g.Count, Last: g.Last.UTC()}
+			Decision: g.Decision, Shadow: g.Shadow, ShadowFailed: g.ShadowFailed.String, Count: g.Count, Last: g.Last.UTC()}
 	}
 	return used, nil
 }

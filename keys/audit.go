@@ -32,7 +32,8 @@ type AuditEntry struct {
 	Client     string // name/version as the client says
 	Epoch      int64
 	// Detail is, of a change, the fields before and after; of a denial, every rule;
-	// and of a tool call, its arguments where the tenant has them kept.
+	// and of a tool call, its arguments where the tenant has them kept. Where the key's
+	// draft would have decided otherwise, it has a shadow.
 	Detail json.RawMessage
 
 	// The chain that makes it tamper-evident, see AuditChain and AuditHash.
@@ -51,6 +52,7 @@ type AuditQuery struct {
 	Decision string
 	Kind     string
 	Ref      string
+	Shadow   string    // ShadowDeny, ...: what the key's draft would have decided
 	Since    time.Time // from then on
 	Until    time.Time // before then; zero = without an end
 	Oldest   bool      // oldest first

@@ -4,22 +4,26 @@ import "time"
 
 // AuditUseQuery selects the recorded requests that AuditUse counts.
 type AuditUseQuery struct {
-	KeyID string    // "" = of everybody
-	Since time.Time // from then on
-	Limit int       // groups at most, those of the most requests first; 0 = 10,000
+	KeyID    string    // "" = of everybody
+	Since    time.Time // from then on
+	Limit    int       // groups at most, those of the most requests first; 0 = 10,000
+	Shadowed bool      // only those that the key's draft would have decided otherwise
 }
 
 // MaxAuditUse is how many groups AuditUse answers unless it is told otherwise.
 const MaxAuditUse = 10_000
 
 // AuditUse counts the requests in an audit trail, calls and denials, that are
-// alike: of one key, action, tool and decision.
+// alike: of one key, action, tool and decision; where the query is Shadowed also of
+// one decision of the draft, by the same rules.
 type AuditUse struct {
-	KeyID    string
-	Action   string // tools/call, ...
-	Subject  string // the tool's canonical id; "" = the catalog had none
-	Tool     string // the name as asked for
-	Decision string // allow, deny
-	Count    int
-	Last     time.Time // of the newest
+	KeyID        string
+	Action       string // tools/call, ...
+	Subject      string // the tool's canonical id; "" = the catalog had none
+	Tool         string // the name as asked for
+	Decision     string // allow, deny
+	Shadow       string // ShadowDeny, ...; "" unless the query is Shadowed
+	ShadowFailed string // the draft's failing rules, as a list in JSON; "" = none
+	Count        int
+	Last         time.Time // of the newest
 }

@@ -150,6 +150,7 @@ func (s *Service) principal(ctx context.Context, hashes ...[32]byte) (Principal,
 func (s *Service) loadPrincipal(ctx context.Context, hashes [][32]byte) (p Principal, err error) {
 	epoch, _ := s.Confirmed()
 	now := s.cfg.Now()
+	var c chain
 	err = s.cfg.Store.Read(ctx, func(r Reader) error {
 		for _, hash := range hashes {
 			key, secret, err := r.KeyByHash(ctx, hash)
@@ -159,7 +160,7 @@ func (s *Service) loadPrincipal(ctx context.Context, hashes [][32]byte) (p Princ
 			if err != nil {
 				return err
 			}
-			c, err := loadChain(ctx, r, key)
+			c, err = loadChain(ctx, r, key)
 			if err != nil {
 				return credentialError(err)
 			}
@@ -172,6 +173,9 @@ func (s *Service) loadPrincipal(ctx context.Context, hashes [][32]byte) (p Princ
 		}
 		return errUnknown
 	})
+	if err == nil {
+		s.compileDraft(ctx, c, p.is)
+	}
 	return p, err
 }
 

@@ -9,7 +9,9 @@
 // writes it together with its audit entry, and answers with domain values.
 //
 // The data flow of a request: [Service.Authenticate] turns a token into a
-// Principal with a compiled [policy.Grant]; the edge decides with that.
+// Principal with a compiled [policy.Grant]; the edge decides with that. A key's
+// draft policy is compiled beside it ([Principal.Draft]): what it would have
+// decided goes into the audit trail alone, where [Service.Shadow] counts it.
 //
 // What leaves a secret behind leaves it encrypted: the credentials of upstreams,
 // the answers to requests with an idempotency key ([Idempotency], 10 minutes),

@@ -20,8 +20,9 @@ type identity struct {
 	claims *SubjectClaims // of a JWT's subject; its tenant by id
 	hash   [32]byte       // of the secret that authenticated
 	grant  *policy.Grant
-	chain  []string // ids of the key and its ancestors
-	epoch  int64    // as of which the grant was compiled
+	draft  *policy.Grant // of the key's draft policy; nil = none, or unread
+	chain  []string      // ids of the key and its ancestors
+	epoch  int64         // as of which the grant was compiled
 
 	projects []string  // the chain's confinements, all of which hold; nil = none
 	until    time.Time // when the first of secret, key and ancestors, or the JWT, expires; zero = never

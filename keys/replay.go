@@ -147,8 +147,13 @@ func (e *snapshot) exemplify(ctx context.Context, u *UseEffect, since time.Time)
 		}
 		found = append(found, entries...)
 	}
+	u.Examples = newest(found)
+	return nil
+}
+
+// newest are the newest of the entries, each once, as examples.
+func newest(found []AuditEntry) []AuditEntry {
 	slices.SortFunc(found, func(a, b AuditEntry) int { return strings.Compare(b.ID, a.ID) })
 	found = slices.CompactFunc(found, func(a, b AuditEntry) bool { return a.ID == b.ID })
-	u.Examples = found[:min(maxExamples, len(found))]
-	return nil
+	return found[:min(maxExamples, len(found))]
 }

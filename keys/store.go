@@ -140,7 +140,7 @@ type Reader interface {
 	// Audit answers entries by id, in the order that the query asks for.
 	Audit(ctx context.Context, tenantID string, q AuditQuery) ([]AuditEntry, error)
 	// AuditUse counts calls and denials that are alike, most first; then by key,
-	// action, subject, tool and decision.
+	// action, subject, tool and decision, and by those of the draft.
 	AuditUse(ctx context.Context, tenantID string, q AuditUseQuery) ([]AuditUse, error)
 	// AuditTrail answers entries with ids after the given one, oldest first, at
 	// most limit.

@@ -23,6 +23,7 @@ func (g *Gateway) unapproved(ctx context.Context, r *request, v verdict) *reply 
 	_, rules := r.principal.Grant().Explain(r.narrowing.session, v.tool, g.cfg.Now())
 	rules = append(rules, policy.RuleResult{Rule: policy.RuleApproval, Observed: "a rule of mcpApprovals names the tool, and nobody can be asked"})
 	e.Detail = wire.RequestDetail(rules, keptArguments(r))
+	keepShadow(&e, v)
 	g.record(ctx, e)
 	refused := failure(r.msg.id, codeApproval, "Approval required: mcpApprovals of this key closes the tool, for nobody can be asked (ref "+ref+")", nil)
 	return &refused

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // What external tests need of the inside.
@@ -277,4 +278,10 @@ func TakeUp(g *Gateway, p keys.Principal, id string, n int) int {
 		all[<-got] = true
 	}
 	return len(all)
+}
+
+// ShadowOfPanic is what is recorded where the decision by a draft breaks off.
+func ShadowOfPanic() string {
+	draft := policy.Compile(policy.Subject{})
+	return question{}.shadow(verdict{}, draft, func(question, *policy.Grant) verdict { panic("broken") }).Decision
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -34,6 +35,10 @@ type verdict struct {
 	task     *taskRef // of classTask
 
 	arguments policy.ArgumentDecision // of classCall, where all else allows it
+
+	// shadow is where the key's draft differs; nil = nowhere, or there is none. It is
+	// for the audit trail only.
+	shadow *wire.Shadow
 }
 
 // allowed tells whether the request may go on.
@@ -50,7 +55,18 @@ func (v verdict) allowed() bool {
 // mcp-go's server. For what is not a call the decision is about the key alone. What
 // is about a task was decided with its arguments when it was called.
 func decide(q question) verdict {
-	grant := q.principal.Grant()
+	v := judge(q, q.principal.Grant())
+	if v.class != classCall && v.class != classTask {
+		return v
+	}
+	if draft, has := q.principal.Draft(); has {
+		v.shadow = q.shadow(v, draft, judge)
+	}
+	return v
+}
+
+// judge is decide by one grant.
+func judge(q question, grant *policy.Grant) verdict {
 	if !q.principal.Valid() || grant == nil {
 		return verdict{}
 	}

@@ -46,12 +46,13 @@ func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref s
 		_, rules := r.principal.Grant().Explain(r.narrowing.session, v.tool, g.cfg.Now())
 		e.Detail = wire.RequestDetail(append(rules, v.arguments.Explain()...), keptArguments(r))
 	}
+	keepShadow(&e, v)
 	g.record(ctx, e)
 }
 
 func (g *Gateway) recordCall(ctx context.Context, r *request, v verdict, outcome string, took time.Duration) {
 	g.counters.called(outcome, took)
-	if outcome == outcomeOK && g.skips() {
+	if outcome == outcomeOK && v.shadow == nil && g.skips() {
 		g.counters.unsampled.Add(1)
 		return
 	}
@@ -60,6 +61,7 @@ func (g *Gateway) recordCall(ctx context.Context, r *request, v verdict, outcome
 	if arguments := keptArguments(r); arguments != nil {
 		e.Detail = wire.RequestDetail(nil, arguments)
 	}
+	keepShadow(&e, v)
 	g.record(ctx, e)
 }
 
@@ -77,9 +79,7 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 		Client: r.client, Epoch: r.principal.Epoch(), Failed: []string{},
 	}
 	if !v.decision.Allowed() {
-		for _, rule := range v.decision.Failed() {
-			e.Failed = append(e.Failed, rule.String())
-		}
+		e.Failed = failedRules(v.decision)
 	}
 	if v.class == classCall || v.class == classTask {
 		e.Tool = truncated(v.target.name, maxRecordedTool)

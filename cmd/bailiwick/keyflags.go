@@ -49,7 +49,7 @@ func (f *keyFlags) flags(flags *pflag.FlagSet) {
 // exclusive are flags of which one at most may be given.
 var exclusive = [][]string{{"allow", "deny", "all-tools"}, {"projects", "all-projects"},
 	{"instances", "all-instances"}, {"categories", "all-categories"},
-	{"argument-rule", "no-argument-rules"}, {"limit", "no-limits"}}
+	{"argument-rule", "no-argument-rules"}, {"limit", "no-limits"}, {"shadow", "no-shadow"}}
 
 func checkExclusive(flags *pflag.FlagSet) error {
 	for _, names := range exclusive {

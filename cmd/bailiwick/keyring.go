@@ -19,12 +19,15 @@ type keyring interface {
 	Find(ctx context.Context, idOrHandle string) (wire.Key, error)
 	Create(ctx context.Context, body wire.CreateKey) (wire.Issued, error)
 	Update(ctx context.Context, id string, body wire.UpdateKey) (wire.EditedKey, error)
-	// DryRun tells what Update would do, looking at so many days of recorded use.
-	DryRun(ctx context.Context, id string, body wire.UpdateKey, days int) (wire.Effects, error)
 	// UpdateSeen is Update of the version that was seen; of another it is keys.ErrVersion.
 	UpdateSeen(ctx context.Context, id string, version int64, body wire.UpdateKey) (wire.EditedKey, error)
+	// DryRun tells what Update would do, looking at so many days of recorded use.
+	DryRun(ctx context.Context, id string, body wire.UpdateKey, days int) (wire.Effects, error)
 	// Suggest is the tightest policy for what the key was used for in the last days.
 	Suggest(ctx context.Context, id string, days int) (wire.Suggestion, error)
+	// Shadow is where the key's draft would have decided the calls of the last days
+	// otherwise.
+	Shadow(ctx context.Context, id string, days int) (wire.ShadowReport, error)
 	Rotate(ctx context.Context, id string, body wire.RotateKey) (wire.Issued, error)
 	// Revoke answers errOwnKey where it has ended the key that asked, and then
 	// only how far that has come.

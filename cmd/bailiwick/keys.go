@@ -19,7 +19,7 @@ func (c *cli) keys() *cobra.Command {
 		c.keyFlip("resume", "Let a paused key use MCP again", wire.UpdateKey{PolicyFields: wire.PolicyFields{MCPActive: keys.Some(true)}}),
 		c.keyFlip("enable", "Let a disabled key work again", wire.UpdateKey{Enabled: keys.Some(true)}),
 		c.keyFlip("disable", "Stop a key altogether, until it is enabled", wire.UpdateKey{Enabled: keys.Some(false)}),
-		c.keysSuggest(), c.keysRotate(), c.keysRevoke(), c.keysImport())
+		c.keysSuggest(), c.keysShadow(), c.keysRotate(), c.keysRevoke(), c.keysImport())
 	g.Long = "Make and manage keys: in the store on this machine (--data, --database-url), as its\n" +
 		"operator, or with --url on a running server, as the key that is given there. The\n" +
 		"answers are the same.\n\n" +

@@ -38,7 +38,11 @@ func keyRecord(k wire.Key) []row {
 		{"created", fmt.Sprintf("%s by %s", when(&k.CreatedAt), k.CreatedBy)}, {"version", fmt.Sprint(k.Version)},
 	}
 	rows = append(rows, argumentRows(k.MCPArgumentRules)...)
-	for _, more := range []row{{"description", k.Description}, {"tags", strings.Join(k.Tags, ", ")},
+	draft := ""
+	if k.MCPShadow != nil {
+		draft = "set; see bailiwick keys shadow " + k.Handle
+	}
+	for _, more := range []row{{"shadow", draft}, {"description", k.Description}, {"tags", strings.Join(k.Tags, ", ")},
 		{"limits", limitsText(k.MCPLimits)}, {"confined to", orEmpty(k.ProjectID)}, {"parent", orEmpty(k.ParentKeyID)}, {"device", orEmpty(k.DeviceName)}, {"revoked because", orEmpty(k.RevokeReason)}} {
 		if more[1] != "" {
 			rows = append(rows, more)

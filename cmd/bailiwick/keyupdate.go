@@ -16,6 +16,7 @@ const defaultReplayDays = 30
 // updateFlags are a change of a key, and whether it is only tried.
 type updateFlags struct {
 	keyFlags
+	shadow shadowFlags
 	name   string
 	dryRun bool
 	days   int
@@ -24,6 +25,7 @@ type updateFlags struct {
 func (f *updateFlags) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&f.name, "name", "", "`name` of the key")
 	f.keyFlags.flags(flags)
+	f.shadow.flags(flags)
 	for _, flag := range []string{"read-only", "preset"} {
 		flags.Lookup(flag).DefValue = "" // unchanged, not a new key's default
 	}
@@ -47,6 +49,9 @@ func (f *updateFlags) request(ctx context.Context, flags *pflag.FlagSet, ring ke
 	body = wire.UpdateKey{
 		Name: given(flags, "name", f.name), Description: given(flags, "description", f.description),
 		Tags: given(flags, "tags", f.tags), Permissions: given(flags, "permissions", f.permissions),
+	}
+	if body.ShadowField, err = f.shadow.given(flags); err != nil {
+		return body, err
 	}
 	body.PolicyFields, err = f.policy(ctx, flags, ring)
 	return body, err
@@ -81,6 +86,7 @@ func (c *cli) keysUpdate() *cobra.Command {
 	})
 	f.flags(cmd.Flags())
 	cmd.Example = "  bailiwick keys update reader --allow 'get_*'\n" +
-		"  bailiwick keys update reader --allow 'get_*' --dry-run --days 7"
+		"  bailiwick keys update reader --allow 'get_*' --dry-run --days 7\n" +
+		"  bailiwick keys update reader --shadow '{\"mcpReadOnly\": true}'"
 	return cmd
 }

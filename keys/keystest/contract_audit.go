@@ -91,20 +91,41 @@ var auditTests = []contractTest{
 		denied := used(2, func(e *keys.AuditEntry) { e.Kind, e.Decision, e.Tool = kindDecision, "deny", "A1__t" })
 		other := used(1, func(e *keys.AuditEntry) { e.KeyID = "k2" })
 		b.append(b.call(func(e *keys.AuditEntry) { e.TenantID = b.other }))
+		shadowed := used(2, func(e *keys.AuditEntry) {
+			e.KeyID, e.Detail = "k3", json.RawMessage(`{"shadow":{"decision":"deny","failed":["readonly","allowlist"]},"rules":[]}`)
+		})
+		shadowedToo := used(1, func(e *keys.AuditEntry) {
+			e.KeyID, e.Detail = "k3", json.RawMessage(`{"shadow":{"decision":"allow"}}`)
+		})
+		b.equal("entries where a draft allows", len(b.audit(b.acme, keys.AuditQuery{Shadow: keys.ShadowAllow})), 1)
+		b.equal("entries where a draft denies", len(b.audit(b.acme, keys.AuditQuery{KeyID: "k3", Shadow: keys.ShadowDeny})), 2)
+		b.equal("entries of no draft", len(b.audit(b.acme, keys.AuditQuery{Shadow: "nul\x00"})), 0)
+		of := func(u keys.AuditUse, shadow string) keys.AuditUse { u.Shadow = shadow; return u }
+		all := shadowed
+		all.Count, all.Last = 3, shadowed.Last
 		for name, c := range map[string]struct {
 			query keys.AuditUseQuery
 			want  []keys.AuditUse
 		}{
-			"all":      {keys.AuditUseQuery{Since: begin}, []keys.AuditUse{allowed, denied, other}},
-			"of a key": {keys.AuditUseQuery{KeyID: "k1"}, []keys.AuditUse{allowed, denied}},
-			"limit":    {keys.AuditUseQuery{Limit: 1}, []keys.AuditUse{allowed}},
-			"late":     {keys.AuditUseQuery{Since: *at(2 * time.Hour)}, []keys.AuditUse{}},
-			"nobody":   {keys.AuditUseQuery{KeyID: "%"}, []keys.AuditUse{}},
+			"all": {keys.AuditUseQuery{Since: begin}, []keys.AuditUse{allowed, all, denied, other}},
+			"of drafts": {keys.AuditUseQuery{Shadowed: true, Since: begin}, []keys.AuditUse{
+				of(shadowed, keys.ShadowDeny), of(shadowedToo, keys.ShadowAllow)}},
+			"of the drafts of a key without": {keys.AuditUseQuery{Shadowed: true, KeyID: "k1"}, []keys.AuditUse{}},
+			"of a key":                       {keys.AuditUseQuery{KeyID: "k1"}, []keys.AuditUse{allowed, denied}},
+			"limit":                          {keys.AuditUseQuery{Limit: 1}, []keys.AuditUse{allowed}},
+			"late":                           {keys.AuditUseQuery{Since: *at(2 * time.Hour)}, []keys.AuditUse{}},
+			"nobody":                         {keys.AuditUseQuery{KeyID: "%"}, []keys.AuditUse{}},
 		} {
 			b.read(func(r keys.Reader) error {
 				got, err := r.AuditUse(b.ctx, b.acme, c.query)
 				if len(got) == 0 {
 					got = []keys.AuditUse{}
+				}
+				for i := range got { // stores write JSON each in their own way
+					if list := got[i].ShadowFailed; got[i].Shadow == keys.ShadowDeny {
+						b.equal(name+": rules", strings.Join(strings.Fields(list), ""), `["readonly","allowlist"]`)
+						got[i].ShadowFailed = ""
+					}
 				}
 				b.equal(name, got, c.want)
 				return err

@@ -3,6 +3,7 @@ package keystest
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -179,6 +180,7 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	selected := func(e keys.AuditEntry) bool {
 		return e.TenantID == tenantID && is(q.KeyID, e.KeyID) && is(q.Tool, e.Tool) && is(q.Decision, e.Decision) &&
 			is(q.Action, e.Action) && is(q.Subject, e.Subject) &&
+			(q.Shadow == "" || clean(q.Shadow) == shadowOf(e).Decision) &&
 			is(q.Kind, e.Kind) && is(q.Ref, e.Ref) && !e.Time.Before(stamp(q.Since)) && (q.Until.IsZero() || e.Time.Before(stamp(q.Until))) &&
 			(q.Before == "" || e.ID < q.Before) && e.ID > q.After
 	}
@@ -202,6 +204,12 @@ func (r *reader) AuditUse(ctx context.Context, tenantID string, q keys.AuditUseQ
 			continue
 		}
 		alike := keys.AuditUse{KeyID: e.KeyID, Action: e.Action, Subject: e.Subject, Tool: e.Tool, Decision: e.Decision}
+		if s := shadowOf(e); q.Shadowed {
+			if s.Decision == "" {
+				continue
+			}
+			alike.Shadow, alike.ShadowFailed = s.Decision, string(s.Failed)
+		}
 		one := alike
 		one.Count, one.Last = groups[alike].Count+1, e.Time
 		if last := groups[alike].Last; last.After(e.Time) {
@@ -211,7 +219,22 @@ func (r *reader) AuditUse(ctx context.Context, tenantID string, q keys.AuditUseQ
 	}
 	list := slices.SortedFunc(maps.Values(groups), func(a, b keys.AuditUse) int {
 		return cmp.Or(b.Count-a.Count, strings.Compare(a.KeyID, b.KeyID), strings.Compare(a.Action, b.Action),
-			strings.Compare(a.Subject, b.Subject), strings.Compare(a.Tool, b.Tool), strings.Compare(a.Decision, b.Decision))
+			strings.Compare(a.Subject, b.Subject), strings.Compare(a.Tool, b.Tool), strings.Compare(a.Decision, b.Decision),
+			strings.Compare(a.Shadow, b.Shadow), strings.Compare(a.ShadowFailed, b.ShadowFailed))
 	})
 	return list[:min(cmp.Or(q.Limit, keys.MaxAuditUse), len(list))], r.check(ctx)
+}
+
+// shadow is what an entry's detail says of the key's draft.
+type shadow struct {
+	Decision string          `json:"decision"`
+	Failed   json.RawMessage `json:"failed"`
+}
+
+func shadowOf(e keys.AuditEntry) shadow {
+	var detail struct {
+		Shadow shadow `json:"shadow"`
+	}
+	_ = json.Unmarshal(e.Detail, &detail) // most have none
+	return detail.Shadow
 }

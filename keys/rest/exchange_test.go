@@ -46,6 +46,8 @@ func (a asked) is(r rest.Route) bool {
 //	after TIME   lets time pass, as 2h30m.
 //	announce SLUG  has an instance announce tools: lines of a name and a digest.
 //	used HANDLE DECISION TOOL  records a request of a key for a tool, by its id.
+//	shadowed HANDLE DECISION TOOL  records a call of a key for which its draft
+//	             has that other decision.
 //	denial       records one of the first key, as a tool's call does, under the
 //	             reference zzzzzzzzzzzzzzzb.
 //	call ID      records a call of the first key to the tool of that canonical id.
@@ -85,6 +87,10 @@ func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 		case strings.HasPrefix(part.Name, "used "):
 			words := strings.Fields(part.Name)
 			s.used(words[1], words[2], words[3])
+			add(part.Name, "")
+		case strings.HasPrefix(part.Name, "shadowed "):
+			words := strings.Fields(part.Name)
+			s.shadowed(words[1], words[2], words[3])
 			add(part.Name, "")
 		case part.Name == "denial":
 			s.deny(s.first.Key, 1)

@@ -59,6 +59,7 @@ func ocoreShape(o operations) shape {
 			{"GET", "/api/api-keys/{id}/explain", "explainKey", 200, viewAudit, "Tell why a key may or may not call a tool, rule by rule, or which of all it may call", on(o.explain, from(keyToExplain, explainParams...), explained)},
 			{"POST", "/api/explain", "explainPolicy", 200, viewAudit, "Tell what a policy would decide that nobody has saved; nothing is written", on(o.explain, fromJSON(draftToExplain), explained)},
 			{"GET", "/api/api-keys/{id}/suggestion", "suggestKey", 200, viewAudit, "Suggest the tightest policy that would have allowed what a key was used for; needs view:api-keys too", on(o.suggest, from(useOfKey, suggestionDaysParam), suggestion)},
+			{"GET", "/api/api-keys/{id}/shadow", "shadowKey", 200, viewAudit, "Tell where a key's draft policy would have decided its calls otherwise; needs view:api-keys too", on(o.shadow, from(draftOfKey, shadowDaysParam), shadowReport)},
 			{"GET", "/api/decisions/{ref}", "getDecision", 200, viewAudit, "Get the whole decision behind a denial's reference", on(s.DecisionByRef, byRef(), recorded)},
 			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
 		},

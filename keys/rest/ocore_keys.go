@@ -79,6 +79,16 @@ func keyChange(c *call, body wire.UpdateKey) (out changeKey, err error) {
 	return out, err
 }
 
+var shadowDaysParam = param{name: "days", kind: "integer", low: 1, high: keys.MaxShadowDays, absent: keys.ShadowDays,
+	doc: "How many days of recorded calls are looked at.", example: "30"}
+
+func draftOfKey(c *call) (shadowKey, error) {
+	days, err := c.number(shadowDaysParam)
+	return shadowKey{c.id(), days}, err
+}
+
+func shadowReport(_ *call, r keys.ShadowReport) wire.ShadowReport { return wire.ShadowReportOf(r) }
+
 // changedKey is the key as it is now, or what would become of it.
 func changedKey(c *call, k keyChanged) any {
 	if k.effects != nil {

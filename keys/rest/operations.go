@@ -103,6 +103,15 @@ func (o operations) changeKey(ctx context.Context, p keys.Principal, r changeKey
 	return out, err
 }
 
+type shadowKey struct {
+	id   string
+	days int
+}
+
+func (o operations) shadow(ctx context.Context, p keys.Principal, r shadowKey) (keys.ShadowReport, error) {
+	return o.svc.Shadow(ctx, p, r.id, r.days)
+}
+
 func (o operations) toggleKey(ctx context.Context, p keys.Principal, r toggleKey) (keys.Key, error) {
 	return o.svc.ToggleKey(ctx, p, r.id, r.ifVersion)
 }

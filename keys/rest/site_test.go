@@ -155,6 +155,23 @@ func (s *site) used(handle, decision, tool string) {
 	s.must(s.svc.Record(s.ctx, e))
 }
 
+// shadowed records a call of a key for which its draft has another decision.
+func (s *site) shadowed(handle, decision, tool string) {
+	s.t.Helper()
+	k, err := s.svc.FindKey(s.ctx, s.op, handle)
+	s.must(err)
+	e := keys.AuditEntry{TenantID: k.TenantID, Kind: "call", Action: "tools/call", Actor: k.ID, KeyID: k.ID, KeyVersion: k.Version,
+		Subject: tool, Tool: strings.Replace(tool, "/", "__", 1), Decision: "allow", Outcome: "ok", Epoch: k.Version,
+		Detail: wire.WithShadow(nil, wire.Shadow{Decision: decision})}
+	if decision == keys.ShadowDeny {
+		e.Detail = wire.WithShadow(nil, wire.Shadow{Decision: decision, Failed: []string{"readonly", "allowlist"}})
+	}
+	if decision == keys.ShadowAllow {
+		e.Kind, e.Decision, e.Outcome, e.Failed, e.Ref = "decision", "deny", "", []string{"readonly"}, "zzzzzzzzzzzzzzzd"
+	}
+	s.must(s.svc.Record(s.ctx, e))
+}
+
 // announce stores definitions of an instance as its upstream would announce
 // them: lines of a name and a digest.
 func (s *site) announce(slug, lines string) {

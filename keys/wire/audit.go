@@ -28,7 +28,7 @@ type AuditEvent struct {
 	LatencyMS  *float64        `json:"latencyMs" doc:"How long the call took, in milliseconds." example:"null"`
 	Client     *string         `json:"client" doc:"The client's name and version, as it says." example:"claude-code/2.1.0"`
 	Epoch      int64           `json:"epoch" doc:"The edit as of which it was decided, or the edit itself." example:"42"`
-	Detail     json.RawMessage `json:"detail" doc:"Of a change, the fields before and after; of a denial, every rule; of a tool call, its arguments where the tenant has them kept, or argumentsOmitted where they are above 16 KiB." example:"null"`
+	Detail     json.RawMessage `json:"detail" doc:"Of a change, the fields before and after; of a denial, every rule; of a tool call, its arguments where the tenant has them kept, or argumentsOmitted where they are above 16 KiB; of a call that the key's draft policy would have decided otherwise, its shadow: the draft's decision (deny, allow, approval, error) and its failed rules." example:"null"`
 	TenantID   string          `json:"tenantId" doc:"The tenant whose trail it is in." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
 	Writer     *string         `json:"writer" doc:"Whose chain it is in: edits, or a server process; null of before there were chains." example:"edits"`
 	Seq        *int64          `json:"seq" doc:"Its number in the chain, from 1." example:"42"`
