@@ -32,6 +32,9 @@ func (g *Gateway) explain(ctx context.Context, p keys.Principal, keyID, name str
 		tool = nil
 	}
 	decision, rules := grant.Explain(nil, tool, g.cfg.Now())
+	if held, ok := grant.ExplainApproval(tool); ok && tool != nil {
+		rules = append(rules, held)
+	}
 	epoch, _ := g.svc.Confirmed()
 	return wire.ExplanationOf(decision, rules, key, epoch), nil
 }

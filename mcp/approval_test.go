@@ -1,0 +1,605 @@
+package mcp_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
+
+// heldWorld has the tools a1__read_x and a1__drop_x, of which a key of its own may
+// call the latter with a person's approval only.
+type heldWorld struct {
+	*world
+	up *fakeUpstream
+	k  keys.Issued
+}
+
+// patient waits longer than any test, hasty not at all.
+func patient(c *mcp.Config) { c.ApprovalPoll, c.ApprovalPause = 10*time.Millisecond, time.Hour }
+func hasty(c *mcp.Config)   { c.ApprovalPoll, c.ApprovalPause = 10*time.Millisecond, time.Nanosecond }
+
+func needing(tool string, effect policy.Effect) func(*keys.NewKey) {
+	return func(n *keys.NewKey) { n.MCPApprovals = keys.Some([]policy.ApprovalRule{{Tool: tool, Effect: effect}}) }
+}
+
+func newHeldWorld(t *testing.T, edits ...func(*mcp.Config)) *heldWorld {
+	t.Helper()
+	h := &heldWorld{world: newWorld(t, edits...), up: newUpstream(t, tool("read_x", "r"), tool("drop_x", "d"))}
+	h.mount("a1", h.up)
+	h.k = h.key(needing("*", policy.EffectDestructive))
+	return h
+}
+
+const dropX = `"name":"a1__drop_x","arguments":{"id":7, "why":"a <b>"}`
+
+func (h *heldWorld) dropped() int { return len(h.up.seen()) }
+
+// listed are the approvals of a status.
+func (w *world) listed(status keys.ApprovalStatus) []keys.CallApproval {
+	w.t.Helper()
+	list, err := w.svc.CallApprovals(context.Background(), w.op, keys.CallApprovalQuery{Status: status})
+	must(w.t, err)
+	return list
+}
+
+// waits is the one approval that is pending.
+func (w *world) waits() (a keys.CallApproval) {
+	w.t.Helper()
+	w.until("a call waits for approval", func() bool {
+		list := w.listed(keys.ApprovalPending)
+		if len(list) == 1 {
+			a = list[0]
+		}
+		return len(list) == 1
+	})
+	return a
+}
+
+func (w *world) decided(id string, approve bool, reason string) {
+	w.t.Helper()
+	_, err := w.svc.DecideCall(context.Background(), w.op, id, keys.ApprovalDecision{Approve: approve, Reason: reason})
+	must(w.t, err)
+}
+
+// later makes a call beside the test.
+func later(call func() answer) <-chan answer {
+	done := make(chan answer, 1)
+	go func() { done <- call() }()
+	return done
+}
+
+func (w *world) comes(c <-chan answer) answer {
+	w.t.Helper()
+	select {
+	case a := <-c:
+		return a
+	case <-time.After(10 * time.Second):
+		w.t.Fatal("no answer came")
+		return answer{}
+	}
+}
+
+// held is the error of a call that is not approved.
+func held(t *testing.T, a answer, status string) (message, id string) {
+	t.Helper()
+	m := parse(t, a.body)
+	var data struct{ ApprovalID, Status, ExpiresAt string }
+	if m.Error == nil || m.Error.Code != -32030 || json.Unmarshal(m.Error.Data, &data) != nil || data.Status != status ||
+		data.ApprovalID == "" || data.ExpiresAt == "" || a.status != 200 {
+		t.Fatalf("got %d %s, want the error -32030, %s", a.status, a.body, status)
+	}
+	return m.Error.Message, data.ApprovalID
+}
+
+func passed(t *testing.T, a answer) {
+	t.Helper()
+	if a.status != 200 || !strings.Contains(a.body, `"text":"ok"`) {
+		t.Errorf("the call did not pass: %d %s", a.status, a.body)
+	}
+}
+
+// TestHeldCall: it waits in either era, is shown as it came, passes when a person
+// says so, once, and leaves each step in the trail. Others are not held, and none is
+// hidden.
+func TestHeldCall(t *testing.T) {
+	for era, call := range map[string]func(h *heldWorld) func(params string) answer{
+		"legacy": func(h *heldWorld) func(string) answer {
+			c := h.connect(h.k, "/mcp")
+			return func(params string) answer { return c.send(request(1, "tools/call", params)) }
+		},
+		"modern": func(h *heldWorld) func(string) answer {
+			return func(params string) answer { return h.modern(h.k, "/mcp", "tools/call", params) }
+		},
+	} {
+		t.Run(era, func(t *testing.T) {
+			h := newHeldWorld(t, patient, func(c *mcp.Config) { c.AuditSkip = 1 })
+			send := call(h)
+			passed(t, send(`"name":"a1__read_x"`))
+			if got := h.connect(h.k, "/mcp").list(); !slices.Contains(got, "a1__drop_x") {
+				t.Errorf("a tool that needs approval is hidden: %v", got)
+			}
+			before := h.dropped()
+			c := later(func() answer { return send(dropX) })
+			a := h.waits()
+			want := keys.CallApproval{ID: a.ID, TenantID: h.op.TenantID(), Status: keys.ApprovalPending, Actor: h.k.Key.ID, KeyID: h.k.Key.ID,
+				KeyHandle: h.k.Key.Handle, KeyVersion: h.k.Key.Version, Action: "tools/call", Subject: "a1/drop_x", Tool: "a1__drop_x",
+				ArgsDigest: a.ArgsDigest, Client: "test/1", Epoch: a.Epoch, CreatedAt: a.CreatedAt, ExpiresAt: a.CreatedAt.Add(10 * time.Minute)}
+			if a != want {
+				t.Errorf("asked: %+v\nwant %+v", a, want)
+			}
+			shown, err := h.svc.CallApproval(t.Context(), h.op, a.ID)
+			must(t, err)
+			if string(shown.Arguments) != `{"id":7, "why":"a <b>"}` || shown.Omitted {
+				t.Errorf("shown: %s", shown.Arguments)
+			}
+			if h.dropped() != before {
+				t.Error("the call was made before it was approved")
+			}
+			h.decided(a.ID, true, "fine")
+			passed(t, h.comes(c))
+			if used := h.listed(keys.ApprovalUsed); len(used) != 1 || used[0].ID != a.ID || used[0].UsedAt == nil || used[0].DecidedBy != "operator" {
+				t.Errorf("used: %+v", used)
+			}
+			h.trail(t, a.ID)
+			c = later(func() answer { return send(dropX) }) // the approval was for one call
+			second := h.waits()
+			if h.decided(second.ID, false, "not twice"); second.ID == a.ID || h.dropped() != before+1 {
+				t.Error("an approval was used twice")
+			}
+			if text, _ := held(t, h.comes(c), "denied"); !strings.Contains(text, "not twice") {
+				t.Errorf("denied: %s", text)
+			}
+		})
+	}
+}
+
+// trail holds what is recorded of an approval that was used: that it was asked for,
+// who approved it, and the call, whatever the sampling.
+func (h *heldWorld) trail(t *testing.T, id string) {
+	t.Helper()
+	var got []string
+	h.until("all is recorded", func() bool {
+		list, err := h.svc.AuditEvents(t.Context(), h.op, keys.AuditQuery{Oldest: true, Limit: 200})
+		must(t, err)
+		got = nil
+		for _, e := range list {
+			if e.Subject == id || strings.Contains(string(e.Detail), id) {
+				got = append(got, fmt.Sprint(e.Kind, " ", e.Action, " ", e.Decision, " ", e.Failed, " ", e.Actor == h.k.Key.ID, " ", e.Ref != ""))
+			}
+		}
+		return len(got) >= 3
+	})
+	slices.Sort(got)
+	if want := []string{"call tools/call allow [] true false", "change approval.approve allow [] false false",
+		"decision tools/call deny [approval.required] true true"}; !slices.Equal(got, want) {
+		t.Errorf("recorded:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestHeldCallAgain: a client that does not wait, or gives up, is told whom to ask,
+// and goes on with the same approval when it makes the same call again.
+func TestHeldCallAgain(t *testing.T) {
+	h := newHeldWorld(t, hasty)
+	c := h.connect(h.k, "/mcp")
+	send := func(params string) answer { return c.send(request(1, "tools/call", params)) }
+	text, id := held(t, send(dropX), "pending")
+	if !strings.Contains(text, "bailiwick approvals approve "+id) {
+		t.Errorf("it does not say what to do: %s", text)
+	}
+	if _, again := held(t, send(dropX), "pending"); again != id {
+		t.Error("the same call asks again")
+	}
+	if _, other := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "pending"); other != id {
+		t.Error("the same call in the other era asks again")
+	}
+	h.decided(id, true, "")
+	for name, params := range map[string]string{
+		"another value":   strings.Replace(dropX, "7", "8", 1),
+		"another spacing": strings.Replace(dropX, "7, ", "7,", 1),
+		"none":            `"name":"a1__drop_x"`,
+	} {
+		if _, other := held(t, send(params), "pending"); other == id {
+			t.Errorf("arguments with %s take the approval of others", name)
+		}
+	}
+	other := h.key(needing("*", policy.EffectRead))
+	if _, foreign := held(t, h.connect(other, "/mcp").call("a1__drop_x", `{"id":7, "why":"a <b>"}`), "pending"); foreign == id {
+		t.Error("another key takes the approval")
+	}
+	if h.dropped() != 0 {
+		t.Fatal("a call passed")
+	}
+	passed(t, send(dropX))
+	if _, next := held(t, send(dropX), "pending"); next == id || h.dropped() != 1 {
+		t.Error("the approval was used twice")
+	}
+}
+
+// TestHeldCallGivenUp: a client that goes away leaves its request pending, and it is
+// not made later.
+func TestHeldCallGivenUp(t *testing.T) {
+	h := newHeldWorld(t, patient)
+	c := h.connect(h.k, "/mcp")
+	e := c.callStream(1, "tools/call", dropX+`,"_meta":{"progressToken":"p"}`)
+	told := parse(t, e.next())
+	a := h.waits()
+	if told.Method != "notifications/progress" || !strings.Contains(string(told.Params), `"progressToken":"p"`) || !strings.Contains(string(told.Params), a.ID) {
+		t.Errorf("told: %+v", told)
+	}
+	e.stop()
+	h.decided(a.ID, true, "")
+	passed(t, c.send(request(2, "tools/call", dropX)))
+	if h.dropped() != 1 {
+		t.Errorf("made %d times", h.dropped())
+	}
+}
+
+// TestHeldCallTellsProgress: the upstream's own progress goes on after that of the wait.
+func TestHeldCallTellsProgress(t *testing.T) {
+	h := newHeldWorld(t, patient)
+	h.up.on("drop_x", func(c fakeCall) string {
+		c.progress(`"progress":1`)
+		return plain["tools/call"]
+	})
+	e := h.connect(h.k, "/mcp").callStream(1, "tools/call", dropX+`,"_meta":{"progressToken":"p"}`)
+	var first, second struct{ Progress float64 }
+	must(t, json.Unmarshal(parse(t, e.next()).Params, &first))
+	h.decided(h.waits().ID, true, "")
+	must(t, json.Unmarshal(parse(t, e.next()).Params, &second))
+	if !(first.Progress > 0 && first.Progress < second.Progress) {
+		t.Errorf("progress %v, then %v", first.Progress, second.Progress)
+	}
+	if last := parse(t, e.next()); last.Result == nil {
+		t.Errorf("the answer: %+v", last)
+	}
+}
+
+// TestHeldCallsRace: of several calls at two servers exactly one gets an approval; the
+// others ask for their own.
+func TestHeldCallsRace(t *testing.T) {
+	h := newHeldWorld(t, patient)
+	second := h.replica(patient)
+	calls := make(chan answer, 6)
+	c := h.connect(h.k, "/mcp")
+	var wg sync.WaitGroup
+	for i := range cap(calls) {
+		from := c
+		if i%2 == 1 {
+			from = c.at(second)
+		}
+		wg.Go(func() { calls <- from.send(request(i, "tools/call", dropX)) })
+	}
+	seen := map[string]bool{}
+	for n := range cap(calls) {
+		a := h.waits()
+		if seen[a.ID] {
+			t.Fatal("one approval is asked for twice")
+		}
+		seen[a.ID] = true
+		h.decided(a.ID, true, "")
+		passed(t, h.comes(calls))
+		if h.dropped() != n+1 {
+			t.Fatalf("%d approvals, %d calls", n+1, h.dropped())
+		}
+	}
+	wg.Wait()
+}
+
+// TestHeldCallIsVoid: an edit of the key, and another definition of the tool, take an
+// approval away, before it was used and while its call waits.
+func TestHeldCallIsVoid(t *testing.T) {
+	edit := func(h *heldWorld, patch keys.KeyPatch) {
+		t.Helper()
+		_, err := h.svc.UpdateKey(context.Background(), h.op, h.k.Key.ID, patch)
+		must(t, err)
+	}
+	for name, change := range map[string]func(h *heldWorld){
+		"the key":      func(h *heldWorld) { edit(h, keys.KeyPatch{Description: keys.Some("x")}) },
+		"its secret":   func(h *heldWorld) { h.rotate() },
+		"the tool":     func(h *heldWorld) { h.redefine() },
+		"back and fro": func(h *heldWorld) { h.toggle(); h.toggle() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHeldWorld(t, hasty)
+			_, id := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "pending")
+			h.decided(id, true, "")
+			change(h)
+			if _, next := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "pending"); next == id || h.dropped() != 0 {
+				t.Error("an approval outlived the edit")
+			}
+		})
+	}
+	t.Run("while it waits", func(t *testing.T) {
+		h := newHeldWorld(t, patient)
+		c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
+		first := h.waits()
+		edit(h, keys.KeyPatch{Description: keys.Some("x")})
+		h.until("it is asked again", func() bool { return len(h.listed(keys.ApprovalPending)) == 2 })
+		h.decided(first.ID, true, "")
+		next := h.waits()
+		if h.dropped() != 0 {
+			t.Fatal("the old approval let it through")
+		}
+		h.decided(next.ID, true, "")
+		passed(t, h.comes(c))
+	})
+	t.Run("the rule is gone", func(t *testing.T) {
+		h := newHeldWorld(t, patient)
+		c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
+		h.waits()
+		edit(h, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPApprovals: keys.Some([]policy.ApprovalRule{})}})
+		passed(t, h.comes(c))
+	})
+	t.Run("the tool is not the key's any more", func(t *testing.T) {
+		h := newHeldWorld(t, patient)
+		c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
+		h.waits()
+		edit(h, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPReadOnly: keys.Some(true)}})
+		if a := h.comes(c); !strings.Contains(a.body, "Unknown tool") || h.dropped() != 0 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+	t.Run("the key is revoked", func(t *testing.T) {
+		h := newHeldWorld(t, patient)
+		c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
+		h.waits()
+		_, err := h.svc.RevokeKey(context.Background(), h.op, h.k.Key.ID, keys.Revocation{})
+		must(t, err)
+		if a := h.comes(c); a.status != 401 || h.dropped() != 0 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+}
+
+func (h *heldWorld) toggle() {
+	h.t.Helper()
+	_, err := h.svc.ToggleKey(context.Background(), h.op, h.k.Key.ID, 0)
+	must(h.t, err)
+}
+
+func (h *heldWorld) rotate() {
+	h.t.Helper()
+	issued, err := h.svc.RotateKey(context.Background(), h.op, h.k.Key.ID, keys.Rotation{})
+	must(h.t, err)
+	h.k = issued
+}
+
+// redefine changes the tool, and approves what it is now.
+func (h *heldWorld) redefine() {
+	h.t.Helper()
+	i := h.instance("a1")
+	h.up.setTools(tool("read_x", "r"), strings.Replace(tool("drop_x", "d"), `"d"`, `"more"`, 1))
+	h.quarantined(i, "drop_x", true)
+	h.approve(i, "drop_x")
+	h.quarantined(i, "drop_x", false)
+}
+
+// TestHeldCallExpires: nobody answers in time.
+func TestHeldCallExpires(t *testing.T) {
+	h := newHeldWorld(t, patient)
+	c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
+	a := h.waits()
+	h.clock.Advance(10 * time.Minute)
+	if _, id := held(t, h.comes(c), "expired"); id != a.ID {
+		t.Error("another approval expired")
+	}
+	if _, err := h.svc.DecideCall(t.Context(), h.op, a.ID, keys.ApprovalDecision{Approve: true}); err == nil {
+		t.Error("an expired approval was given")
+	}
+	if list := h.listed(keys.ApprovalExpired); len(list) != 1 || h.dropped() != 0 {
+		t.Errorf("expired: %+v", list)
+	}
+}
+
+// TestHeldCallStaysDenied: the same call is refused until then, without another question.
+func TestHeldCallStaysDenied(t *testing.T) {
+	h := newHeldWorld(t, hasty)
+	_, id := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "pending")
+	h.decided(id, false, "")
+	for range 2 {
+		if _, again := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "denied"); again != id {
+			t.Error("a denied call asks again")
+		}
+	}
+	h.clock.Advance(10 * time.Minute)
+	if _, next := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "pending"); next == id {
+		t.Error("a denial lasts for ever")
+	}
+}
+
+// TestHeldCallAsksItsClient: a client of 2026-07-28 that can be asked gets a question,
+// whose answer approves nothing; it may take the call back.
+func TestHeldCallAsksItsClient(t *testing.T) {
+	const can = `{"elicitation":{}}`
+	h := newHeldWorld(t, hasty)
+	first := inputOf(t, parse(t, h.modernCan(h.k, can, "tools/call", dropX).body).Result)
+	a := h.waits()
+	if q := first.InputRequests["approval"]; q.Method != "elicitation/create" || !strings.Contains(string(q.Params), a.ID) {
+		t.Fatalf("asked: %+v", first)
+	}
+	accept := map[string]string{"elicitation/create": `{"action":"accept","content":{}}`}
+	second := inputOf(t, parse(t, h.modernCan(h.k, can, "tools/call", first.retry(dropX, accept)).body).Result)
+	if h.dropped() != 0 || h.waits().ID != a.ID {
+		t.Fatal("the client approved its own call")
+	}
+	if got := h.modernCan(h.k, can, "tools/call", second.retry(strings.Replace(dropX, "7", "8", 1), accept)); got.status != 400 {
+		t.Errorf("the state of another call: %d %s", got.status, got.body)
+	}
+	h.decided(a.ID, true, "")
+	passed(t, h.modernCan(h.k, can, "tools/call", second.retry(dropX, accept)))
+
+	first = inputOf(t, parse(t, h.modernCan(h.k, can, "tools/call", dropX).body).Result)
+	a = h.waits()
+	held(t, h.modernCan(h.k, can, "tools/call", first.retry(dropX, map[string]string{"elicitation/create": `{"action":"decline"}`})), "withdrawn")
+	if list := h.listed(keys.ApprovalWithdrawn); len(list) != 1 || list[0].ID != a.ID || h.dropped() != 1 {
+		t.Errorf("withdrawn: %+v", list)
+	}
+}
+
+// TestHeldCallGoesOn: an approved call that its upstream asks something in goes on with
+// the one approval, each round once.
+func TestHeldCallGoesOn(t *testing.T) {
+	for name, stated := range map[string]bool{"with a state": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, hasty)
+			up := newModern(t, tool("ask", "d"))
+			w.mount("a1", up)
+			up.on("ask", func(c fakeCall) string {
+				var p struct{ InputResponses, RequestState json.RawMessage }
+				_ = json.Unmarshal(c.Params, &p)
+				switch {
+				case p.InputResponses != nil && (string(p.RequestState) == `"own"`) == stated:
+					return `{"resultType":"complete","content":[{"type":"text","text":"ok"}]}`
+				case stated:
+					return `{"resultType":"input_required","requestState":"own","inputRequests":{"q":{"method":"elicitation/create","params":` + form + `}}}`
+				}
+				return `{"resultType":"input_required","inputRequests":{"q":{"method":"elicitation/create","params":` + form + `}}}`
+			})
+			k := w.key(needing("*", policy.EffectDestructive))
+			first := inputOf(t, parse(t, w.modernCan(k, canAll, "tools/call", callAsk).body).Result)
+			w.decided(w.waits().ID, true, "")
+			smuggled := `,"inputResponses":{"q":` + formed + `}`
+			second := inputOf(t, parse(t, w.modernCan(k, canAll, "tools/call", callAsk+smuggled).body).Result)
+			if second.InputRequests["q"].Method == "" || second.RequestState == nil || first.RequestState == nil {
+				t.Fatalf("asked: %+v", second)
+			}
+			retry := second.retry(callAsk, answers)
+			passed(t, w.modernCan(k, canAll, "tools/call", retry))
+			if a := w.modernCan(k, canAll, "tools/call", retry); a.status != 400 || !strings.Contains(a.body, "again without requestState") {
+				t.Errorf("a round was taken twice: %d %s", a.status, a.body)
+			}
+			if n := len(up.seen()); n != 2 {
+				t.Errorf("the upstream got %d requests", n)
+			}
+		})
+	}
+}
+
+// TestHeldParkedCall: the answers to an approved call that is under way need no other
+// approval.
+func TestHeldParkedCall(t *testing.T) {
+	w := newWorld(t, hasty)
+	up := newUpstream(t, tool("ask", "d"))
+	w.mount("a1", up)
+	up.on("ask", func(c fakeCall) string {
+		c.ask("elicitation/create", form)
+		return plain["tools/call"]
+	})
+	k := w.key(needing("*", policy.EffectDestructive))
+	inputOf(t, parse(t, w.modernCan(k, canAll, "tools/call", callAsk).body).Result)
+	w.decided(w.waits().ID, true, "")
+	second := inputOf(t, parse(t, w.modernCan(k, canAll, "tools/call", callAsk).body).Result)
+	passed(t, w.modernCan(k, canAll, "tools/call", second.retry(callAsk, answers)))
+}
+
+// TestHeldBuiltin: a tool of the gateway's own is held as any.
+func TestHeldBuiltin(t *testing.T) {
+	h := newHeldWorld(t, hasty)
+	k := h.key(needing("bailiwick/create_api_key", policy.EffectRead))
+	const params = `"name":"create_api_key","arguments":{"name":"made","reveal":true}`
+	first := inputOf(t, parse(t, h.modernCan(k, canAll, "tools/call", params).body).Result)
+	h.decided(h.waits().ID, true, "")
+	if a := h.modernCan(k, canAll, "tools/call", first.retry(params, answers)); a.status != 200 || !strings.Contains(a.body, `"handle":"made"`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := h.connect(k, "/mcp").call("whoami", `{}`); !strings.Contains(a.body, "handle") {
+		t.Errorf("whoami: %s", a.body)
+	}
+}
+
+// TestHeldOthers: what is no tool is held too, but for subscribing.
+func TestHeldOthers(t *testing.T) {
+	w := newWorld(t, hasty)
+	up := newUpstream(t, tool("x", "r")).with(others{prompts: []string{prompt("p")}, resources: []string{resource("x:y")}})
+	w.mount("a1", up)
+	k := w.key(needing("*", policy.EffectRead))
+	c := w.connect(k, "/mcp")
+	seen := map[string]bool{}
+	for _, ask := range []string{request(1, "prompts/get", `"name":"a1__p"`), request(1, "resources/read", `"uri":"x:y"`),
+		request(1, "completion/complete", `"ref":{"type":"ref/prompt","name":"a1__p"},"argument":{"name":"a","value":"b"}`), request(1, "tools/call", `"name":"a1__x"`)} {
+		_, id := held(t, c.send(ask), "pending")
+		if seen[id] {
+			t.Errorf("%s shares an approval", ask)
+		}
+		seen[id] = true
+	}
+	if len(up.seen()) != 0 {
+		t.Error("something passed")
+	}
+}
+
+// TestHeldArgumentsReadTwice: a person would see one of two values, and the tool the other.
+func TestHeldArgumentsReadTwice(t *testing.T) {
+	h := newHeldWorld(t, hasty)
+	for _, bad := range []string{`{"id":7,"id":8}`, `{"a":{"b":1,"b":2}}`} {
+		a := h.modern(h.k, "/mcp", "tools/call", `"name":"a1__drop_x","arguments":`+bad)
+		if m := parse(t, a.body); m.Error == nil || m.Error.Code != -32602 || !strings.Contains(m.Error.Message, "another way") {
+			t.Errorf("%s: %d %s", bad, a.status, a.body)
+		}
+	}
+	if len(h.listed("")) != 0 {
+		t.Error("a person is asked")
+	}
+}
+
+// TestHeldCallsAreBounded: a key has 16 pending at most.
+func TestHeldCallsAreBounded(t *testing.T) {
+	h := newHeldWorld(t, hasty)
+	c := h.connect(h.k, "/mcp")
+	for i := range 16 {
+		held(t, c.call("a1__drop_x", fmt.Sprintf(`{"id":%d}`, i)), "pending")
+	}
+	a := c.call("a1__drop_x", `{"id":16}`)
+	if m := parse(t, a.body); m.Error == nil || m.Error.Code != -32029 || !strings.Contains(m.Error.Message, "16") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	held(t, c.call("a1__drop_x", `{"id":3}`), "pending")
+}
+
+// TestHeldCallWhileTheStoreIsAway: nothing passes, and who waits goes on waiting.
+func TestHeldCallWhileTheStoreIsAway(t *testing.T) {
+	h := newHeldWorld(t, patient)
+	c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
+	a := h.waits()
+	h.store.SetDown(true)
+	if _, err := h.svc.DecideCall(t.Context(), h.op, a.ID, keys.ApprovalDecision{Approve: true}); !errors.Is(err, keys.ErrUnavailable) {
+		t.Errorf("decided without a store: %v", err)
+	}
+	h.store.SetDown(false)
+	h.decided(a.ID, true, "")
+	passed(t, h.comes(c))
+}
+
+// TestHeldCallsEndWithTheServer: a server that stops waits for no person.
+func TestHeldCallsEndWithTheServer(t *testing.T) {
+	h := newHeldWorld(t, patient)
+	c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
+	a := h.waits()
+	h.gw.EndStreams()
+	if _, id := held(t, h.comes(c), "pending"); id != a.ID {
+		t.Error("another approval is named")
+	}
+}
+
+// TestHeldCallIsExplained: the line says so where a call would be held.
+func TestHeldCallIsExplained(t *testing.T) {
+	h := newHeldWorld(t, hasty)
+	for name, want := range map[string]bool{"a1__drop_x": true, "a1__read_x": false, "nowhere": false} {
+		e, err := h.gw.Explain(t.Context(), h.op, h.k.Key.ID, name)
+		must(t, err)
+		last := e.Rules[len(e.Rules)-1]
+		if (last.Rule == "approval.required") != want || want && (!last.OK || !strings.Contains(last.Observed, "destructive")) || want && e.Decision != "allow" {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+}
