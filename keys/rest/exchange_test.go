@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/rest"
 )
 
@@ -47,6 +48,7 @@ func (a asked) is(r rest.Route) bool {
 //	announce SLUG  has an instance announce tools: lines of a name and a digest.
 //	denial       records one of the first key, as a tool's call does, under the
 //	             reference zzzzzzzzzzzzzzzb.
+//	held         has a call of a new key, <id:agent>, wait for approval <id:held>.
 func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 	s.t.Helper()
 	got, all, literals := &txtar.Archive{Comment: file.Comment}, []asked{}, ""
@@ -82,6 +84,13 @@ func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 			add(part.Name, string(part.Data))
 		case part.Name == "denial":
 			s.deny(s.first.Key, 1)
+			add(part.Name, "")
+		case part.Name == "held":
+			agent, err := s.svc.CreateKey(s.ctx, s.op, keys.NewKey{Name: "agent"})
+			s.must(err)
+			p.name("<id:agent>", agent.Key.ID)
+			p.name("<token:agent>", agent.Secret.Reveal())
+			p.name("<id:held>", s.holdCall(agent, 1))
 			add(part.Name, "")
 		case part.Name != "response":
 			s.t.Fatalf("no such section: %s", part.Name)

@@ -58,6 +58,12 @@ func ocoreShape(o operations) shape {
 			{"PUT", "/api/tenant", "updateTenant", 200, manageTenant, "Change the tenant; mcpEnabled is the switch of all its MCP access", on(s.UpdateTenant, fromJSON(tenantPatch).versioned(), editedTenant)},
 			{"GET", "/api/api-keys/{id}/explain", "explainKey", 200, viewAudit, "Tell why a key may or may not call a tool, rule by rule", on(o.explain, from(toolOfKey, toolParam), explanation)},
 			{"GET", "/api/decisions/{ref}", "getDecision", 200, viewAudit, "Get the whole decision behind a denial's reference", on(s.DecisionByRef, byRef(), recorded)},
+
+			{"GET", "/api/approvals", "listApprovals", 200, viewApprovals, "List calls that wait, or waited, for a person's approval", on(o.approvals, from(approvalQuery, approvalParams...), approvalList)},
+			{"GET", "/api/approvals/{id}", "getApproval", 200, viewApprovals, "Get an approval; its arguments are for holders of manage:approvals", on(s.CallApproval, byID(), oneApproval)},
+			{"POST", "/api/approvals/{id}/approve", "approveCall", 200, manageApprovals, "Approve a call that waits: it is made, once", on(o.approveCall, fromJSON(decision).maybe(), oneApproval)},
+			{"POST", "/api/approvals/{id}/deny", "denyCall", 200, manageApprovals, "Deny a call that waits", on(o.denyCall, fromJSON(decision).maybe(), oneApproval)},
+
 			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
 		},
 	}
