@@ -23,6 +23,7 @@ type keyFlags struct {
 	allTools, allProjects bool
 	allInstances          bool
 	allCategories         bool
+	approvals             approvalFlags
 }
 
 func (f *keyFlags) flags(flags *pflag.FlagSet) {
@@ -40,11 +41,12 @@ func (f *keyFlags) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.allInstances, "all-instances", false, "every instance of the tenant (a new key's default)")
 	flags.StringSliceVar(&f.categories, "categories", nil, "only tools of these `categories`; empty = none")
 	flags.BoolVar(&f.allCategories, "all-categories", false, "no limit to categories beside the preset's (a new key's default)")
+	f.approvals.flags(flags)
 }
 
 // exclusive are flags of which one at most may be given.
 var exclusive = [][]string{{"allow", "deny", "all-tools"}, {"projects", "all-projects"},
-	{"instances", "all-instances"}, {"categories", "all-categories"}}
+	{"instances", "all-instances"}, {"categories", "all-categories"}, {"require-approval", "no-approvals"}}
 
 func checkExclusive(flags *pflag.FlagSet) error {
 	for _, names := range exclusive {
@@ -62,6 +64,9 @@ func checkExclusive(flags *pflag.FlagSet) error {
 	if deny := flags.Lookup("deny"); deny.Changed && deny.Value.String() == "" {
 		return &usageError{"--deny names no pattern", "name one, or leave the flag out; --all-tools is no list of patterns"}
 	}
+	if require := flags.Lookup("require-approval"); require.Changed && require.Value.String() == "" {
+		return &usageError{"--require-approval names no pattern", "name one, or say --no-approvals"}
+	}
 	return nil
 }
 
@@ -78,6 +83,8 @@ func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, ring keyrin
 	patch := wire.PolicyFields{
 		MCPReadOnly: given(flags, "read-only", f.readOnly),
 		MCPPreset:   given(flags, "preset", f.preset),
+
+		MCPApprovals: f.approvals.field(flags),
 	}
 	switch {
 	case flags.Changed("allow"):

@@ -38,7 +38,8 @@ func keyRecord(k wire.Key) []row {
 		{"created", fmt.Sprintf("%s by %s", when(&k.CreatedAt), k.CreatedBy)}, {"version", fmt.Sprint(k.Version)},
 	}
 	for _, more := range []row{{"description", k.Description}, {"tags", strings.Join(k.Tags, ", ")},
-		{"confined to", orEmpty(k.ProjectID)}, {"parent", orEmpty(k.ParentKeyID)}, {"device", orEmpty(k.DeviceName)}, {"revoked because", orEmpty(k.RevokeReason)}} {
+		{"confined to", orEmpty(k.ProjectID)}, {"parent", orEmpty(k.ParentKeyID)}, {"device", orEmpty(k.DeviceName)}, {"revoked because", orEmpty(k.RevokeReason)},
+		{"needs approval", approvalTexts(k.MCPApprovals)}} {
 		if more[1] != "" {
 			rows = append(rows, more)
 		}
