@@ -237,6 +237,7 @@ func TestHeldCallGivenUp(t *testing.T) {
 		t.Errorf("told: %+v", told)
 	}
 	e.stop()
+	h.until("the call has ended", func() bool { return mcp.RunningCalls(h.gw) == 0 })
 	h.decided(a.ID, true, "")
 	passed(t, c.send(request(2, "tools/call", dropX)))
 	if h.dropped() != 1 {

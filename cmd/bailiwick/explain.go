@@ -32,6 +32,9 @@ func (c *cli) explain() *cobra.Command {
 				return err
 			}
 			decision, rules := grant.Explain(nil, tool, time.Now())
+			if held, ok := grant.ExplainApproval(tool); ok && tool != nil {
+				rules = append(rules, held)
+			}
 			epoch, _ := svc.Confirmed()
 			e := wire.ExplanationOf(decision, rules, k, epoch)
 			rows := make([]row, 0, len(rules)+1)
