@@ -35,7 +35,8 @@ func (h *house) canaryCall(say func(any, error)) {
 	h.t.Helper()
 	a, _, err := h.svc.HoldCall(h.ctx, h.login(h.mint(h.op, keys.NewKey{}).Secret), held(`{"key":"`+h.token.Reveal()+`"}`))
 	say(a, err)
-	say(h.svc.CallApproval(h.ctx, h.op, a.ID))
+	shown, err := h.svc.CallApproval(h.ctx, h.op, a.ID)
+	say(string(shown.Arguments), err)
 	_, err = h.svc.DecideCall(h.ctx, h.op, a.ID, keys.ApprovalDecision{Reason: h.token.Reveal()})
 	say(nil, err)
 	if err == nil {

@@ -447,6 +447,17 @@ func TestHeldCallAsksItsClient(t *testing.T) {
 	}
 }
 
+// TestHeldCallWaitsForItsClient: the question comes at once; who goes on is answered
+// when a person was.
+func TestHeldCallWaitsForItsClient(t *testing.T) {
+	const can = `{"elicitation":{}}`
+	h := newHeldWorld(t, patient)
+	first := inputOf(t, parse(t, h.comes(later(func() answer { return h.modernCan(h.k, can, "tools/call", dropX) })).body).Result)
+	c := later(func() answer { return h.modernCan(h.k, can, "tools/call", first.retry(dropX, answers)) })
+	h.decided(h.waits().ID, true, "")
+	passed(t, h.comes(c))
+}
+
 // TestHeldCallGoesOn: an approved call that its upstream asks something in goes on with
 // the one approval, each round once.
 func TestHeldCallGoesOn(t *testing.T) {
