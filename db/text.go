@@ -55,7 +55,7 @@ func texts(field any) []string {
 	case toolRules:
 		all := []string{}
 		for _, rule := range field {
-			all = append(all, rule.Match, rule.Category)
+			all = append(all, rule.Match, rule.Category, rule.Project)
 		}
 		return all
 	}

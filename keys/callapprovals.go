@@ -118,7 +118,7 @@ func ownApproval(ctx context.Context, r Reader, p Principal, id string) (CallApp
 // where the principal's key was edited since, it is ErrVersion.
 func (s *Service) UseApproval(ctx context.Context, p Principal, id string, call HeldCall, uses int64) (used int64, err error) {
 	_, err = s.cfg.Store.Edit(ctx, func(w Writer) error {
-		e := &edit{Writer: w, svc: s, now: s.now()}
+		e := s.newEdit(w, "")
 		if err := e.as(ctx, p); err != nil {
 			return err
 		}

@@ -43,7 +43,7 @@ func narrows(was, becomes policy.Subject) bool {
 
 // within checks a key as it is written now: its own layer must be within the
 // principal's rights, whatever its ancestors take away.
-func (e *edit) within(ctx context.Context, k *Key) error {
+func (e *snapshot) within(ctx context.Context, k *Key) error {
 	if e.who.IsOperator() {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (e *edit) within(ctx context.Context, k *Key) error {
 // holds checks a key that stands. In the principal's own subtree the rights are
 // within the principal's whatever the key's own layer says, because the
 // principal's layers are met with it in every decision.
-func (e *edit) holds(ctx context.Context, k *Key) error {
+func (e *snapshot) holds(ctx context.Context, k *Key) error {
 	if e.who.IsOperator() {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (e *edit) holds(ctx context.Context, k *Key) error {
 // limited tells whether the calls of the principal's key are counted. The calls of
 // its children are counted with its own; any other key that it had in hand would
 // give it the same number of calls once more. (A JWT's subject has no children.)
-func (e *edit) limited() bool {
+func (e *snapshot) limited() bool {
 	return e.who.KeyID() != "" && slices.ContainsFunc(e.layers, func(s policy.Subject) bool { return len(s.Policy.Limits) > 0 })
 }
 

@@ -59,6 +59,7 @@ type KeySecret struct {
 type KeyQuery struct {
 	Search         string // part of name, handle or prefix, case-insensitive; % and _ are literal
 	IncludeRevoked bool
+	LiveAt         time.Time // only keys that are Live then; zero = whatever
 	ParentKeyID    string
 	ProjectID      string
 	Limit          int // 0 = no limit

@@ -74,7 +74,7 @@ func (pp *PolicyPatch) open() []string {
 
 // checkKey lists what is wrong with a key as it is to be written; was is the
 // key that it replaces, the zero Key for a new one.
-func (e *edit) checkKey(ctx context.Context, f *faults, k, was *Key) error {
+func (e *snapshot) checkKey(ctx context.Context, f *faults, k, was *Key) error {
 	f.text("name", k.Name, 1, maxName)
 	f.text("description", k.Description, 0, maxDescription)
 	f.text("deviceName", k.DeviceName, 0, maxName)
@@ -97,7 +97,7 @@ func (e *edit) checkKey(ctx context.Context, f *faults, k, was *Key) error {
 
 // checkPolicy lists what is wrong with a policy as it is to be written in place
 // of was.
-func (e *edit) checkPolicy(ctx context.Context, f *faults, tenantID string, p, was *policy.Policy) error {
+func (e *snapshot) checkPolicy(ctx context.Context, f *faults, tenantID string, p, was *policy.Policy) error {
 	presets, err := e.Presets(ctx, tenantID)
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (e *edit) checkPolicy(ctx context.Context, f *faults, tenantID string, p, w
 
 // checkIDs takes an id that is already on the key again: what it named may
 // have been deleted, and the list must stay a list.
-func (e *edit) checkIDs(f *faults, field, noun string, ids, had policy.Limit, find func(string) error) error {
+func (e *snapshot) checkIDs(f *faults, field, noun string, ids, had policy.Limit, find func(string) error) error {
 	old := had.Values()
 	if n := len(ids.Values()); n > maxIDs {
 		f.add(field, "has more than %d entries", maxIDs)

@@ -20,10 +20,15 @@ type NewKey struct {
 	MCPShadow   ShadowPatch
 	ProjectID   string
 	ParentKeyID string // "" = none
-	ExpiresAt   *time.Time
-	Source      string // api, cli, mcp, ...
-	DeviceName  string
-	Idempotency Idempotency
+	// ExpiresAt nil is never; for a child it is ChildTTL from now, or with the
+	// first key above it where that is earlier.
+	ExpiresAt *time.Time
+	// ExpiresWithParent has a child without ExpiresAt end with the first key
+	// above it that does, or never, whatever ChildTTL is.
+	ExpiresWithParent bool
+	Source            string // api, cli, mcp, ...
+	DeviceName        string
+	Idempotency       Idempotency
 }
 
 // PolicyPatch holds the MCP fields of a request: absent = unchanged (or

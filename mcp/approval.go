@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,22 +25,33 @@ type approvalUse struct {
 	uses int64 // with this request
 }
 
-// needsApproval tells whether a person must approve the request. What a call was
+// needsApproval tells whether a person must approve a call. What a call was
 // approved for goes on without: its task, and the news of a resource, which carry
-// no more than that it changed.
-func needsApproval(r *request, v verdict) bool {
-	switch r.msg.method {
-	case methodSubscribe, methodUnsubscribe:
+// no more than that it changed. A resource needs it when any spelling of its uri
+// does, so that no rule is passed by another one.
+func (q *question) needsApproval(grant *policy.Grant, c choice) bool {
+	switch {
+	case q.method == methodSubscribe || q.method == methodUnsubscribe:
+		return false
+	case grant.NeedsApproval(c.tool):
+		return true
+	case q.target.kind != kindResource || !grant.HasApprovals():
 		return false
 	}
-	return v.class == classCall && r.principal.Grant().NeedsApproval(v.tool)
+	slug := slugOf(c.tool)
+	if q.catalog.slugs[slug] == nil {
+		return true
+	}
+	return slices.ContainsFunc(spellings(q.target.name), func(uri string) bool {
+		return grant.NeedsApproval(q.catalog.itself(slug, uri))
+	})
 }
 
 // approved has a person approve an allowed call that needs it: it waits, or refuses
 // to say how the call goes on. The verdict is that of when the wait is over. Whatever
 // the client answers, only what the store says is an approval.
 func (g *Gateway) approved(ctx context.Context, r *request, v verdict) (verdict, *reply) {
-	if !needsApproval(r, v) {
+	if !v.needsApproval {
 		return v, nil
 	}
 	state, bad := g.openState(r, v)
@@ -182,11 +194,11 @@ func (h *heldCall) decide(ctx context.Context) (over bool, refused *reply) {
 	}
 	v := decide(h.r.question(h.g))
 	if !v.allowed() {
-		answer := h.g.unknown(ctx, h.r, v)
+		answer := h.g.denied(ctx, h.r, v)
 		return true, &answer
 	}
 	h.v = v
-	return !needsApproval(h.r, v), nil
+	return !v.needsApproval, nil
 }
 
 // use takes the approval, and decides once more: from then on the call counts as

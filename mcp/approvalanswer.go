@@ -108,10 +108,12 @@ func (h *heldCall) record(ctx context.Context, ref string) {
 	e.Kind, e.Decision, e.Ref = "decision", "deny", ref
 	grant := h.r.principal.Grant()
 	_, rules := grant.Explain(h.r.narrowing.session, v.tool, h.g.cfg.Now())
-	if line, ok := grant.ExplainApproval(v.tool); ok {
-		line.OK, line.Observed = false, line.Observed+"; approval "+h.a.ID+" is "+string(h.a.Status)
-		rules = append(rules, line)
+	line, ok := grant.ExplainApproval(v.tool)
+	if !ok {
+		line = policy.RuleResult{Rule: policy.RuleApproval, Observed: "a call by another spelling of the uri needs a person's approval"}
 	}
+	line.OK, line.Observed = false, line.Observed+"; approval "+h.a.ID+" is "+string(h.a.Status)
+	rules = append(rules, line)
 	e.Detail = wire.WithApproval(wire.RequestDetail(rules, keptArguments(h.r)), h.a.ID)
 	h.g.record(ctx, e)
 }

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // callRules is a layer's share of the rules for calls, compiled. Most keys have
@@ -95,6 +96,24 @@ func (g *Grant) Limits(t *Tool) []AppliedLimit {
 	return out
 }
 
+// ExplainLimits says how many calls of the tool the key and its ancestors may make;
+// ok is false where none limits them. It judges nothing: that a limit is used up is
+// found when a call is made.
+func (g *Grant) ExplainLimits(t *Tool) (line RuleResult, ok bool) {
+	var all []string
+	for _, l := range g.Limits(t) {
+		text := fmt.Sprintf("%d calls a %s of %s", l.Requests, l.Per, l.Tool)
+		if l.Layer > 0 {
+			text = fmt.Sprintf("ancestor %d: %s", l.Layer, text)
+		}
+		all = append(all, text)
+	}
+	if all == nil {
+		return RuleResult{}, false
+	}
+	return RuleResult{Rule: RuleRate, OK: true, Observed: "at most " + strings.Join(all, ", ")}, true
+}
+
 // Limited tells whether any layer has a limit of calls, of whatever tool.
 func (g *Grant) Limited() bool {
 	return g != nil && slices.ContainsFunc(g.layers, func(l layer) bool { return l.rules != nil && len(l.rules.limits) > 0 })
@@ -108,6 +127,11 @@ func (g *Grant) NeedsApproval(t *Tool) bool {
 	}
 	_, rule := g.approval(t)
 	return rule != nil
+}
+
+// HasApprovals tells whether a person must approve any calls, of whatever tool.
+func (g *Grant) HasApprovals() bool {
+	return g == nil || slices.ContainsFunc(g.layers, func(l layer) bool { return l.rules != nil && len(l.rules.approvals) > 0 })
 }
 
 // ExplainApproval is the line of an explanation that says why each call of the tool

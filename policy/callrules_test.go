@@ -125,6 +125,13 @@ func TestLimitsOfACall(t *testing.T) {
 	if got := g.Limits(&policy.Tool{ID: "bailiwick/whoami", Name: "whoami"}); got != nil {
 		t.Errorf("whoami counts against %+v", got)
 	}
+	line, ok := g.ExplainLimits(&policy.Tool{ID: "a/x", Name: "a__x"})
+	if !ok || line.Observed != "at most 5 calls a second of a/*, ancestor 1: 100 calls a day of *" {
+		t.Errorf("explained as %+v", line)
+	}
+	if _, ok := policy.Compile(openSubject()).ExplainLimits(&policy.Tool{ID: "a/x", Name: "a__x"}); ok {
+		t.Error("a limit where there is none is explained")
+	}
 	if !g.Limited() || policy.Compile(openSubject()).Limited() {
 		t.Error("which keys are limited")
 	}

@@ -155,8 +155,10 @@ func (l *layer) inPreset(v *toolView) bool {
 	return v.Effect.Known() && v.Effect <= l.ceiling.effect && l.ceiling.categories.contains(v.category, v.ends[targetCategory][0])
 }
 
-func (l *layer) inProject(v *toolView) bool {
-	return (l.confined == "" || l.confined == v.ProjectID) && l.projects.contains(v.ProjectID)
+func (l *layer) inProject(v *toolView) bool { return l.reachesProject(v.ProjectID) }
+
+func (l *layer) reachesProject(id string) bool {
+	return (l.confined == "" || l.confined == id) && l.projects.contains(id)
 }
 
 // Unrestricted tells whether no layer limits anything: alive and active,

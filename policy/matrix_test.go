@@ -46,6 +46,7 @@ var noRow = map[string]string{
 	"Policy.mcpArgumentRules": "is of calls, which Decide does not see",
 	"Policy.mcpApprovals":     "is of calls, which Decide does not see",
 	"Policy.mcpLimits":        "is of calls, which Decide does not see",
+	"Tool.projectPointer":     "is of calls, which Decide does not see",
 	"Tool.name":               "follows from the id, in the reader as in the catalog",
 }
 

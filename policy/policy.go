@@ -97,6 +97,10 @@ type Tool struct {
 	WriteEnabled bool   `json:"writeEnabled,omitempty"` // of the instance
 	Permission   string `json:"permission,omitempty"`   // REST permission a built-in needs
 	Quarantined  bool   `json:"quarantined,omitempty"`
+
+	// ProjectPointer is where the arguments of its calls name a project: a JSON
+	// pointer; "" = nowhere.
+	ProjectPointer string `json:"projectPointer,omitempty"`
 }
 
 // Problem is one fault of one field, in words for the person who wrote it.

@@ -32,6 +32,7 @@ func (c *cli) explain() *cobra.Command {
 				return err
 			}
 			decision, rules := grant.Explain(nil, tool, time.Now())
+			rules = append(rules, grant.DemandsOfArguments(tool).Explain()...)
 			if held, ok := grant.ExplainApproval(tool); ok && tool != nil {
 				rules = append(rules, held)
 			}

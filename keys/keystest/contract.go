@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) keys.Store) {
 		{"batches", batchTests},
 		{"logins", loginTests},
 		{"approvals", approvalTests},
+		{"call windows", callWindowTests},
 		{"replicas", replicaTests},
 		{"audit", auditTests},
 		{"audit chains", chainTests},

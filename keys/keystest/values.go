@@ -185,7 +185,7 @@ func texts(field any) []string {
 	case []keys.ToolRule:
 		all := []string{}
 		for _, rule := range field {
-			all = append(all, rule.Match, rule.Category)
+			all = append(all, rule.Match, rule.Category, rule.ProjectPointer)
 		}
 		return all
 	}

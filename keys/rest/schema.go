@@ -17,6 +17,7 @@ type schema struct {
 	Ref                  string            `json:"$ref,omitempty"`
 	Type                 kinds             `json:"type,omitempty"`
 	AnyOf                []*schema         `json:"anyOf,omitempty"`
+	OneOf                []*schema         `json:"oneOf,omitempty"`
 	Description          string            `json:"description,omitempty"`
 	Format               string            `json:"format,omitempty"`
 	Enum                 []any             `json:"enum,omitempty"`

@@ -185,8 +185,8 @@ type CreateKey struct {
 	PolicyFields
 	ShadowField
 	ProjectID   keys.Opt[string] `json:"projectId,omitzero" doc:"Confines the key to one project, for good; then only permissions on projects and instances can stand beside it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
-	ParentKeyID keys.Opt[string] `json:"parentKeyId,omitzero" doc:"Makes it a child: it never exceeds its parent, and ends with it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
-	ExpiresAt   keys.Opt[string] `json:"expiresAt,omitzero" doc:"From when on it no longer counts (RFC 3339, in the future); absent or null is never. It never changes." format:"date-time" example:"2030-01-31T12:00:00Z"`
+	ParentKeyID keys.Opt[string] `json:"parentKeyId,omitzero" doc:"Makes it a child: it never exceeds its parent, also when that is narrowed later, and ends with it. A chain has at most 8 keys, and a key at most 1000 live children." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	ExpiresAt   keys.Opt[string] `json:"expiresAt,omitzero" doc:"From when on it no longer counts (RFC 3339, in the future); absent is never, or for a child in an hour, or with its parent where that is earlier; null is never, or for a child with its parent. It never changes." format:"date-time" example:"2030-01-31T12:00:00Z"`
 	DeviceName  keys.Opt[string] `json:"deviceName,omitzero" doc:"The device that it is made for." maxLength:"200" example:"build-server"`
 }
 
@@ -200,7 +200,7 @@ func (c CreateKey) NewKey(source string) (keys.NewKey, error) {
 	return keys.NewKey{
 		Name: c.Name.Value, Handle: c.Handle.Value, Description: c.Description.Value, Tags: c.Tags.Value,
 		Scope: c.Scope, Permissions: c.Permissions, Enabled: c.Enabled, PolicyPatch: c.PolicyFields.patch(), MCPShadow: c.ShadowField.patch(),
-		ProjectID: c.ProjectID.Value, ParentKeyID: c.ParentKeyID.Value, ExpiresAt: expires,
+		ProjectID: c.ProjectID.Value, ParentKeyID: c.ParentKeyID.Value, ExpiresAt: expires, ExpiresWithParent: c.ExpiresAt.Null,
 		Source: source, DeviceName: c.DeviceName.Value,
 	}, nil
 }
