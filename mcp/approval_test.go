@@ -232,15 +232,90 @@ func TestHeldCallGivenUp(t *testing.T) {
 	e := c.callStream(1, "tools/call", dropX+`,"_meta":{"progressToken":"p"}`)
 	told := parse(t, e.next())
 	a := h.waits()
+	if s := h.gw.Stats(); s.Held != 1 || s.Running != 1 {
+		t.Errorf("counts %d calls that wait, of %d", s.Held, s.Running)
+	}
 	if told.Method != "notifications/progress" || !strings.Contains(string(told.Params), `"progressToken":"p"`) || !strings.Contains(string(told.Params), a.ID) {
 		t.Errorf("told: %+v", told)
 	}
 	e.stop()
 	h.until("the call has ended", func() bool { return mcp.RunningCalls(h.gw) == 0 })
+	if s := h.gw.Stats(); s.Held != 0 {
+		t.Errorf("counts %d calls that wait, after the last", s.Held)
+	}
 	h.decided(a.ID, true, "")
 	passed(t, c.send(request(2, "tools/call", dropX)))
 	if h.dropped() != 1 {
 		t.Errorf("made %d times", h.dropped())
+	}
+}
+
+// TestHeldCallGivenUpWhenApproved: a client that goes away just when its call is approved has
+// it made once at most, whichever comes first: either that call took the approval, or
+// the next one finds it.
+func TestHeldCallGivenUpWhenApproved(t *testing.T) {
+	h := newHeldWorld(t, patient)
+	c := h.connect(h.k, "/mcp")
+	for n := range 20 {
+		params := fmt.Sprintf(`"name":"a1__drop_x","arguments":{"n":%d}`, n)
+		before := h.dropped()
+		e := c.callStream(1, "tools/call", params+`,"_meta":{"progressToken":"p"}`)
+		a := h.waits()
+		var wg sync.WaitGroup
+		switch n % 3 {
+		case 0: // the connection ends
+			wg.Go(e.stop)
+		case 1: // it says so
+			wg.Go(func() {
+				c.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
+			})
+		case 2: // the approval ends
+			wg.Go(func() { h.clock.Advance(10 * time.Minute) })
+		}
+		wg.Go(func() {
+			_, _ = h.svc.DecideCall(context.Background(), h.op, a.ID, keys.ApprovalDecision{Approve: true})
+		})
+		wg.Wait()
+		e.stop()
+		h.until("the call has ended", func() bool { return mcp.RunningCalls(h.gw) == 0 })
+		shown, err := h.svc.CallApproval(t.Context(), h.op, a.ID)
+		must(t, err)
+		if made := h.dropped() - before; made > 1 || made == 1 && shown.Status != keys.ApprovalUsed {
+			t.Fatalf("round %d: made %d times, and the approval is %s", n, made, shown.Status)
+		}
+		if shown.Status != keys.ApprovalApproved {
+			continue // nothing is left for another call, as other tests say
+		}
+		passed(t, c.send(request(2, "tools/call", params)))
+		if made := h.dropped() - before; made != 1 {
+			t.Fatalf("round %d: made %d times", n, made)
+		}
+	}
+}
+
+// TestHeldCallAndRules: a call whose arguments are denied asks nobody, and one that
+// waits counts against limits when it is made alone.
+func TestHeldCallAndRules(t *testing.T) {
+	h := newHeldWorld(t, hasty)
+	k := h.key(needing("*", policy.EffectDestructive), limits(perDay("*", 1)), withArguments(named("drop_x", "/id", "7*")))
+	for era, ask := range h.eras(k, "/mcp") {
+		if a := ask("tools/call", `"name":"a1__drop_x","arguments":{"id":"8"}`); !strings.Contains(a.body, "Argument not allowed: /id") {
+			t.Errorf("%s: %s", era, a.body)
+		}
+	}
+	if list := h.listed(""); len(list) != 0 {
+		t.Errorf("asked for %+v", list)
+	}
+	const params = `"name":"a1__drop_x","arguments":{"id":"7"}`
+	for range 3 {
+		held(t, h.modern(k, "/mcp", "tools/call", params), "pending")
+	}
+	h.decided(h.waits().ID, true, "")
+	passed(t, h.modern(k, "/mcp", "tools/call", params))
+	_, id := held(t, h.modern(k, "/mcp", "tools/call", params), "pending")
+	h.decided(id, true, "")
+	if a := h.modern(k, "/mcp", "tools/call", params); !strings.Contains(a.body, `"code":-32029`) || h.dropped() != 1 {
+		t.Errorf("beyond the limit: %s, %d calls", a.body, h.dropped())
 	}
 }
 
@@ -293,126 +368,4 @@ func TestHeldCallsRace(t *testing.T) {
 		}
 	}
 	wg.Wait()
-}
-
-// TestHeldCallIsVoid: an edit of the key, and another definition of the tool, take an
-// approval away, before it was used and while its call waits.
-func TestHeldCallIsVoid(t *testing.T) {
-	edit := func(h *heldWorld, patch keys.KeyPatch) {
-		t.Helper()
-		_, err := h.svc.UpdateKey(context.Background(), h.op, h.k.Key.ID, patch)
-		must(t, err)
-	}
-	for name, change := range map[string]func(h *heldWorld){
-		"the key":      func(h *heldWorld) { edit(h, keys.KeyPatch{Description: keys.Some("x")}) },
-		"its secret":   func(h *heldWorld) { h.rotate() },
-		"the tool":     func(h *heldWorld) { h.redefine() },
-		"back and fro": func(h *heldWorld) { h.toggle(); h.toggle() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := newHeldWorld(t, hasty)
-			_, id := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "pending")
-			h.decided(id, true, "")
-			change(h)
-			if _, next := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "pending"); next == id || h.dropped() != 0 {
-				t.Error("an approval outlived the edit")
-			}
-		})
-	}
-	t.Run("while it waits", func(t *testing.T) {
-		h := newHeldWorld(t, patient)
-		c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
-		first := h.waits()
-		edit(h, keys.KeyPatch{Description: keys.Some("x")})
-		h.until("it is asked again", func() bool { return len(h.listed(keys.ApprovalPending)) == 2 })
-		h.decided(first.ID, true, "")
-		next := h.waits()
-		if h.dropped() != 0 {
-			t.Fatal("the old approval let it through")
-		}
-		h.decided(next.ID, true, "")
-		passed(t, h.comes(c))
-	})
-	t.Run("the rule is gone", func(t *testing.T) {
-		h := newHeldWorld(t, patient)
-		c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
-		h.waits()
-		edit(h, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPApprovals: keys.Some([]policy.ApprovalRule{})}})
-		passed(t, h.comes(c))
-	})
-	t.Run("the tool is not the key's any more", func(t *testing.T) {
-		h := newHeldWorld(t, patient)
-		c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
-		h.waits()
-		edit(h, keys.KeyPatch{PolicyPatch: keys.PolicyPatch{MCPReadOnly: keys.Some(true)}})
-		if a := h.comes(c); !strings.Contains(a.body, "Unknown tool") || h.dropped() != 0 {
-			t.Errorf("%d %s", a.status, a.body)
-		}
-	})
-	t.Run("the key is revoked", func(t *testing.T) {
-		h := newHeldWorld(t, patient)
-		c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
-		h.waits()
-		_, err := h.svc.RevokeKey(context.Background(), h.op, h.k.Key.ID, keys.Revocation{})
-		must(t, err)
-		if a := h.comes(c); a.status != 401 || h.dropped() != 0 {
-			t.Errorf("%d %s", a.status, a.body)
-		}
-	})
-}
-
-func (h *heldWorld) toggle() {
-	h.t.Helper()
-	_, err := h.svc.ToggleKey(context.Background(), h.op, h.k.Key.ID, 0)
-	must(h.t, err)
-}
-
-func (h *heldWorld) rotate() {
-	h.t.Helper()
-	issued, err := h.svc.RotateKey(context.Background(), h.op, h.k.Key.ID, keys.Rotation{})
-	must(h.t, err)
-	h.k = issued
-}
-
-// redefine changes the tool, and approves what it is now.
-func (h *heldWorld) redefine() {
-	h.t.Helper()
-	i := h.instance("a1")
-	h.up.setTools(tool("read_x", "r"), strings.Replace(tool("drop_x", "d"), `"d"`, `"more"`, 1))
-	h.quarantined(i, "drop_x", true)
-	h.approve(i, "drop_x")
-	h.quarantined(i, "drop_x", false)
-}
-
-// TestHeldCallExpires: nobody answers in time.
-func TestHeldCallExpires(t *testing.T) {
-	h := newHeldWorld(t, patient)
-	c := later(func() answer { return h.modern(h.k, "/mcp", "tools/call", dropX) })
-	a := h.waits()
-	h.clock.Advance(10 * time.Minute)
-	if _, id := held(t, h.comes(c), "expired"); id != a.ID {
-		t.Error("another approval expired")
-	}
-	if _, err := h.svc.DecideCall(t.Context(), h.op, a.ID, keys.ApprovalDecision{Approve: true}); err == nil {
-		t.Error("an expired approval was given")
-	}
-	if list := h.listed(keys.ApprovalExpired); len(list) != 1 || h.dropped() != 0 {
-		t.Errorf("expired: %+v", list)
-	}
-}
-
-// TestHeldCallStaysDenied: the same call is refused until then, without another question.
-func TestHeldCallStaysDenied(t *testing.T) {
-	h := newHeldWorld(t, hasty)
-	_, id := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "pending")
-	h.decided(id, false, "")
-	for range 2 {
-		if _, again := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "denied"); again != id {
-			t.Error("a denied call asks again")
-		}
-	}
-	h.clock.Advance(10 * time.Minute)
-	if _, next := held(t, h.modern(h.k, "/mcp", "tools/call", dropX), "pending"); next == id {
-		t.Error("a denial lasts for ever")
-	}
 }

@@ -143,6 +143,27 @@ func TestHeldOthers(t *testing.T) {
 	}
 }
 
+// TestHeldSpellings: no resource is read without approval by another spelling of its uri.
+func TestHeldSpellings(t *testing.T) {
+	w := newWorld(t, hasty)
+	up := newUpstream(t).with(others{resources: []string{resource("x:/b")}, templates: []string{template("x:/t/{id}")}})
+	for _, uri := range []string{"x:/b", "x:/t/1", "x:/t/%31", "x:/t/2"} {
+		up.on(uri, func(c fakeCall) string { return `{"contents":[{"uri":` + quoted(c.URI) + `,"text":"t"}]}` })
+	}
+	w.mount("a1", up)
+	k := w.key(needing("a1/x:/t/1", policy.EffectRead))
+	for era, ask := range w.eras(k, "/mcp") {
+		for uri, needs := range map[string]bool{"x:/t/1": true, "x:/t/%31": true, "x:/t/2": false, "x:/b": false} {
+			a := ask("resources/read", `"uri":`+quoted(uri))
+			if needs {
+				held(t, a, "pending")
+			} else if !strings.Contains(a.body, `"text":"t"`) {
+				t.Errorf("%s %s: %s", era, uri, a.body)
+			}
+		}
+	}
+}
+
 // TestHeldArgumentsReadTwice: a person would see one of two values, and the tool the other.
 func TestHeldArgumentsReadTwice(t *testing.T) {
 	h := newHeldWorld(t, hasty)
