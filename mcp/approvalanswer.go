@@ -37,9 +37,10 @@ func (h *heldCall) pending() *reply {
 	return &answer
 }
 
-// whoMust says who must do what.
+// whoMust says who must do what. It has no command: an agent may run what it reads,
+// and on the server's own machine the command line needs no key.
 func (h *heldCall) whoMust() string {
-	return fmt.Sprintf("a person must approve this call of %s before it is made. Somebody with manage:approvals answers it until %s: bailiwick approvals approve %s",
+	return fmt.Sprintf("a person must approve this call of %s before it is made. Until %s somebody else who holds manage:approvals can answer the approval %s",
 		h.v.target.name, h.a.ExpiresAt.UTC().Format(time.RFC3339), h.a.ID)
 }
 
@@ -94,7 +95,7 @@ func (h *heldCall) tell() {
 		h.g.sessions.touch(h.r.session)
 	}
 	at := strconv.FormatFloat(float64(h.ticks)*progressStep, 'f', -1, 64)
-	text := "waiting for approval of " + h.v.target.name + ": bailiwick approvals approve " + h.a.ID
+	text := "waiting for a person's approval of " + h.v.target.name + ": approval " + h.a.ID
 	h.r.progressed(append(append([]byte(`{"progress":`+at+`,"message":`), rawjson.Quote(text)...), '}'))
 }
 
