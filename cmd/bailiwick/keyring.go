@@ -36,6 +36,14 @@ type keyring interface {
 	Approvals(ctx context.Context, q keys.CallApprovalQuery) (wire.ApprovalPage, error)
 	Approval(ctx context.Context, id string) (wire.ShownApproval, error)
 	Decide(ctx context.Context, id string, approve bool, body wire.DecideApproval) (wire.ShownApproval, error)
+
+	// Explain is about one tool, Matrix about all, and Difference about all in
+	// comparison. None of them changes anything.
+	Explain(ctx context.Context, q accessQuery) (wire.Explanation, error)
+	Matrix(ctx context.Context, q accessQuery) (wire.Matrix, error)
+	Difference(ctx context.Context, q accessQuery) (wire.Difference, error)
+	// Decision is the recorded one behind a denial's reference.
+	Decision(ctx context.Context, ref string) (wire.Explanation, error)
 }
 
 // keyQuery selects keys: by a part of name, handle or prefix, and whether

@@ -145,8 +145,9 @@ var bodies = map[string]string{
 	"ocore updateTenant":   `{"name":"Changed %d"}`,
 	"ocore revokeKey":      `{"reason":"done %d"}`,
 
-	"ocore approveCall": `{"reason":"fine %d"}`,
-	"ocore denyCall":    `{"reason":"no %d"}`,
+	"ocore approveCall":   `{"reason":"fine %d"}`,
+	"ocore denyCall":      `{"reason":"no %d"}`,
+	"ocore explainPolicy": `{"policy":{"mcpReadOnly":false},"tool":"whoami"}`,
 
 	"ocore importKey":  `{"name":"made-%d","hash":"HASH"}`,
 	"ocore importKeys": `{"name":"made-%d","hash":"HASH"}`,
