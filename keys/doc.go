@@ -15,9 +15,10 @@
 //
 // What leaves a secret behind leaves it encrypted: the credentials of upstreams,
 // the answers to requests with an idempotency key ([Idempotency], 10 minutes),
-// and the key that waits for a device to collect it ([Login], 10 minutes). A
-// key's own token is never kept, only its hash; so tokens of other systems can
-// be imported by theirs ([Service.ImportKeys]).
+// the arguments of calls that wait for a person ([CallApproval], a day), and the
+// key that waits for a device to collect it ([Login], 10 minutes). A key's own
+// token is never kept, only its hash; so tokens of other systems can be imported
+// by theirs ([Service.ImportKeys]).
 //
 // Neighbours: policy below; db (the stores), mcp and keys/rest (the edges) above.
 package keys

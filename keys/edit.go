@@ -36,13 +36,22 @@ func (s *Service) edit(ctx context.Context, p Principal, op operation, fn func(*
 
 // editing is edit, and answers how far what it changed has come.
 func (s *Service) editing(ctx context.Context, p Principal, op operation, fn func(*edit) error) (Propagation, error) {
-	if err := s.allow(p, op.needs); err != nil {
-		return Propagation{}, s.refuse(ctx, p, op, err)
-	}
-	if err := s.survey(ctx); err != nil {
+	epoch, err := s.commit(ctx, p, op, fn)
+	if err != nil {
 		return Propagation{}, err
 	}
-	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
+	return s.settle(ctx, epoch), nil
+}
+
+// commit is edit for what says nothing of anybody's rights: no replica is waited for.
+func (s *Service) commit(ctx context.Context, p Principal, op operation, fn func(*edit) error) (epoch int64, err error) {
+	if err := s.allow(p, op.needs); err != nil {
+		return 0, s.refuse(ctx, p, op, err)
+	}
+	if err := s.survey(ctx); err != nil {
+		return 0, err
+	}
+	epoch, err = s.cfg.Store.Edit(ctx, func(w Writer) error {
 		e := s.newEdit(w, op.action)
 		if err := e.admit(ctx, p, op); err != nil {
 			return err
@@ -50,9 +59,9 @@ func (s *Service) editing(ctx context.Context, p Principal, op operation, fn fun
 		return fn(e)
 	})
 	if err != nil {
-		return Propagation{}, s.refuse(ctx, p, op, err)
+		return 0, s.refuse(ctx, p, op, err)
 	}
-	return s.settle(ctx, epoch), nil
+	return epoch, nil
 }
 
 // read checks the permission and runs fn over one snapshot.

@@ -172,8 +172,8 @@ func (st *Standing) Verdicts(o Offer) []Verdict {
 }
 
 // Explain decides of one thing on offer, with every rule, and says what a call of
-// it must meet: its arguments, which are judged where the question has some, and
-// limits, which are not. nil is what is not on offer.
+// it must meet: its arguments, which are judged where the question has some,
+// and limits and approvals, which are not. nil is what is not on offer.
 func (st *Standing) Explain(o *Offered) (policy.Decision, []policy.RuleResult) {
 	if o == nil {
 		return st.Grant.Explain(nil, nil, st.At)
@@ -187,6 +187,9 @@ func (st *Standing) Explain(o *Offered) (policy.Decision, []policy.RuleResult) {
 	}
 	rules = append(rules, demands.Explain()...)
 	if line, ok := st.Grant.ExplainLimits(&o.Tool); ok {
+		rules = append(rules, line)
+	}
+	if line, ok := st.Grant.ExplainApproval(&o.Tool); ok {
 		rules = append(rules, line)
 	}
 	return d, rules

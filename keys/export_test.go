@@ -1,7 +1,12 @@
 package keys
 
+import "context"
+
 // Known is how many hosts it remembers.
 func (l *HostLimit) Known() int { return len(l.hosts) }
+
+// Sweep forgets what has expired, as Run does now and then.
+func Sweep(ctx context.Context, s *Service) error { return s.sweep(ctx) }
 
 // KeyFields are the names of a key's fields in the audit trail, and whether a
 // change of one can be taken back.

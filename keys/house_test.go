@@ -234,6 +234,12 @@ func (w watchedWriter) UpdateLogin(ctx context.Context, l *keys.LoginRecord) err
 	return w.Writer.UpdateLogin(ctx, l)
 }
 
+func (w watchedWriter) InsertCallApproval(ctx context.Context, a *keys.CallApprovalRecord) error {
+	w.store.sealed.add(*a)
+	w.store.sealed.add(string(a.Sealed))
+	return w.Writer.InsertCallApproval(ctx, a)
+}
+
 type watchedWriter struct {
 	keys.Writer
 	store *watchedStore

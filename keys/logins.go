@@ -235,7 +235,8 @@ func (e *edit) decide(ctx context.Context, l *LoginRecord, state LoginState) err
 	}})
 }
 
-// sweep forgets answers and sign-ins that have expired, and revokes the keys
+// sweep forgets answers and sign-ins that have expired, and approvals that have a
+// day ago, and revokes the keys
 // that nobody came to collect. Any number of processes may do so at once.
 func (s *Service) sweep(ctx context.Context) error {
 	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
@@ -252,7 +253,8 @@ func (s *Service) sweep(ctx context.Context) error {
 		}
 		_, err1 := e.DropLogins(ctx, e.now)
 		_, err2 := e.DropAnswers(ctx, e.now)
-		return errors.Join(err1, err2)
+		_, err3 := e.DropCallApprovals(ctx, e.now.Add(-approvalKept))
+		return errors.Join(err1, err2, err3)
 	})
 	if err != nil {
 		return err

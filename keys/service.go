@@ -70,6 +70,7 @@ type Service struct {
 	signer  *AuditSigner
 
 	answering answering
+	heldCalls bell
 	counters  counters
 	imports   atomic.Bool // a key of another system was imported, in any tenant
 }

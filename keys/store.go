@@ -24,8 +24,9 @@ type Store interface {
 	// serialization failures) and must not keep state between runs. An edit
 	// that changes something and records no audit entry is an error, as is one
 	// whose fn changed nothing but asked for an audit entry of kind change.
-	// When fn writes nothing at all, or only answers and logins, no epoch is used and Edit
-	// answers the current one: nothing that a replica keeps has changed.
+	// When fn writes nothing at all, or only answers, logins and approvals of calls, no
+	// epoch is used and Edit answers the current one: nothing that a replica keeps has
+	// changed.
 	Edit(ctx context.Context, fn func(Writer) error) (epoch int64, err error)
 
 	// Epoch is the last committed edit, 0 on an empty store.
@@ -137,6 +138,16 @@ type Reader interface {
 	// ExpiredLogins are all that have expired at the time, by when they did.
 	ExpiredLogins(ctx context.Context, at time.Time) ([]LoginRecord, error)
 
+	// CallApproval finds an approval of a call, expired or not, with the status that
+	// is stored.
+	CallApproval(ctx context.Context, tenantID, id string) (CallApprovalRecord, error)
+	// CallApprovals answers approvals by id, newest first, with the status that is
+	// stored; the query's counts what is open and has expired as expired.
+	CallApprovals(ctx context.Context, tenantID string, q CallApprovalQuery) ([]CallApprovalRecord, error)
+	// PendingCalls counts the approvals that are pending and not expired at the
+	// time: the actor's, and all of the tenant.
+	PendingCalls(ctx context.Context, tenantID, actor string, at time.Time) (own, all int, err error)
+
 	// Audit answers entries by id, in the order that the query asks for.
 	Audit(ctx context.Context, tenantID string, q AuditQuery) ([]AuditEntry, error)
 	// AuditUse counts calls and denials that are alike, most first; then by key,
@@ -208,6 +219,14 @@ type Writer interface {
 	InsertLogin(ctx context.Context, l *LoginRecord) error
 	UpdateLogin(ctx context.Context, l *LoginRecord) error
 	DropLogins(ctx context.Context, expired time.Time) (int, error)
+
+	// Approvals of calls need no audit entry and make no change row. UpdateCallApproval
+	// writes the status, what was decided, and the uses, of one whose status and uses
+	// are still those of was; else it is ErrVersion. DropCallApprovals deletes, in all
+	// tenants, those that have expired at the time, and answers how many.
+	InsertCallApproval(ctx context.Context, r *CallApprovalRecord) error
+	UpdateCallApproval(ctx context.Context, r *CallApprovalRecord, was CallApprovalRecord) error
+	DropCallApprovals(ctx context.Context, expired time.Time) (int, error)
 
 	// Record writes audit entries of this edit, linked to the chain of the
 	// tenant's edits; the Store sets their Epoch and Writer. After an error the

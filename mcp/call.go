@@ -98,7 +98,6 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 	if v = decide(r.question(g)); !v.allowed() {
 		return g.denied(ctx, r, v)
 	}
-	g.counters.decided(v, policy.RuleNone)
 	if bad := checkParamHeaders(r, v.entry); bad != nil {
 		return *bad
 	}
@@ -113,6 +112,11 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 		defer untrack()
 		ctx = tracked
 	}
+	v, held := g.approved(ctx, r, v)
+	if held != nil {
+		return *held
+	}
+	g.counters.decided(v, policy.RuleNone)
 	start := time.Now()
 	perform := g.performCall
 	if v.class == classTask {

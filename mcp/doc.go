@@ -36,6 +36,12 @@
 // a call that waits here until the client comes again (parked, attend). Nothing
 // is asked that the client did not declare (capabilities).
 //
+// The data flow of a call that a person must approve: it is decided like any other,
+// and then held (approval) until the store says that somebody approved just this call,
+// which it lets through once (keys.Service.UseApproval). Its client waits, is asked
+// whether it goes on waiting, or is told whom to ask and makes the same call again
+// (approvalanswer). What the client answers approves nothing.
+//
 // The data flow of a change: an upstream's list or an edit of an instance makes
 // a new catalog of the tenant, swapped in whole; it and every edit of a key or
 // a tenant make follow look again at open streams (told of a change that they

@@ -54,6 +54,9 @@ func Answer(g *Gateway, p keys.Principal, m *message) []byte {
 	return g.dispatch(context.Background(), r).body
 }
 
+// RunningCalls are those that are not answered yet, held ones among them.
+func RunningCalls(g *Gateway) int { return len(g.calls.all()) }
+
 // Methods are the classified methods.
 func Methods() []string {
 	out := []string{}

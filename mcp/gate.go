@@ -39,6 +39,8 @@ type verdict struct {
 	// shadow is where the key's draft differs; nil = nowhere, or there is none. It is
 	// for the audit trail only.
 	shadow *wire.Shadow
+
+	needsApproval bool // of classCall: a person must approve the call before it is made
 }
 
 // allowed tells whether the request may go on.
@@ -97,6 +99,7 @@ func judge(q question, grant *policy.Grant) verdict {
 		if v.arguments = q.heldArguments(grant, c); !v.arguments.Allowed() {
 			v.decision = v.decision.With(policy.RuleArgument)
 		}
+		v.needsApproval = q.needsApproval(grant, c)
 	}
 	return v
 }

@@ -48,6 +48,14 @@ type Config struct {
 	// legacy client; default 10 min.
 	QuestionLimit time.Duration
 
+	// ApprovalPause is how long a call waits for a person's approval whose client can't
+	// be told meanwhile that it waits (it has no progress token, or is to be asked
+	// whether it goes on waiting); default 25 s. Others wait until the approval expires.
+	ApprovalPause time.Duration
+	// ApprovalPoll is how often a waiting call looks whether another process has
+	// decided; default 1 s.
+	ApprovalPoll time.Duration
+
 	// WriteLimit ends a connection whose client takes nothing off it for so long
 	// while there is something to be written; default 10 s.
 	WriteLimit time.Duration
@@ -67,7 +75,10 @@ const (
 	defaultSessionTTL = time.Hour
 	defaultLife       = 24 * time.Hour
 	defaultWriteLimit = 10 * time.Second
-	serverName        = "bailiwick"
+	defaultPause      = 25 * time.Second
+
+	defaultApprovalPoll = time.Second
+	serverName          = "bailiwick"
 )
 
 // Gateway is the MCP server of all tenants. New makes it, Run mounts the
@@ -87,6 +98,7 @@ type Gateway struct {
 	taskIDs  *taskIDs
 	tasks    *taskTable
 	elicited *elicitedTable
+	leaving  leaving
 	builtins []builtin
 	counters counters
 	edits    atomic.Int64 // batches of edits seen by this process
@@ -118,6 +130,8 @@ func New(cfg Config) (*Gateway, error) {
 		cfg.SessionTTL = defaultSessionTTL
 	}
 	cfg.SessionLife = cmp.Or(max(cfg.SessionLife, 0), defaultLife)
+	cfg.ApprovalPause = cmp.Or(max(cfg.ApprovalPause, 0), defaultPause)
+	cfg.ApprovalPoll = cmp.Or(max(cfg.ApprovalPoll, 0), defaultApprovalPoll)
 	cfg.QuestionLimit = cmp.Or(max(cfg.QuestionLimit, 0), parkedTTL)
 	if cfg.WriteLimit <= 0 {
 		cfg.WriteLimit = defaultWriteLimit
@@ -142,6 +156,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g.mounts = newMountTable()
+	g.leaving.now = make(chan struct{})
 	g.taskIDs = newTaskIDs(cfg.Service)
 	g.tasks, g.elicited = newTaskTable(), newElicitedTable()
 	if cfg.Embedded == nil {

@@ -123,7 +123,11 @@ func (in inputRequired) lack(can abilities) (needs, error) {
 // forClient is the result with the state that the client is to send back, and
 // else as it came, but for what withoutContext takes out.
 func (in inputRequired) forClient(state string) json.RawMessage {
-	out, _ := rawjson.Edit(in.raw, func(key string, value []byte) []byte {
+	raw := in.raw
+	if !in.hasState && state != "" { // of ours alone
+		raw = rawjson.Prepend(raw, "requestState", []byte(`""`))
+	}
+	out, _ := rawjson.Edit(raw, func(key string, value []byte) []byte {
 		switch key {
 		case "requestState":
 			return rawjson.Quote(state)

@@ -19,9 +19,6 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 	if bad != nil {
 		return *bad, ""
 	}
-	if refused := g.unapproved(ctx, r, v); refused != nil {
-		return *refused, ""
-	}
 	if state.kind != stateParked { // that call was counted when it came
 		if refused := g.count(ctx, r, v); refused != nil {
 			return *refused, ""
@@ -48,8 +45,8 @@ func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply
 	c.Capabilities = can.declaration()
 	missing := &lacking{}
 	c.Ask = g.asker(r, v, can, missing)
-	if state.kind == stateUpstream {
-		c.Params = withParam(c.Params, "requestState", rawjson.Quote(state.text))
+	if text, has := state.upstream(); has {
+		c.Params = withParam(c.Params, "requestState", rawjson.Quote(text))
 	}
 	r.withTasks(&c, v)
 	answer, refused, err := g.converse(ctx, r, v, c, can)
@@ -72,10 +69,10 @@ func (g *Gateway) openState(r *request, v verdict) (state requestState, bad *rep
 	if r.msg.state == nil {
 		return requestState{}, nil
 	}
-	if v.entry.builtin == nil {
-		if state, ok := g.states.open(bindingOf(r, v), rawjson.Text(r.msg.state), g.cfg.Now()); ok {
-			return state, nil
-		}
+	// A built-in tool asks nothing, so that it can only wait for approval.
+	if state, ok := g.states.open(bindingOf(r, v), rawjson.Text(r.msg.state), g.cfg.Now()); ok &&
+		(v.entry.builtin == nil || state.kind == stateHeld) {
+		return state, nil
 	}
 	g.log.Info("a requestState was refused", zap.String("tool", toolSaid(v)), zap.String("actor", r.principal.Actor()))
 	refused := badState(r)
@@ -175,8 +172,12 @@ func (g *Gateway) inputReply(r *request, v verdict, raw json.RawMessage) (reply,
 		return missingCapability(r, missing), outcomeUpstream
 	}
 	state := ""
-	if in.hasState {
-		state = g.states.seal(bindingOf(r, v), requestState{kind: stateUpstream, text: in.state, expires: g.cfg.Now().Add(stateTTL)})
+	if in.hasState || r.approval != nil {
+		next := requestState{kind: stateUpstream, text: in.state, expires: g.cfg.Now().Add(stateTTL)}
+		if r.approval != nil {
+			next = next.approved(r.approval, in.hasState)
+		}
+		state = g.states.seal(bindingOf(r, v), next)
 	}
 	return result(r.msg.id, finished(in.forClient(state), typeInputRequired, r.tenant.info)), outcomeInput
 }

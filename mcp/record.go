@@ -52,7 +52,7 @@ func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref s
 
 func (g *Gateway) recordCall(ctx context.Context, r *request, v verdict, outcome string, took time.Duration) {
 	g.counters.called(outcome, took)
-	if outcome == outcomeOK && v.shadow == nil && g.skips() {
+	if outcome == outcomeOK && v.shadow == nil && r.approval == nil && g.skips() {
 		g.counters.unsampled.Add(1)
 		return
 	}
@@ -60,6 +60,9 @@ func (g *Gateway) recordCall(ctx context.Context, r *request, v verdict, outcome
 	e.Kind, e.Decision, e.Outcome, e.Latency = "call", "allow", outcome, took
 	if arguments := keptArguments(r); arguments != nil {
 		e.Detail = wire.RequestDetail(nil, arguments)
+	}
+	if r.approval != nil {
+		e.Detail = wire.WithApproval(e.Detail, r.approval.id)
 	}
 	keepShadow(&e, v)
 	g.record(ctx, e)

@@ -18,6 +18,8 @@ const (
 	codeCanceled = -32800 // the request was canceled; nobody should be waiting
 
 	codeRateLimited = -32029 // the key has too much open; data.retryAfterSeconds says when to try again
+
+	codeApproval = -32030 // a person must approve the call first, or has not; data.approvalId and data.status say more
 )
 
 // reply is the answer to one message: a JSON-RPC response (nil body: none),

@@ -35,6 +35,8 @@ type request struct {
 
 	subs *subscriptions // of a subscriptions/listen
 
+	approval *approvalUse // that let it through; nil = it needed none
+
 	tracked bool   // its transport has made it cancelable
 	release func() // of its place among its key's calls; nil = it has none
 }

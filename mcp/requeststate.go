@@ -19,8 +19,8 @@ const stateTTL = time.Hour
 // so it is sealed: nobody reads or makes one but the gateway.
 type requestState struct {
 	kind    stateKind
-	round   uint64 // of a parked call, whose every round takes one answer
-	text    string // the upstream's own state, or the id of a parked call
+	round   uint64 // of a parked call, or of an approved one: every round takes one answer
+	text    string // the upstream's own state, or the id of a parked call or an approval
 	expires time.Time
 }
 
@@ -29,6 +29,8 @@ type stateKind byte
 const (
 	stateUpstream stateKind = 1 // the upstream's own, wrapped
 	stateParked   stateKind = 2 // a call that waits here for answers
+	stateHeld     stateKind = 3 // a call that waits for a person's approval
+	stateApproved stateKind = 4 // the upstream's own, or none, of a call that was approved
 )
 
 // stateFormat is the first byte of a sealed state; it is authenticated as well.
@@ -65,7 +67,11 @@ func bindingOf(r *request, v verdict) stateBinding {
 	if r.msg.arguments != nil {
 		has = "present"
 	}
-	for _, part := range []string{r.principal.TenantID(), r.principal.ID(), v.entry.mount.instance.Load().ID,
+	instance := "" // a built-in tool's
+	if v.entry.mount != nil {
+		instance = v.entry.mount.instance.Load().ID
+	}
+	for _, part := range []string{r.principal.TenantID(), r.principal.ID(), instance,
 		r.msg.method, v.entry.upstream, v.target.name, has, string(arguments[:])} {
 		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		_, _ = h.Write([]byte(part))

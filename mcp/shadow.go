@@ -20,9 +20,9 @@ func (q question) shadow(live verdict, draft *policy.Grant, judge func(question,
 		return &wire.Shadow{Decision: keys.ShadowError}
 	}
 	would := judge(q, draft)
-	is := q.outcome(would, draft)
+	is := shadowOutcome(would)
 	switch {
-	case is == q.outcome(live, q.principal.Grant()):
+	case is == shadowOutcome(live):
 		return nil
 	case is == keys.ShadowDeny:
 		return &wire.Shadow{Decision: is, Failed: failedRules(would.decision)}
@@ -32,12 +32,12 @@ func (q question) shadow(live verdict, draft *policy.Grant, judge func(question,
 	return &wire.Shadow{Decision: is}
 }
 
-// outcome is what becomes of a request by a grant's verdict.
-func (q question) outcome(v verdict, grant *policy.Grant) string {
+// shadowOutcome is what becomes of a request by a grant's verdict.
+func shadowOutcome(v verdict) string {
 	switch {
 	case !v.allowed():
 		return keys.ShadowDeny
-	case v.class == classCall && grant.NeedsApproval(v.tool):
+	case v.needsApproval:
 		return keys.ShadowApproval
 	}
 	return keys.ShadowAllow

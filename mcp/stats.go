@@ -16,6 +16,7 @@ type Stats struct {
 	Calls     []CallStats    // by outcome
 	Unsampled uint64         // calls with outcome ok that Config.AuditSkip kept out of the audit trail
 	Running   int            // calls that are not answered yet
+	Held      int            // those of them that wait for a person's approval
 	Sessions  int            // of the versions that have them
 	Streams   int            // of notifications
 	Instances map[string]int // by the states of InstanceStatus; each is there
@@ -44,6 +45,7 @@ type counters struct {
 	decisions [aboutKey + 1][maxRules]atomic.Uint64 // by kind and reason
 	calls     [len(outcomes)]keys.Durations
 	unsampled atomic.Uint64
+	held      atomic.Int64 // calls that wait for approval now
 }
 
 // outcomes are all that a recorded call can have.
@@ -82,7 +84,7 @@ func (g *Gateway) Stats() Stats {
 	for i, outcome := range outcomes {
 		s.Calls = append(s.Calls, CallStats{outcome, g.counters.calls[i].Snapshot()})
 	}
-	s.Unsampled = g.counters.unsampled.Load()
+	s.Unsampled, s.Held = g.counters.unsampled.Load(), int(g.counters.held.Load())
 	s.Running, s.Sessions, s.Streams = g.calls.count(), g.sessions.count(), g.streams.count()
 	for _, m := range g.mounts.all() {
 		state := upstream.StateDown

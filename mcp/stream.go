@@ -169,8 +169,10 @@ func (t *streamTable) all() []*stream {
 }
 
 // EndStreams ends every open stream of notifications, and each new one at
-// once, so that a server that shuts down waits only for calls.
+// once, so that a server that shuts down waits only for calls, and for none that
+// waits for a person's approval.
 func (g *Gateway) EndStreams() {
+	g.leaving.leave()
 	g.streams.mu.Lock()
 	g.streams.over = true
 	g.streams.mu.Unlock()

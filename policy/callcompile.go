@@ -125,9 +125,39 @@ func (g *Grant) NeedsApproval(t *Tool) bool {
 	if g == nil {
 		return true
 	}
+	_, rule := g.approval(t)
+	return rule != nil
+}
+
+// HasApprovals tells whether a person must approve any calls, of whatever tool.
+func (g *Grant) HasApprovals() bool {
+	return g == nil || slices.ContainsFunc(g.layers, func(l layer) bool { return l.rules != nil && len(l.rules.approvals) > 0 })
+}
+
+// ExplainApproval is the line of an explanation that says why each call of the tool
+// needs a person's approval; ok is false when none does.
+func (g *Grant) ExplainApproval(t *Tool) (line RuleResult, ok bool) {
+	if g == nil {
+		return RuleResult{Rule: RuleApproval, OK: true, Observed: "no policy was compiled for this key"}, true
+	}
+	i, rule := g.approval(t)
+	if rule == nil {
+		return RuleResult{}, false
+	}
+	line = RuleResult{Rule: RuleApproval, OK: true, Pattern: rule.Tool, Observed: fmt.Sprintf(
+		"each call needs a person's approval (mcpApprovals: tool %s, effect %s or above)", quote(rule.Tool), rule.Effect)}
+	if i > 0 {
+		line.Observed = fmt.Sprintf("ancestor %d: %s", i, line.Observed)
+	}
+	return line, true
+}
+
+// approval is the first rule that has a person approve calls of the tool, and whose
+// it is; nil = none.
+func (g *Grant) approval(t *Tool) (layer int, _ *approvalRule) {
 	v := viewOf(t)
 	if v.whoami {
-		return false
+		return 0, nil
 	}
 	for i := range g.layers {
 		if g.layers[i].rules == nil {
@@ -135,11 +165,11 @@ func (g *Grant) NeedsApproval(t *Tool) bool {
 		}
 		for n := range g.layers[i].rules.approvals {
 			if a := &g.layers[i].rules.approvals[n]; a.tool.names(&v) && (!v.ok || !v.Effect.Known() || v.Effect >= a.Effect) {
-				return true
+				return i, a
 			}
 		}
 	}
-	return false
+	return 0, nil
 }
 
 // rulesExceeding compares what two layers demand of calls: whatever the parent

@@ -72,7 +72,7 @@ func (c *cli) root() *cobra.Command {
 		return &usageError{flagFault(err), "see " + cmd.CommandPath() + " --help"}
 	})
 	root.AddCommand(c.serve(), c.stdio(), c.runCommand(), c.importServers(),
-		c.keys(), c.projects(), c.instances(), c.presets(), c.tenants(), c.explain(), c.audit(), c.migrate(), c.version())
+		c.keys(), c.projects(), c.instances(), c.presets(), c.tenants(), c.approvals(), c.explain(), c.audit(), c.migrate(), c.version())
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {
 		if sub.Name() == "completion" {

@@ -17,6 +17,7 @@ var choices = map[string][]string{
 	"decision":   {"allow", "deny"},
 	"kind":       {"decision", "call", "change"},
 	"format":     {"ndjson", "csv"},
+	"status":     append(approvalStatuses(), anyStatus),
 	"log-level":  {"debug", "info", "warn", "error"},
 }
 

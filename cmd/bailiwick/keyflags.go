@@ -25,6 +25,7 @@ type keyFlags struct {
 	allCategories         bool
 	arguments             argumentFlags
 	limits                limitFlags
+	approvals             approvalFlags
 }
 
 func (f *keyFlags) flags(flags *pflag.FlagSet) {
@@ -44,12 +45,13 @@ func (f *keyFlags) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.allCategories, "all-categories", false, "no limit to categories beside the preset's (a new key's default)")
 	f.arguments.flags(flags)
 	f.limits.flags(flags)
+	f.approvals.flags(flags)
 }
 
 // exclusive are flags of which one at most may be given.
 var exclusive = [][]string{{"allow", "deny", "all-tools"}, {"projects", "all-projects"},
 	{"instances", "all-instances"}, {"categories", "all-categories"},
-	{"argument-rule", "no-argument-rules"}, {"limit", "no-limits"}, {"shadow", "no-shadow"}}
+	{"argument-rule", "no-argument-rules"}, {"limit", "no-limits"}, {"require-approval", "no-approvals"}, {"shadow", "no-shadow"}}
 
 func checkExclusive(flags *pflag.FlagSet) error {
 	for _, names := range exclusive {
@@ -67,6 +69,9 @@ func checkExclusive(flags *pflag.FlagSet) error {
 	if deny := flags.Lookup("deny"); deny.Changed && deny.Value.String() == "" {
 		return &usageError{"--deny names no pattern", "name one, or leave the flag out; --all-tools is no list of patterns"}
 	}
+	if require := flags.Lookup("require-approval"); require.Changed && require.Value.String() == "" {
+		return &usageError{"--require-approval names no pattern", "name one, or say --no-approvals"}
+	}
 	return nil
 }
 
@@ -83,6 +88,8 @@ func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, ring keyrin
 	patch := wire.PolicyFields{
 		MCPReadOnly: given(flags, "read-only", f.readOnly),
 		MCPPreset:   given(flags, "preset", f.preset),
+
+		MCPApprovals: f.approvals.field(flags),
 	}
 	switch {
 	case flags.Changed("allow"):

@@ -39,6 +39,10 @@ type keyring interface {
 	InstanceID(ctx context.Context, idOrSlug string) (string, error)
 	// Events is one page of the audit trail, of at most 200 events.
 	Events(ctx context.Context, q keys.AuditQuery) (wire.AuditPage, error)
+	// Approvals is one page of the calls that wait for a person, or waited.
+	Approvals(ctx context.Context, q keys.CallApprovalQuery) (wire.ApprovalPage, error)
+	Approval(ctx context.Context, id string) (wire.ShownApproval, error)
+	Decide(ctx context.Context, id string, approve bool, body wire.DecideApproval) (wire.ShownApproval, error)
 
 	// Explain is about one tool, Matrix about all, and Difference about all in
 	// comparison. None of them changes anything.
@@ -63,8 +67,8 @@ type place struct {
 	selects           bool // --key is no key to ask as: the command has it select
 }
 
-func (w *place) flags(cmd *cobra.Command) {
-	w.locate(cmd, "BAILIWICK_KEYS_URL")
+func (w *place) flags(cmd *cobra.Command, variable string) {
+	w.locate(cmd, variable)
 	cmd.Flags().StringVar(&w.key, "key", "", "with --url, the `key` to ask as, - to read it from standard input; lists of processes show flags, so rather use --key-file or $BAILIWICK_KEY")
 	variables(cmd.Flags(), "key")
 	_ = cmd.RegisterFlagCompletionFunc("key", cobra.NoFileCompletions)
@@ -138,8 +142,14 @@ type keyAct func(ctx context.Context, ring keyring, args []string) error
 
 // onKeys makes a command that works on the keys of the local store or of a server.
 func (c *cli) onKeys(use, short string, args cobra.PositionalArgs, fn func(cmd *cobra.Command, out *output) keyAct) *cobra.Command {
+	return c.onRing("BAILIWICK_KEYS_URL", use, short, args, fn)
+}
+
+// onRing is onKeys with another variable for --url.
+func (c *cli) onRing(variable, use, short string, args cobra.PositionalArgs, fn func(cmd *cobra.Command, out *output) keyAct) *cobra.Command {
 	var w place
-	return command(use, short, args, w.flags, func(cmd *cobra.Command, out *output) action {
+	flags := func(cmd *cobra.Command) { w.flags(cmd, variable) }
+	return command(use, short, args, flags, func(cmd *cobra.Command, out *output) action {
 		do := fn(cmd, out)
 		return func(ctx context.Context, args []string) error {
 			return w.do(ctx, c, cmd.Flags(), func(ring keyring) error { return do(ctx, ring, args) })

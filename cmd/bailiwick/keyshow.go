@@ -43,7 +43,8 @@ func keyRecord(k wire.Key) []row {
 		draft = "set; see bailiwick keys shadow " + k.Handle
 	}
 	for _, more := range []row{{"shadow", draft}, {"description", k.Description}, {"tags", strings.Join(k.Tags, ", ")},
-		{"limits", limitsText(k.MCPLimits)}, {"confined to", orEmpty(k.ProjectID)}, {"parent", orEmpty(k.ParentKeyID)}, {"device", orEmpty(k.DeviceName)}, {"revoked because", orEmpty(k.RevokeReason)}} {
+		{"limits", limitsText(k.MCPLimits)}, {"needs approval", approvalTexts(k.MCPApprovals)},
+		{"confined to", orEmpty(k.ProjectID)}, {"parent", orEmpty(k.ParentKeyID)}, {"device", orEmpty(k.DeviceName)}, {"revoked because", orEmpty(k.RevokeReason)}} {
 		if more[1] != "" {
 			rows = append(rows, more)
 		}

@@ -38,10 +38,11 @@ var (
 	callDuration    = histogram("mcp_call_duration_seconds", "How long calls of tools, prompts and resources took that were let through.", "outcome")
 	callsUnsampled  = counter("audit_calls_unsampled_total", "Calls with outcome ok that --audit-sample kept out of the audit trail.")
 	callsRunning    = gauge("mcp_calls_running", "Calls that are not answered yet.")
+	callsHeld       = gauge("mcp_calls_held", "Calls that wait for a person's approval; they are among those running.")
 	sessionsOpen    = gauge("mcp_sessions", "Open sessions, of the protocol versions that have them.")
 	streamsOpen     = gauge("mcp_streams", "Open streams of notifications.")
 	instanceStates  = gauge("instances", "Mounted MCP servers, by the state of their connection.", "state")
-	gatewayFamilies = []describedMetric{decisions, callDuration, callsUnsampled, callsRunning, sessionsOpen, streamsOpen, instanceStates}
+	gatewayFamilies = []describedMetric{decisions, callDuration, callsUnsampled, callsRunning, callsHeld, sessionsOpen, streamsOpen, instanceStates}
 	poolConnections = gauge("database_connections", "Connections to the database, by pool.", "pool", "state")
 	poolWaits       = counter("database_waits_total", "How often a connection had to be waited for.", "pool")
 	poolWaited      = counter("database_wait_seconds_total", "How long connections were waited for.", "pool")
@@ -63,7 +64,7 @@ func stateSamples(s keys.Stats) []sample {
 }
 
 func gatewaySamples(s mcp.Stats) []sample {
-	out := []sample{callsUnsampled.is(float64(s.Unsampled)), callsRunning.is(float64(s.Running)), sessionsOpen.is(float64(s.Sessions)), streamsOpen.is(float64(s.Streams))}
+	out := []sample{callsUnsampled.is(float64(s.Unsampled)), callsRunning.is(float64(s.Running)), callsHeld.is(float64(s.Held)), sessionsOpen.is(float64(s.Sessions)), streamsOpen.is(float64(s.Streams))}
 	for _, d := range s.Decisions {
 		end, reason := "deny", d.Reason.String()
 		if d.Reason == policy.RuleNone {

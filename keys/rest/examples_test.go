@@ -21,6 +21,10 @@ var notAlone = map[string]string{
 	"importKey":    "the example of importKeys takes over the same token",
 	"approveTools": "the upstream must have announced the tool",
 	"denyLogin":    "one that is approved can't be denied",
+
+	"getApproval": "a call must wait for approval",
+	"approveCall": "a call must wait for approval",
+	"denyCall":    "a call must wait for approval",
 }
 
 // Every documented example is a request that the server takes, once what it

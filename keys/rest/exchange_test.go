@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/rest"
 )
 
@@ -51,6 +52,7 @@ func (a asked) is(r rest.Route) bool {
 //	denial       records one of the first key, as a tool's call does, under the
 //	             reference zzzzzzzzzzzzzzzb.
 //	call ID      records a call of the first key to the tool of that canonical id.
+//	held         has a call of a new key, <id:agent>, wait for approval <id:held>.
 func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 	s.t.Helper()
 	got, all, literals := &txtar.Archive{Comment: file.Comment}, []asked{}, ""
@@ -97,6 +99,13 @@ func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 			add(part.Name, "")
 		case strings.HasPrefix(part.Name, "call "):
 			s.called(s.first.Key, strings.TrimPrefix(part.Name, "call "))
+			add(part.Name, "")
+		case part.Name == "held":
+			agent, err := s.svc.CreateKey(s.ctx, s.op, keys.NewKey{Name: "agent"})
+			s.must(err)
+			p.name("<id:agent>", agent.Key.ID)
+			p.name("<token:agent>", agent.Secret.Reveal())
+			p.name("<id:held>", s.holdCall(agent, 1))
 			add(part.Name, "")
 		case part.Name != "response":
 			s.t.Fatalf("no such section: %s", part.Name)

@@ -61,6 +61,12 @@ func ocoreShape(o operations) shape {
 			{"GET", "/api/api-keys/{id}/suggestion", "suggestKey", 200, viewAudit, "Suggest the tightest policy that would have allowed what a key was used for; needs view:api-keys too", on(o.suggest, from(useOfKey, suggestionDaysParam), suggestion)},
 			{"GET", "/api/api-keys/{id}/shadow", "shadowKey", 200, viewAudit, "Tell where a key's draft policy would have decided its calls otherwise; needs view:api-keys too", on(o.shadow, from(draftOfKey, shadowDaysParam), shadowReport)},
 			{"GET", "/api/decisions/{ref}", "getDecision", 200, viewAudit, "Get the whole decision behind a denial's reference", on(s.DecisionByRef, byRef(), recorded)},
+
+			{"GET", "/api/approvals", "listApprovals", 200, viewApprovals, "List calls that wait, or waited, for a person's approval", on(o.approvals, from(approvalQuery, approvalParams...), approvalList)},
+			{"GET", "/api/approvals/{id}", "getApproval", 200, viewApprovals, "Get an approval; its arguments are for holders of manage:approvals", on(s.CallApproval, byID(), oneApproval)},
+			{"POST", "/api/approvals/{id}/approve", "approveCall", 200, manageApprovals, "Approve a call that waits: it is made, once", on(o.approveCall, fromJSON(decision).maybe(), oneApproval)},
+			{"POST", "/api/approvals/{id}/deny", "denyCall", 200, manageApprovals, "Deny a call that waits", on(o.denyCall, fromJSON(decision).maybe(), oneApproval)},
+
 			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
 		},
 	}

@@ -66,6 +66,8 @@ const (
 	viewPresets     = "view:presets"
 	managePresets   = "manage:presets"
 	viewAudit       = "view:audit"
+	viewApprovals   = "view:approvals"
+	manageApprovals = "manage:approvals"
 	viewTenant      = "view:tenant"
 	manageTenant    = "manage:tenant"
 	viewTenants     = "view:tenants"

@@ -19,6 +19,7 @@ type targets struct {
 	ref                       string // of a denial
 	login                     string // id of a pending sign-in
 	poll                      keys.Secret
+	approval                  string // id of a pending one
 }
 
 // targets makes a set of them in the tenant of who: all that requests to the
@@ -66,7 +67,21 @@ func (s *site) targets(who keys.Principal, routes ...rest.Route) targets {
 		s.must(err)
 		out.login, out.poll = signIn.ID, poll
 	}
+	if about("/approvals") {
+		out.approval = s.holdCall(out.key, n)
+	}
 	return out
+}
+
+// holdCall has a call of the key wait for approval, and answers the approval's id.
+func (s *site) holdCall(k keys.Issued, n int64) string {
+	s.t.Helper()
+	p, err := s.svc.Authenticate(s.ctx, k.Secret)
+	s.must(err)
+	a, _, err := s.svc.HoldCall(s.ctx, p, keys.HeldCall{Action: "tools/call", Subject: "notes/delete_note", Tool: "notes__delete_note",
+		ArgsDigest: fmt.Sprintf("%064x", n), Arguments: []byte(fmt.Sprintf(`{"id":%d}`, n)), Client: "agent/1"})
+	s.must(err)
+	return a.ID
 }
 
 // deny records a denial, as a tool's call does, and answers its reference.
@@ -93,7 +108,7 @@ func (s *site) called(k keys.Key, id string) {
 
 // unknown are targets that are nowhere.
 func (s *site) unknown(tenant string) targets {
-	out := targets{n: s.made.Add(1), tenant: tenant, project: unknownID, instance: unknownID, preset: "nowhere", ref: "zzzzzzzzzzzzzzzz", login: unknownID, poll: "x"}
+	out := targets{n: s.made.Add(1), tenant: tenant, project: unknownID, instance: unknownID, preset: "nowhere", ref: "zzzzzzzzzzzzzzzz", login: unknownID, poll: "x", approval: unknownID}
 	out.key.Key = keys.Key{ID: unknownID, Handle: "nowhere"}
 	return out
 }
@@ -106,6 +121,8 @@ func (x targets) path(r rest.Route) string {
 		id = x.project
 	case strings.Contains(r.Path, "/instances"):
 		id = x.instance
+	case strings.Contains(r.Path, "/approvals"):
+		id = x.approval
 	case login(r):
 		id = x.login
 	case strings.Contains(r.Path, "/admin/tenants"):
@@ -137,6 +154,8 @@ var bodies = map[string]string{
 	"ocore updateTenant":   `{"name":"Changed %d"}`,
 	"ocore revokeKey":      `{"reason":"done %d"}`,
 
+	"ocore approveCall":   `{"reason":"fine %d"}`,
+	"ocore denyCall":      `{"reason":"no %d"}`,
 	"ocore explainPolicy": `{"policy":{"mcpReadOnly":false},"tool":"whoami"}`,
 
 	"ocore importKey":  `{"name":"made-%d","hash":"HASH"}`,

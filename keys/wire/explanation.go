@@ -113,6 +113,16 @@ func RequestDetail(rules []policy.RuleResult, arguments json.RawMessage) json.Ra
 	return bytes.TrimSpace(raw.Bytes())
 }
 
+// WithApproval adds the id of a call's approval to the detail of its audit entry.
+func WithApproval(detail json.RawMessage, approvalID string) json.RawMessage {
+	id, _ := json.Marshal(approvalID) // a text
+	out := append([]byte(`{"approvalId":`), id...)
+	if len(detail) == 0 {
+		return append(out, '}')
+	}
+	return append(append(out, ','), detail[1:]...)
+}
+
 // RecordedDecision is the wire form of a decision in the audit trail.
 func RecordedDecision(e keys.AuditEntry) Explanation {
 	var detail requestDetail
