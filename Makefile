@@ -14,6 +14,7 @@ MANYKEYS ?= 100000
 REVOCATIONS ?= 2000
 KILLS ?= 20
 SCHEDULES ?= 100000
+SEQUENCES ?= 10000
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 
 # All default checks but two: 404 is as clear as http.StatusNotFound, and the
@@ -26,7 +27,7 @@ FIXTURES := testdata/e2e
 # the end-to-end tests drive a binary, so it would see nothing of theirs.
 RACE_PACKAGES = $(shell go list ./... | grep -vE '/cmd/bailiwick/(e2e|bench)')
 
-.PHONY: help run build test unit e2e conformance test-containers load soak manykeys flood capacity replicas postgres-kills failover promise lint fuzz bench verify deps clean
+.PHONY: help run build test unit e2e conformance test-containers load soak manykeys flood capacity replicas postgres-kills failover promise sequences lint fuzz bench verify deps clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +83,9 @@ failover: ## Promote a standby, and freeze Postgres for 30 s, under 500 calls an
 
 promise: ## Hold the replicas' promise over SCHEDULES random schedules (default 100000)
 	go test -count=1 -v -timeout 60m -run '^TestPromise$$' ./keys -schedules $(SCHEDULES)
+
+sequences: ## Hold that no sequence of edits of keys exceeds the first key, over 3 x SEQUENCES random ones (default 10000)
+	go test -count=1 -v -timeout 60m -run '^TestNoSequenceOfEdits' ./keys -rapid.checks $(SEQUENCES)
 
 lint: ## Check formatting, go vet, staticcheck, and that nothing local is committed
 	@files=$$(gofmt -l cmd mcp keys policy db); [ -z "$$files" ] || { echo "not gofmt-ed (run gofmt -w on them):"; echo "$$files"; exit 1; }

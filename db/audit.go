@@ -104,7 +104,7 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	if !storable(tenantID) || !storable(q.Before) || !storable(q.After) {
 		return []keys.AuditEntry{}, nil
 	}
-	for _, c := range []eq{{"key_id", q.KeyID}, {"tool", q.Tool}, {"decision", q.Decision}, {"kind", q.Kind}, {"ref", q.Ref}} {
+	for _, c := range []eq{{"key_id", q.KeyID}, {"action", q.Action}, {"subject", q.Subject}, {"tool", q.Tool}, {"decision", q.Decision}, {"kind", q.Kind}, {"ref", q.Ref}} {
 		if text := c.value.(string); text != "" {
 			s.Where("? = ?", bun.Ident(c.column), clean(text))
 		}

@@ -76,10 +76,9 @@ func (l *limit) Scan(src any) error {
 // policyColumn is a whole policy in one column, as on the wire.
 type policyColumn struct{ policy.Policy }
 
-// Value encodes the policy as JSON text; a nil allowlist is [].
+// Value encodes the policy as JSON text, in its canonical form.
 func (p policyColumn) Value() (driver.Value, error) {
-	p.ToolAllowlist = notNil(p.ToolAllowlist)
-	text, err := json.Marshal(p.Policy)
+	text, err := policy.Marshal(p.Policy)
 	return string(text), err
 }
 
@@ -93,7 +92,7 @@ func (p *policyColumn) Scan(src any) error {
 	if stored.ToolAllowlist == nil {
 		return fmt.Errorf("a policy column has no list of tools")
 	}
-	p.Policy = stored
+	p.Policy = stored.Canonical() // one of before may lack a list of rules
 	return nil
 }
 
@@ -103,7 +102,8 @@ func (p policyColumn) texts() []string {
 	for _, values := range [][]string{p.ToolAllowlist, p.Permissions.Values(), p.ProjectIDs.Values(), p.InstanceIDs.Values()} {
 		all = append(all, values...)
 	}
-	return all
+	all = append(all, argumentTexts(p.ArgumentRules)...)
+	return append(append(all, approvalTexts(p.Approvals)...), limitTexts(p.Limits)...)
 }
 
 func scanJSON(src, dst any) error {

@@ -175,7 +175,7 @@ var _ keys.Writer = (*writer)(nil)
 
 func (w *writer) Epoch() int64 { return w.last + 1 }
 
-func (w *writer) AsOf(context.Context) (int64, error) { return w.Epoch(), nil }
+func (w *writer) AsOf(context.Context) (int64, error) { return w.last, nil }
 
 // take counts the epoch up, at the edit's first write.
 func (w *writer) take(ctx context.Context) error {

@@ -41,6 +41,7 @@ type toolRule struct {
 	Match    string `json:"match"`
 	Category string `json:"category,omitempty"`
 	Effect   string `json:"effect,omitempty"`
+	Project  string `json:"projectPointer,omitempty"`
 }
 
 type toolRules []toolRule
@@ -71,7 +72,7 @@ func newInstanceRow(i *keys.Instance, epoch int64) *instanceRow {
 		CreatedAt: stamp(i.CreatedAt), UpdatedAt: stamp(i.UpdatedAt), Version: epoch,
 	}
 	for _, t := range i.Tools {
-		rule := toolRule{Match: t.Match, Category: t.Category}
+		rule := toolRule{Match: t.Match, Category: t.Category, Project: t.ProjectPointer}
 		if t.Effect != 0 {
 			rule.Effect = t.Effect.String()
 		}
@@ -93,7 +94,7 @@ func (r *instanceRow) instance() keys.Instance {
 		i.Sealed = r.Sealed
 	}
 	for n, t := range r.Tools {
-		i.Tools[n] = keys.ToolRule{Match: t.Match, Category: t.Category}
+		i.Tools[n] = keys.ToolRule{Match: t.Match, Category: t.Category, ProjectPointer: t.Project}
 		if t.Effect == "" {
 			continue
 		}

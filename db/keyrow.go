@@ -23,14 +23,18 @@ type keyRow struct {
 	Scope            string
 	Permissions      list
 	Enabled          bool
-	MCPActive        bool   `bun:"mcp_active"`
-	MCPReadOnly      bool   `bun:"mcp_read_only"`
-	MCPPreset        string `bun:"mcp_preset"`
-	MCPPermissions   limit  `bun:"mcp_permissions"`
-	MCPAllowlistMode string `bun:"mcp_allowlist_mode"`
-	MCPToolAllowlist list   `bun:"mcp_tool_allowlist"`
-	MCPProjectIDs    limit  `bun:"mcp_project_ids"`
-	MCPInstanceIDs   limit  `bun:"mcp_instance_ids"`
+	MCPActive        bool                       `bun:"mcp_active"`
+	MCPReadOnly      bool                       `bun:"mcp_read_only"`
+	MCPPreset        string                     `bun:"mcp_preset"`
+	MCPPermissions   limit                      `bun:"mcp_permissions"`
+	MCPAllowlistMode string                     `bun:"mcp_allowlist_mode"`
+	MCPToolAllowlist list                       `bun:"mcp_tool_allowlist"`
+	MCPProjectIDs    limit                      `bun:"mcp_project_ids"`
+	MCPInstanceIDs   limit                      `bun:"mcp_instance_ids"`
+	MCPArgumentRules rules[policy.ArgumentRule] `bun:"mcp_argument_rules"`
+	MCPApprovals     rules[policy.ApprovalRule] `bun:"mcp_approvals"`
+	MCPLimits        rules[policy.RateLimit]    `bun:"mcp_limits"`
+	MCPShadow        optionalPolicy             `bun:"mcp_shadow"`
 	ProjectID        string
 	ParentKeyID      string
 	Source           string
@@ -55,6 +59,7 @@ func newKeyRow(k *keys.Key, epoch int64) *keyRow {
 		MCPActive: p.Active, MCPReadOnly: p.ReadOnly, MCPPreset: p.Preset, MCPPermissions: limit{p.Permissions},
 		MCPAllowlistMode: string(p.AllowlistMode), MCPToolAllowlist: p.ToolAllowlist,
 		MCPProjectIDs: limit{p.ProjectIDs}, MCPInstanceIDs: limit{p.InstanceIDs},
+		MCPArgumentRules: withValues(p.ArgumentRules), MCPApprovals: p.Approvals, MCPLimits: p.Limits, MCPShadow: optionalPolicy{k.Shadow},
 		ProjectID: k.ProjectID, ParentKeyID: k.ParentKeyID, Source: k.Source, DeviceName: k.DeviceName,
 		CreatedBy: k.CreatedBy, ExpiresAt: stampOrNil(k.ExpiresAt), LastUsedAt: stampOrNil(k.LastUsedAt),
 		RevokedAt: stampOrNil(k.RevokedAt), RevokedBy: k.RevokedBy, RevokeReason: k.RevokeReason,
@@ -71,7 +76,9 @@ func (r *keyRow) key() keys.Key {
 			Active: r.MCPActive, ReadOnly: r.MCPReadOnly, Preset: r.MCPPreset, Permissions: r.MCPPermissions.Limit,
 			AllowlistMode: policy.Mode(r.MCPAllowlistMode), ToolAllowlist: notNil(r.MCPToolAllowlist),
 			ProjectIDs: r.MCPProjectIDs.Limit, InstanceIDs: r.MCPInstanceIDs.Limit,
+			ArgumentRules: r.MCPArgumentRules, Approvals: r.MCPApprovals, Limits: r.MCPLimits,
 		},
+		Shadow:    r.MCPShadow.Policy,
 		ProjectID: r.ProjectID, ParentKeyID: r.ParentKeyID, Source: r.Source, DeviceName: r.DeviceName,
 		CreatedBy: r.CreatedBy, ExpiresAt: stampOrNil(r.ExpiresAt), LastUsedAt: stampOrNil(r.LastUsedAt),
 		RevokedAt: stampOrNil(r.RevokedAt), RevokedBy: r.RevokedBy, RevokeReason: r.RevokeReason,

@@ -78,8 +78,11 @@ func keyQuery(s *bun.SelectQuery, tenantID string, q keys.KeyQuery) *bun.SelectQ
 	if q.Search != "" {
 		s.Where("search LIKE ? ESCAPE '!'", "%"+literal(strings.ToLower(q.Search))+"%")
 	}
-	if !q.IncludeRevoked {
+	if !q.IncludeRevoked || !q.LiveAt.IsZero() {
 		s.Where("revoked_at IS NULL")
+	}
+	if !q.LiveAt.IsZero() {
+		s.Where("expires_at IS NULL OR expires_at > ?", stamp(q.LiveAt))
 	}
 	if q.ParentKeyID != "" {
 		s.Where("parent_key_id = ?", q.ParentKeyID)

@@ -59,6 +59,40 @@ func (r *replicas) atOnce(n int, fn func(svc *keys.Service) error) []error {
 	return errs
 }
 
+// Processes of one database let through together what a limit says, less what one
+// of them has in hand while another asks.
+func TestTwoProcessesOneLimit(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, cfg db.Config) {
+		r := newReplicas(t, cfg)
+		const most = 48
+		issued, err := r.both[0].CreateKey(t.Context(), r.op, keys.NewKey{Name: "k", PolicyPatch: keys.PolicyPatch{
+			MCPLimits: keys.Some([]policy.RateLimit{{Tool: "*", Requests: most, Per: policy.PerDay}})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		passed := 0
+		for _, err := range r.atOnce(2*most, func(svc *keys.Service) error {
+			p, err := svc.Authenticate(t.Context(), issued.Secret)
+			if err != nil {
+				return err
+			}
+			_, err = svc.CountCall(t.Context(), p, &policy.Tool{ID: "a/x", Name: "a__x", Effect: policy.EffectRead})
+			return err
+		}) {
+			var full *keys.LimitError
+			switch {
+			case err == nil:
+				passed++
+			case !errors.As(err, &full):
+				t.Error(err)
+			}
+		}
+		if passed > most || passed < most-most/16 {
+			t.Errorf("%d of %d calls passed", passed, most)
+		}
+	})
+}
+
 func TestOneHandleTwoCreates(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, cfg db.Config) {
 		r := newReplicas(t, cfg)

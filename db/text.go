@@ -44,10 +44,18 @@ func texts(field any) []string {
 		return field.Values()
 	case policyColumn:
 		return field.texts()
+	case optionalPolicy:
+		return field.texts()
+	case rules[policy.ArgumentRule]:
+		return argumentTexts(field)
+	case rules[policy.ApprovalRule]:
+		return approvalTexts(field)
+	case rules[policy.RateLimit]:
+		return limitTexts(field)
 	case toolRules:
 		all := []string{}
 		for _, rule := range field {
-			all = append(all, rule.Match, rule.Category)
+			all = append(all, rule.Match, rule.Category, rule.Project)
 		}
 		return all
 	}

@@ -46,6 +46,8 @@ type AuditEntry struct {
 // AuditQuery selects audit entries, newest first where it does not say else.
 type AuditQuery struct {
 	KeyID    string
+	Action   string
+	Subject  string
 	Tool     string
 	Decision string
 	Kind     string

@@ -16,14 +16,16 @@ const SeenKeyAlone = "{}"
 // entry's Subject, and the name, which follows from that. Its members are by name,
 // so that encoding/json writes them as RFC 8785 does.
 type seen struct {
-	Category     string         `json:"category,omitempty"`
-	Effect       *policy.Effect `json:"effect,omitempty"`
-	InstanceID   string         `json:"instanceId,omitempty"`
-	Permission   string         `json:"permission,omitempty"`
-	ProjectID    string         `json:"projectId,omitempty"`
-	Quarantined  bool           `json:"quarantined,omitempty"`
-	Unknown      bool           `json:"unknown,omitempty"` // nothing else then: the catalog had no such tool
-	WriteEnabled bool           `json:"writeEnabled,omitempty"`
+	Category   string         `json:"category,omitempty"`
+	Effect     *policy.Effect `json:"effect,omitempty"`
+	InstanceID string         `json:"instanceId,omitempty"`
+	Permission string         `json:"permission,omitempty"`
+	ProjectID  string         `json:"projectId,omitempty"`
+	// What an argument rule would demand depends on it: JSON pointer to a project's name.
+	ProjectPointer string `json:"projectPointer,omitempty"`
+	Quarantined    bool   `json:"quarantined,omitempty"`
+	Unknown        bool   `json:"unknown,omitempty"` // nothing else then: the catalog had no such tool
+	WriteEnabled   bool   `json:"writeEnabled,omitempty"`
 }
 
 // SeenOf is what a decision saw of a tool, for AuditEntry.Seen: JSON in the form
@@ -33,7 +35,7 @@ func SeenOf(t *policy.Tool) string {
 	s := seen{Unknown: true}
 	if t != nil {
 		s = seen{Category: t.Category, Effect: &t.Effect, InstanceID: t.InstanceID, Permission: t.Permission,
-			ProjectID: t.ProjectID, Quarantined: t.Quarantined, WriteEnabled: t.WriteEnabled}
+			ProjectID: t.ProjectID, ProjectPointer: t.ProjectPointer, Quarantined: t.Quarantined, WriteEnabled: t.WriteEnabled}
 	}
 	text, err := json.Marshal(s)
 	if err != nil { // an effect that no policy knows
@@ -60,7 +62,7 @@ func (e *AuditEntry) decidedTool() (t *policy.Tool, alone bool, err error) {
 		return nil, false, nil
 	}
 	t = &policy.Tool{ID: e.Subject, Category: s.Category, InstanceID: s.InstanceID, Permission: s.Permission,
-		ProjectID: s.ProjectID, Quarantined: s.Quarantined, WriteEnabled: s.WriteEnabled}
+		ProjectID: s.ProjectID, ProjectPointer: s.ProjectPointer, Quarantined: s.Quarantined, WriteEnabled: s.WriteEnabled}
 	if s.Effect != nil {
 		t.Effect = *s.Effect
 	}

@@ -29,7 +29,8 @@ func (s *Service) Bootstrap(ctx context.Context) (Secret, error) {
 		if empty, err = isEmpty(ctx, w); err != nil || !empty {
 			return err
 		}
-		e := &edit{Writer: w, svc: s, who: Principal{&identity{kind: principalOperator, tenant: &Tenant{}}}, now: s.now()}
+		e := s.newEdit(w, "")
+		e.who = Principal{&identity{kind: principalOperator, tenant: &Tenant{}}}
 		return e.bootstrap(ctx, token)
 	})
 	if err != nil || !empty {

@@ -2,7 +2,6 @@ package keys_test
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -146,55 +145,6 @@ func (h *house) otherTenant(slug string) keys.Principal {
 		h.t.Fatal(err)
 	}
 	return p
-}
-
-func TestChainIsBounded(t *testing.T) {
-	h := newHouse(t)
-	parent, made := "", 0
-	for range 20 {
-		issued, err := h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "link", ParentKeyID: parent})
-		if err != nil {
-			if !slices.Equal(fieldsOf(err), []string{"parentKeyId"}) {
-				t.Error(err)
-			}
-			break
-		}
-		h.login(issued.Secret)
-		parent = issued.Key.ID
-		made++
-	}
-	if made != 8 {
-		t.Errorf("a chain of %d, want 8", made)
-	}
-}
-
-func TestChildrenAreBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes a thousand keys")
-	}
-	h := newHouse(t)
-	top := h.mint(h.op, keys.NewKey{Name: "top"}).Key
-	soon := h.clock.Now().Add(time.Hour)
-	var last string
-	for n := range 1000 {
-		last = h.mint(h.op, keys.NewKey{Name: "c", Handle: fmt.Sprintf("c%d", n), ParentKeyID: top.ID, ExpiresAt: &soon}).Key.ID
-	}
-	more := func() error {
-		return errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "more", ParentKeyID: top.ID}))
-	}
-	if err := more(); !slices.Equal(fieldsOf(err), []string{"parentKeyId"}) {
-		t.Errorf("the 1001st: %v", err)
-	}
-	if _, err := h.svc.RevokeKey(h.ctx, h.op, last, keys.Revocation{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := more(); err != nil {
-		t.Errorf("after one was revoked: %v", err)
-	}
-	h.clock.Advance(2 * time.Hour)
-	if err := more(); err != nil {
-		t.Errorf("after they expired: %v", err)
-	}
 }
 
 // A manager may rotate and resume what is below it, even when that says more on

@@ -18,12 +18,13 @@ type operation struct{ action, needs string }
 // edit is one transaction of a principal, whose rights are read again within
 // it: rights that were taken away meanwhile can't be used for an edit that stays.
 type edit struct {
+	snapshot // within the transaction
 	Writer
-	svc    *Service
-	who    Principal
-	layers []policy.Subject // of the key and its ancestors, or the subject: what it may hand on; nil for the operator
 	action string
-	now    time.Time
+}
+
+func (s *Service) newEdit(w Writer, action string) *edit {
+	return &edit{snapshot: snapshot{Reader: w, svc: s, now: s.now()}, Writer: w, action: action}
 }
 
 // edit checks the permission, runs fn in one transaction and applies what it
@@ -42,11 +43,8 @@ func (s *Service) editing(ctx context.Context, p Principal, op operation, fn fun
 		return Propagation{}, err
 	}
 	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
-		e := &edit{Writer: w, svc: s, action: op.action, now: s.now()}
-		if err := e.as(ctx, p); err != nil {
-			return err
-		}
-		if err := s.allow(e.who, op.needs); err != nil {
+		e := s.newEdit(w, op.action)
+		if err := e.admit(ctx, p, op); err != nil {
 			return err
 		}
 		return fn(e)
@@ -114,8 +112,8 @@ func (s *Service) refuse(ctx context.Context, p Principal, op operation, err err
 	return err
 }
 
-// as reads the principal's rights as they stand in this transaction.
-func (e *edit) as(ctx context.Context, p Principal) error {
+// as reads the principal's rights as they stand here.
+func (e *snapshot) as(ctx context.Context, p Principal) error {
 	e.who = p
 	if p.IsOperator() {
 		tenant, err := e.Tenant(ctx, p.of().tenant.ID)

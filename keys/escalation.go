@@ -43,7 +43,7 @@ func narrows(was, becomes policy.Subject) bool {
 
 // within checks a key as it is written now: its own layer must be within the
 // principal's rights, whatever its ancestors take away.
-func (e *edit) within(ctx context.Context, k *Key) error {
+func (e *snapshot) within(ctx context.Context, k *Key) error {
 	if e.who.IsOperator() {
 		return nil
 	}
@@ -57,13 +57,16 @@ func (e *edit) within(ctx context.Context, k *Key) error {
 // holds checks a key that stands. In the principal's own subtree the rights are
 // within the principal's whatever the key's own layer says, because the
 // principal's layers are met with it in every decision.
-func (e *edit) holds(ctx context.Context, k *Key) error {
+func (e *snapshot) holds(ctx context.Context, k *Key) error {
 	if e.who.IsOperator() {
 		return nil
 	}
 	c, err := loadChain(ctx, e, *k)
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(c.ids(), e.who.KeyID()) && e.limited() {
+		return exceeds([]policy.Problem{{Field: "mcpLimits", Problem: "your own key has limits, which hold for its children only"}})
 	}
 	if !slices.Contains(c.ids(), e.who.KeyID()) {
 		return exceeds(exceeding(e.layers, c.layers[0]))
@@ -73,6 +76,13 @@ func (e *edit) holds(ctx context.Context, k *Key) error {
 		return exceeds([]policy.Problem{{Field: "mcpActive", Problem: "your own key is paused"}})
 	}
 	return nil
+}
+
+// limited tells whether the calls of the principal's key are counted. The calls of
+// its children are counted with its own; any other key that it had in hand would
+// give it the same number of calls once more. (A JWT's subject has no children.)
+func (e *snapshot) limited() bool {
+	return e.who.KeyID() != "" && slices.ContainsFunc(e.layers, func(s policy.Subject) bool { return len(s.Policy.Limits) > 0 })
 }
 
 func exceeds(problems []policy.Problem) error {
@@ -119,6 +129,16 @@ var inherit = map[string]func(k *Key, from *policy.Subject){
 	},
 	"mcpProjectIds":  func(k *Key, from *policy.Subject) { k.Policy.ProjectIDs = from.Policy.ProjectIDs },
 	"mcpInstanceIds": func(k *Key, from *policy.Subject) { k.Policy.InstanceIDs = from.Policy.InstanceIDs },
+	// What is demanded of calls is demanded by each layer, so it adds up.
+	"mcpArgumentRules": func(k *Key, from *policy.Subject) {
+		k.Policy.ArgumentRules = slices.Concat(k.Policy.ArgumentRules, from.Policy.ArgumentRules)
+	},
+	"mcpApprovals": func(k *Key, from *policy.Subject) {
+		k.Policy.Approvals = slices.Concat(k.Policy.Approvals, from.Policy.Approvals)
+	},
+	"mcpLimits": func(k *Key, from *policy.Subject) {
+		k.Policy.Limits = slices.Concat(k.Policy.Limits, from.Policy.Limits)
+	},
 }
 
 // companions are read together: one alone would say something else.

@@ -200,12 +200,12 @@ func (k *known) Key(ctx context.Context, tenantID, id string) (Key, error) {
 	return p.key, p.err
 }
 
-// Keys answers a parent's children, those of the batch too.
+// Keys answers a parent's live children, those of the batch too.
 func (k *known) Keys(ctx context.Context, tenantID string, q KeyQuery) ([]Key, int, error) {
 	all, ok := k.children[q.ParentKeyID]
 	if !ok {
 		var err error
-		if all, _, err = k.Writer.Keys(ctx, tenantID, KeyQuery{ParentKeyID: q.ParentKeyID}); err != nil {
+		if all, _, err = k.Writer.Keys(ctx, tenantID, KeyQuery{ParentKeyID: q.ParentKeyID, LiveAt: q.LiveAt}); err != nil {
 			return nil, 0, err
 		}
 		k.children[q.ParentKeyID] = all

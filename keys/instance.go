@@ -52,12 +52,13 @@ type Credentials struct {
 }
 
 // ToolRule is an operator's word on an instance's tools: an exact name or a
-// pattern of the upstream name, and the category or effect it gives ("" and 0
-// give none).
+// pattern of the upstream name, and the category or effect it gives, or where in
+// the arguments of calls a project is named ("" and 0 give none).
 type ToolRule struct {
-	Match    string        `json:"match"`
-	Category string        `json:"category,omitempty"`
-	Effect   policy.Effect `json:"effect,omitempty"`
+	Match          string        `json:"match"`
+	Category       string        `json:"category,omitempty"`
+	Effect         policy.Effect `json:"effect,omitempty"`
+	ProjectPointer string        `json:"projectPointer,omitempty"` // JSON pointer (RFC 6901)
 }
 
 // Definition is one tool (later: resource, prompt) as an upstream announced it,

@@ -50,6 +50,8 @@ func TestInvalidInstances(t *testing.T) {
 		"rule with a slash":   {func(s *keys.InstanceSpec) { s.Tools = keys.Some([]keys.ToolRule{{Match: "a/x", Category: "c"}}) }, "tools"},
 		"rule's category":     {func(s *keys.InstanceSpec) { s.Tools = keys.Some([]keys.ToolRule{{Match: "x", Category: "C!"}}) }, "tools"},
 		"rule's pattern":      {func(s *keys.InstanceSpec) { s.Tools = keys.Some([]keys.ToolRule{{Match: "x?", Category: "c"}}) }, "tools"},
+		"rule's pointer":      {func(s *keys.InstanceSpec) { s.Tools = keys.Some([]keys.ToolRule{{Match: "x", ProjectPointer: "p"}}) }, "tools"},
+		"rule's ~":            {func(s *keys.InstanceSpec) { s.Tools = keys.Some([]keys.ToolRule{{Match: "x", ProjectPointer: "/a~2"}}) }, "tools"},
 		"unknown project":     {func(s *keys.InstanceSpec) { s.ProjectID = keys.Some("none") }, "projectId"},
 	} {
 		t.Run(name, func(t *testing.T) {

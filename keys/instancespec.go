@@ -248,8 +248,13 @@ func ruleFaults(f *faults, rules []ToolRule) {
 		if r.Effect != 0 && !r.Effect.Known() {
 			f.add("tools", "%sunknown effect: use read, write or destructive", at)
 		}
-		if r.Category == "" && r.Effect == 0 {
-			f.add("tools", "%sgives neither category nor effect", at)
+		if problem := policy.PointerProblem(r.ProjectPointer); r.ProjectPointer != "" && problem != "" {
+			f.add("tools", "%sprojectPointer %s", at, problem)
+		} else if holdsToken(r.ProjectPointer) {
+			f.add("tools", "%sprojectPointer: "+hasToken, at)
+		}
+		if r.Category == "" && r.Effect == 0 && r.ProjectPointer == "" {
+			f.add("tools", "%sgives neither category nor effect nor projectPointer", at)
 		}
 	}
 }

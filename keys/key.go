@@ -20,6 +20,7 @@ type Key struct {
 	Permissions []string     // REST: view:<resource>, manage:<resource>, *
 	Enabled     bool
 	Policy      policy.Policy
+	Shadow      *policy.Policy // a draft, decided beside Policy and only recorded; nil = none
 
 	ProjectID   string // confinement; immutable; "" = none
 	ParentKeyID string // "" = none
@@ -58,6 +59,7 @@ type KeySecret struct {
 type KeyQuery struct {
 	Search         string // part of name, handle or prefix, case-insensitive; % and _ are literal
 	IncludeRevoked bool
+	LiveAt         time.Time // only keys that are Live then; zero = whatever
 	ParentKeyID    string
 	ProjectID      string
 	Limit          int // 0 = no limit

@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -28,6 +27,9 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, n NewKey) (Issued,
 
 // newKey checks a request and makes the key of it, still without an id.
 func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
+	if e.limited() && n.ParentKeyID == "" {
+		n.ParentKeyID = e.who.KeyID()
+	}
 	k := draftKey(n)
 	k.TenantID, k.CreatedBy = e.who.of().tenant.ID, e.who.Actor()
 	var f faults
@@ -38,6 +40,9 @@ func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
 		return Key{}, err
 	}
 	if err := e.mayParent(ctx, k.ParentKeyID); err != nil {
+		return Key{}, err
+	}
+	if err := e.endChild(ctx, &k, n.ExpiresWithParent); err != nil {
 		return Key{}, err
 	}
 	e.withinSession(&k)
@@ -62,6 +67,7 @@ func draftKey(n *NewKey) Key {
 	patch(&k.Enabled, n.Enabled, true)
 	k.Permissions = distinct(k.Permissions)
 	n.PolicyPatch.applyTo(&k.Policy, policy.Default())
+	k.applyShadow(n.MCPShadow)
 	if n.ExpiresAt != nil {
 		at := n.ExpiresAt.UTC().Truncate(timeUnit)
 		k.ExpiresAt = &at
@@ -115,69 +121,6 @@ func (e *edit) checkNew(ctx context.Context, f *faults, k *Key) error {
 		return err
 	}
 	return e.checkKey(ctx, f, k, &Key{})
-}
-
-// checkParent holds a parent to being live, not too deep and not too fertile.
-func (e *edit) checkParent(ctx context.Context, f *faults, id string) error {
-	if id == "" {
-		return nil
-	}
-	parent, err := e.Key(ctx, e.who.of().tenant.ID, id)
-	if isNotFound(err) {
-		f.add("parentKeyId", "no such key: %q", clip(id))
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	c, err := loadChain(ctx, e, parent)
-	if err != nil {
-		return err
-	}
-	if !c.live(e.now) {
-		f.add("parentKeyId", "the parent, or a key above it, is revoked, expired or disabled")
-	}
-	if len(c.keys) >= maxDepth {
-		f.add("parentKeyId", "a chain of keys has at most %d", maxDepth)
-	}
-	children, total, err := e.Keys(ctx, e.who.of().tenant.ID, KeyQuery{ParentKeyID: id, Limit: maxChildren + 1})
-	if err != nil || total < maxChildren {
-		return err
-	}
-	if total > len(children) { // expired ones fill the page: count them all
-		if children, _, err = e.Keys(ctx, e.who.of().tenant.ID, KeyQuery{ParentKeyID: id}); err != nil {
-			return err
-		}
-	}
-	live := 0
-	for i := range children {
-		if children[i].Live(e.now) {
-			live++
-		}
-	}
-	if live >= maxChildren {
-		f.add("parentKeyId", "the parent has %d live children already", maxChildren)
-	}
-	return nil
-}
-
-// mayParent lets a key be the parent that is in the principal's own subtree, or
-// whose rights the principal covers.
-func (e *edit) mayParent(ctx context.Context, id string) error {
-	if id == "" || id == e.who.KeyID() {
-		return nil
-	}
-	parent, err := e.Key(ctx, e.who.of().tenant.ID, id)
-	if err != nil {
-		return err
-	}
-	var denied *PermissionError
-	if err := e.holds(ctx, &parent); errors.As(err, &denied) {
-		return exceeds([]policy.Problem{{Field: "parentKeyId", Problem: "the parent's rights are not within your own"}})
-	} else if err != nil {
-		return err
-	}
-	return nil
 }
 
 func (e *edit) giveHandle(ctx context.Context, k *Key) (err error) {

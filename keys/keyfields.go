@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +37,22 @@ func (pp *PolicyPatch) applyTo(p *policy.Policy, d policy.Policy) {
 	patch(&p.ToolAllowlist, pp.MCPToolAllowlist, d.ToolAllowlist)
 	patch(&p.ProjectIDs, pp.MCPProjectIDs, policy.Unlimited())
 	patch(&p.InstanceIDs, pp.MCPInstanceIDs, policy.Unlimited())
-	p.ToolAllowlist = distinct(p.ToolAllowlist)
+	patch(&p.ArgumentRules, pp.MCPArgumentRules, d.ArgumentRules)
+	patch(&p.Approvals, pp.MCPApprovals, d.Approvals)
+	patch(&p.Limits, pp.MCPLimits, d.Limits)
+	*p = p.Canonical()
+}
+
+// applyShadow puts a draft policy on the key, whose own is already patched.
+func (k *Key) applyShadow(o ShadowPatch) {
+	switch {
+	case o.Set && o.Null:
+		k.Shadow = nil
+	case o.Set:
+		draft := k.Policy
+		o.Value.applyTo(&draft, policy.Default())
+		k.Shadow = &draft
+	}
 }
 
 // open names the MCP fields that the request left out.
@@ -47,6 +63,7 @@ func (pp *PolicyPatch) open() []string {
 		"mcpPreset": pp.MCPPreset.Set, "mcpPermissions": pp.MCPPermissions.Set,
 		"mcpAllowlistMode": pp.MCPAllowlistMode.Set, "mcpToolAllowlist": pp.MCPToolAllowlist.Set,
 		"mcpProjectIds": pp.MCPProjectIDs.Set, "mcpInstanceIds": pp.MCPInstanceIDs.Set,
+		"mcpArgumentRules": pp.MCPArgumentRules.Set, "mcpApprovals": pp.MCPApprovals.Set, "mcpLimits": pp.MCPLimits.Set,
 	} {
 		if !set {
 			out = append(out, field)
@@ -57,18 +74,30 @@ func (pp *PolicyPatch) open() []string {
 
 // checkKey lists what is wrong with a key as it is to be written; was is the
 // key that it replaces, the zero Key for a new one.
-func (e *edit) checkKey(ctx context.Context, f *faults, k, was *Key) error {
+func (e *snapshot) checkKey(ctx context.Context, f *faults, k, was *Key) error {
 	f.text("name", k.Name, 1, maxName)
 	f.text("description", k.Description, 0, maxDescription)
 	f.text("deviceName", k.DeviceName, 0, maxName)
 	checkTags(f, k.Tags)
 	checkPermissions(f, k)
-	return e.checkPolicy(ctx, f, k.TenantID, &k.Policy, &was.Policy)
+	if err := e.checkPolicy(ctx, f, k.TenantID, &k.Policy, &was.Policy); err != nil || k.Shadow == nil {
+		return err
+	}
+	had := was.Shadow
+	if had == nil {
+		had = &was.Policy
+	}
+	var draft faults
+	err := e.checkPolicy(ctx, &draft, k.TenantID, k.Shadow, had)
+	for _, problem := range draft {
+		*f = append(*f, policy.Problem{Field: "mcpShadow." + problem.Field, Problem: problem.Problem})
+	}
+	return err
 }
 
 // checkPolicy lists what is wrong with a policy as it is to be written in place
 // of was.
-func (e *edit) checkPolicy(ctx context.Context, f *faults, tenantID string, p, was *policy.Policy) error {
+func (e *snapshot) checkPolicy(ctx context.Context, f *faults, tenantID string, p, was *policy.Policy) error {
 	presets, err := e.Presets(ctx, tenantID)
 	if err != nil {
 		return err
@@ -83,6 +112,7 @@ func (e *edit) checkPolicy(ctx context.Context, f *faults, tenantID string, p, w
 			break
 		}
 	}
+	tokensInRules(f, p, was)
 	*f = append(*f, p.Validate(known)...)
 	err = e.checkIDs(f, "mcpProjectIds", "project", p.ProjectIDs, was.ProjectIDs, func(id string) error {
 		_, err := e.Project(ctx, tenantID, id)
@@ -99,7 +129,7 @@ func (e *edit) checkPolicy(ctx context.Context, f *faults, tenantID string, p, w
 
 // checkIDs takes an id that is already on the key again: what it named may
 // have been deleted, and the list must stay a list.
-func (e *edit) checkIDs(f *faults, field, noun string, ids, had policy.Limit, find func(string) error) error {
+func (e *snapshot) checkIDs(f *faults, field, noun string, ids, had policy.Limit, find func(string) error) error {
 	old := had.Values()
 	if n := len(ids.Values()); n > maxIDs {
 		f.add(field, "has more than %d entries", maxIDs)
@@ -116,6 +146,28 @@ func (e *edit) checkIDs(f *faults, field, noun string, ids, had policy.Limit, fi
 		}
 	}
 	return nil
+}
+
+// tokensInRules refuses new rules that hold a token.
+func tokensInRules(f *faults, p, was *policy.Policy) {
+	check := func(field string, known bool, texts ...string) {
+		for _, text := range texts {
+			if !known && len(text) <= 4*policy.MaxPatternLength && holdsToken(text) {
+				f.add(field, hasToken)
+				return
+			}
+		}
+	}
+	for _, r := range p.ArgumentRules {
+		known := slices.ContainsFunc(was.ArgumentRules, func(o policy.ArgumentRule) bool { return reflect.DeepEqual(o, r) })
+		check("mcpArgumentRules", known, append([]string{r.Tool, r.Pointer}, r.Allow...)...)
+	}
+	for _, r := range p.Approvals {
+		check("mcpApprovals", slices.Contains(was.Approvals, r), r.Tool)
+	}
+	for _, r := range p.Limits {
+		check("mcpLimits", slices.Contains(was.Limits, r), r.Tool, string(r.Per))
+	}
 }
 
 func checkTags(f *faults, tags []string) {
@@ -195,6 +247,9 @@ func (k *Key) fields() fields {
 		"projectId": k.ProjectID, "parentKeyId": k.ParentKeyID, "source": k.Source, "deviceName": k.DeviceName,
 		"expiresAt": expires, "revoked": k.RevokedAt != nil, "revokeReason": k.RevokeReason,
 	})
+	if k.Shadow != nil {
+		all["mcpShadow"] = policyFields(k.Shadow)
+	}
 	return all
 }
 
@@ -204,6 +259,7 @@ func policyFields(p *policy.Policy) fields {
 		"mcpPermissions": limitField(p.Permissions), "mcpAllowlistMode": string(p.AllowlistMode),
 		"mcpToolAllowlist": nonNil(p.ToolAllowlist),
 		"mcpProjectIds":    limitField(p.ProjectIDs), "mcpInstanceIds": limitField(p.InstanceIDs),
+		"mcpArgumentRules": nonNil(p.ArgumentRules), "mcpApprovals": nonNil(p.Approvals), "mcpLimits": nonNil(p.Limits),
 	}
 }
 
@@ -214,9 +270,9 @@ func limitField(l policy.Limit) any {
 	return nonNil(l.Values())
 }
 
-func nonNil(list []string) []string {
+func nonNil[T any](list []T) []T {
 	if list == nil {
-		return []string{}
+		return []T{}
 	}
 	return list
 }

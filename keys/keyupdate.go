@@ -22,15 +22,8 @@ var ErrRevoked error = &ConflictError{Problem: "the key is revoked"}
 // manage:api-keys.
 func (s *Service) UpdateKey(ctx context.Context, p Principal, id string, patch KeyPatch) (key Key, err error) {
 	err = s.edit(ctx, p, operation{"key.update", manageKeys}, func(e *edit) error {
-		was, err := e.standing(ctx, id, patch.IfVersion)
+		was, becomes, err := e.updated(ctx, id, &patch)
 		if err != nil {
-			return err
-		}
-		becomes, err := e.patched(ctx, &was, &patch)
-		if err != nil {
-			return err
-		}
-		if err := e.mayBecome(ctx, &was, &becomes); err != nil {
 			return err
 		}
 		key = becomes
@@ -39,8 +32,19 @@ func (s *Service) UpdateKey(ctx context.Context, p Principal, id string, patch K
 	return key, err
 }
 
+// updated is a key as it stands, and as the patch makes it, once all is checked.
+func (e *snapshot) updated(ctx context.Context, id string, patch *KeyPatch) (was, becomes Key, err error) {
+	if was, err = e.standing(ctx, id, patch.IfVersion); err != nil {
+		return was, becomes, err
+	}
+	if becomes, err = e.patched(ctx, &was, patch); err != nil {
+		return was, becomes, err
+	}
+	return was, becomes, e.mayBecome(ctx, &was, &becomes)
+}
+
 // patched is the key with the patch on it, checked.
-func (e *edit) patched(ctx context.Context, was *Key, p *KeyPatch) (Key, error) {
+func (e *snapshot) patched(ctx context.Context, was *Key, p *KeyPatch) (Key, error) {
 	k := *was
 	var f faults
 	if p.Name.Null {
@@ -53,6 +57,7 @@ func (e *edit) patched(ctx context.Context, was *Key, p *KeyPatch) (Key, error) 
 	patch(&k.Enabled, p.Enabled, true)
 	k.Tags, k.Permissions = distinct(k.Tags), distinct(k.Permissions)
 	p.PolicyPatch.applyTo(&k.Policy, policy.Default())
+	k.applyShadow(p.MCPShadow)
 	if err := e.checkKey(ctx, &f, &k, was); err != nil {
 		return Key{}, err
 	}
@@ -60,7 +65,7 @@ func (e *edit) patched(ctx context.Context, was *Key, p *KeyPatch) (Key, error) 
 }
 
 // mayBecome holds a change to the principal's rights, unless it only narrows.
-func (e *edit) mayBecome(ctx context.Context, was, becomes *Key) error {
+func (e *snapshot) mayBecome(ctx context.Context, was, becomes *Key) error {
 	if e.who.IsOperator() {
 		return nil
 	}
@@ -110,7 +115,7 @@ func (s *Service) ToggleKey(ctx context.Context, p Principal, id string, ifVersi
 }
 
 // standing is a key that can still be edited, in the version that was seen.
-func (e *edit) standing(ctx context.Context, id string, ifVersion int64) (Key, error) {
+func (e *snapshot) standing(ctx context.Context, id string, ifVersion int64) (Key, error) {
 	key, err := visibleKey(ctx, e, e.who, id)
 	switch {
 	case err != nil:

@@ -63,7 +63,7 @@ func (s *Service) PollLogin(ctx context.Context, id string, poll Secret) (Login,
 		if l, err = s.polled(ctx, w, id, poll); err != nil || l.State != LoginApproved {
 			return err
 		}
-		issued, err = (&edit{Writer: w, svc: s, action: "login.collect", now: s.now()}).handOut(ctx, &l)
+		issued, err = s.newEdit(w, "login.collect").handOut(ctx, &l)
 		return err
 	})
 	if err != nil {
@@ -239,7 +239,8 @@ func (e *edit) decide(ctx context.Context, l *LoginRecord, state LoginState) err
 // that nobody came to collect. Any number of processes may do so at once.
 func (s *Service) sweep(ctx context.Context) error {
 	epoch, err := s.cfg.Store.Edit(ctx, func(w Writer) error {
-		e := &edit{Writer: w, svc: s, who: Principal{&identity{kind: principalOperator, tenant: &Tenant{}}}, action: "key.revoke", now: s.now()}
+		e := s.newEdit(w, "key.revoke")
+		e.who = Principal{&identity{kind: principalOperator, tenant: &Tenant{}}}
 		expired, err := e.ExpiredLogins(ctx, e.now)
 		if err != nil {
 			return err

@@ -1,6 +1,10 @@
 package keys
 
-import "context"
+import (
+	"context"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
+)
 
 // What follows is for the gateway, which acts for no principal when it mounts
 // upstreams.
@@ -12,6 +16,22 @@ func (s *Service) Mounts(ctx context.Context) (list []Instance, err error) {
 		return err
 	})
 	return list, err
+}
+
+// ProjectNames are a tenant's projects as the arguments of calls name them.
+func (s *Service) ProjectNames(ctx context.Context, tenantID string) (names policy.Projects, err error) {
+	err = s.cfg.Store.Read(ctx, func(r Reader) error {
+		list, err := r.Projects(ctx, tenantID)
+		names = policy.Projects{}
+		for _, p := range list {
+			names.Add(p.ID, p.Slug)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return names, nil
 }
 
 // PrivateUpstreamAllowed tells whether an instance may be on a loopback,

@@ -14,10 +14,17 @@ type Offer struct {
 	Items   []Offered // by kind as in the protocol (tools first), then by exposed name
 }
 
+// The kinds of what is on offer beside KindTool.
+const (
+	KindPrompt   = "prompt"
+	KindResource = "resource"
+	KindTemplate = "template"
+)
+
 // Offered is one tool, or one prompt, resource or template, which policies see as
 // a tool that reads.
 type Offered struct {
-	Kind string // KindTool, prompt, resource or template
+	Kind string // KindTool, KindPrompt, KindResource or KindTemplate
 	Tool policy.Tool
 }
 

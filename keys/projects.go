@@ -72,6 +72,11 @@ func (s *Service) UpdateProject(ctx context.Context, p Principal, id string, pp 
 		if err := e.checkProject(ctx, &f, &project); err != nil {
 			return err
 		}
+		if project.Slug != was.Slug {
+			if err := e.mayRename(ctx); err != nil {
+				return err
+			}
+		}
 		changed, err := e.log(ctx, project.ID, was.fields(), project.fields())
 		if err != nil || !changed {
 			return err
@@ -80,6 +85,27 @@ func (s *Service) UpdateProject(ctx context.Context, p Principal, id string, pp 
 		return e.Writer.UpdateProject(ctx, &project)
 	})
 	return project, err
+}
+
+// mayRename checks that the slug is not what holds the principal's own calls: a key
+// that is limited to projects names one by its slug in their arguments, and would
+// reach another's name at an upstream by giving it to one of its own.
+func (e *edit) mayRename(ctx context.Context) error {
+	if e.who.IsOperator() || e.who.of().kind == principalPlatform || !e.who.of().grant.LimitsProjects() {
+		return nil
+	}
+	all, err := e.Instances(ctx, e.who.TenantID())
+	if err != nil {
+		return err
+	}
+	named := func(r ToolRule) bool { return r.ProjectPointer != "" }
+	if !slices.ContainsFunc(all, func(i Instance) bool { return slices.ContainsFunc(i.Tools, named) }) {
+		return nil
+	}
+	return &PermissionError{
+		Fields: []policy.Problem{{Field: "slug", Problem: "your key is limited to projects, and an instance's tools take their slugs as arguments"}},
+		Hint:   "use a key without limits of projects",
+	}
 }
 
 // DeleteProject of one that still has instances is a *ConflictError. It needs

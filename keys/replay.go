@@ -1,159 +1,154 @@
 package keys
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// Replay counts what came of making recorded decisions again.
-type Replay struct {
-	Same      int64
-	Different int64
-	// Skipped are those that can't be made again, by why.
-	Skipped map[ReplaySkip]int64
+// usedKinds are the kinds of what a request uses, by its action; other requests
+// use nothing that is on offer.
+var usedKinds = map[string][]string{
+	"tools/call":           {KindTool},
+	"tasks/get":            {KindTool},
+	"tasks/result":         {KindTool},
+	"tasks/update":         {KindTool},
+	"tasks/cancel":         {KindTool},
+	"prompts/get":          {KindPrompt},
+	"completion/complete":  {KindPrompt, KindTemplate},
+	"resources/read":       {KindResource, KindTemplate},
+	"resources/subscribe":  {KindResource, KindTemplate},
+	"subscriptions/listen": {KindResource, KindTemplate},
 }
 
-// Replayed is how many were made again.
-func (r *Replay) Replayed() int64 { return r.Same + r.Different }
-
-// ReplaySkip is why a decision can't be made again.
-type ReplaySkip string
-
-// The reasons.
-const (
-	// SkipUnseen: what was seen of the tool is not recorded. The entry is from
-	// before that was, or what was asked for is not kept, as it held a token.
-	SkipUnseen ReplaySkip = "unseen"
-	// SkipCut: retention took away what the key, one above it, its preset or the
-	// tenant was then.
-	SkipCut ReplaySkip = "cut"
-	// SkipCallTime: a rule of calls alone failed, which depends on more than is
-	// recorded. All other rules were decided again, as recorded.
-	SkipCallTime ReplaySkip = "callTime"
-	// SkipNotMCP: it is about a change or a look by another door than MCP.
-	SkipNotMCP ReplaySkip = "notMCP"
-)
-
-// ReplaySkips are all reasons.
-var ReplaySkips = []ReplaySkip{SkipUnseen, SkipCut, SkipCallTime, SkipNotMCP}
-
-// ReplayDifference is a decision that does not come out as it was recorded.
-type ReplayDifference struct {
-	Entry    AuditEntry
-	Decision string   // as made again: allow, deny; "" where it could not be, for Problem
-	Failed   []string // as made again, in order
-	Problem  string   // what is wrong with the trail, in words; "" = nothing else
-}
-
-// ReplayQuery selects the decisions that are made again. The zero query is all.
-type ReplayQuery struct {
-	KeyID string
-	Since time.Time // from then on
-	Until time.Time // before then; zero = without an end
-	// Progress is told now and then how many entries were read; nil = nobody is.
-	Progress func(entries int64)
-}
-
-// ReplayAudit makes the decisions on the tenant's MCP requests again: those of
-// calls and denials in its trail, each with the policies as they were at its edit,
-// which it works out from the trail's changes, with the tool as it was seen, and at
-// its time. It compares whether it was allowed and every rule that failed, and
-// tells of each difference; an error of differs ends it. What the session had
-// given up by itself, and of a JWT when it ended and which permissions it had, is
-// not recorded: there the recorded word is taken. Entries that are written
-// meanwhile are left out.
-//
-// It needs view:audit. It reads page by page; what it keeps grows with the changes in the trail, not with the calls.
-func (s *Service) ReplayAudit(ctx context.Context, p Principal, q ReplayQuery, differs func(ReplayDifference) error) (Replay, error) {
-	op := operation{"audit.replay", viewAudit}
-	if err := s.allow(p, op.needs); err != nil {
-		return Replay{}, s.refuse(ctx, p, op, err)
-	}
-	var f faults
-	f.time("since", q.Since)
-	if !q.Until.IsZero() {
-		f.time("until", q.Until)
-	}
-	if err := f.err(); err != nil {
-		return Replay{}, err
-	}
-	reader, err := readFold(ctx, s.cfg.Store, p.TenantID())
-	if err != nil {
-		return Replay{}, err
-	}
-	out, read := Replay{Skipped: map[ReplaySkip]int64{}}, int64(0)
-	entries := AuditQuery{KeyID: q.KeyID, Since: q.Since, Until: q.Until}
-	err = eachAudit(ctx, s.cfg.Store, p.TenantID(), entries, func(page []AuditEntry) error {
-		for i := range page {
-			if err := out.add(ctx, reader, &page[i], differs); err != nil {
-				return err
+// replay decides the recorded requests of the family anew.
+func (e *snapshot) replay(ctx context.Context, out *Effects, family []*relative, offer *Offer, since time.Time) error {
+	denied, allowed := useEffects{}, useEffects{}
+	things := offer.index()
+	for n, r := range family {
+		if n > 0 && !r.differs || !since.Before(e.now) {
+			continue
+		}
+		uses, err := e.AuditUse(ctx, r.key.TenantID, AuditUseQuery{KeyID: r.key.ID, Since: since})
+		if err != nil {
+			return err
+		}
+		out.Truncated = out.Truncated || len(uses) == MaxAuditUse
+		for _, use := range uses {
+			thing, named := things.used(&use)
+			if thing == nil {
+				if named {
+					out.NotInCatalog += use.Count
+				}
+				continue
+			}
+			before, after := r.decide(&thing.Tool, e.now)
+			switch {
+			case use.Decision == "allow" && before.Allowed() && !after.Allowed():
+				denied.add(r, thing, after, use)
+			case use.Decision == "deny" && !before.Allowed() && after.Allowed():
+				allowed.add(r, thing, before, use)
 			}
 		}
-		if read += int64(len(page)); q.Progress != nil {
-			q.Progress(read)
-		}
-		return nil
-	})
-	return out, err
+	}
+	var err error
+	if out.NewlyDenied, err = e.ranked(ctx, out, denied, since); err != nil {
+		return err
+	}
+	out.NewlyAllowed, err = e.ranked(ctx, out, allowed, since)
+	return err
 }
 
-// add makes an entry's decision again, if it has one, and counts it.
-func (r *Replay) add(ctx context.Context, reader *foldReader, e *AuditEntry, differs func(ReplayDifference) error) error {
-	if e.Kind == "change" || e.Epoch > reader.upTo {
-		return nil
+// thing is how a request names something on offer.
+type thing struct{ kind, id string }
+
+type things map[thing]*Offered
+
+func (o *Offer) index() things {
+	all := make(things, 2*len(o.Items))
+	for i := range o.Items {
+		item := &o.Items[i]
+		all[thing{item.Kind, item.Tool.ID}] = item
+		all[thing{item.Kind, item.Tool.Name}] = item // which is nobody's id: those have a / behind the slug
 	}
-	skip, difference, err := reader.replay(ctx, e)
-	switch {
-	case err != nil:
-		return err
-	case difference != nil:
-		r.Different++
-		return differs(*difference)
-	case skip != "":
-		r.Skipped[skip]++
-	default:
-		r.Same++
+	return all
+}
+
+// used finds what the requests were for. Those that the catalog did not know
+// then are found by the name that was asked for; named says that there is one.
+func (t things) used(u *AuditUse) (item *Offered, named bool) {
+	name := u.Subject
+	if name == "" && !strings.HasPrefix(u.Action, "tasks/") { // which name a task
+		name = u.Tool
 	}
+	for _, kind := range usedKinds[u.Action] {
+		named = name != ""
+		if item = t[thing{kind, name}]; item != nil {
+			return item, true
+		}
+	}
+	return nil, named
+}
+
+// useEffects are put together by key and thing.
+type useEffects map[[3]string]*UseEffect
+
+func (all useEffects) add(r *relative, item *Offered, why policy.Decision, use AuditUse) {
+	at := [3]string{r.key.ID, item.Kind, item.Tool.ID}
+	if all[at] == nil {
+		all[at] = &UseEffect{Key: r.key, OfferEffect: OfferEffect{*item, why.Failed()}}
+	}
+	all[at].Count += use.Count
+	all[at].uses = append(all[at].uses, use)
+}
+
+// Last is when the newest was recorded.
+func (u *UseEffect) Last() (last time.Time) {
+	for _, use := range u.uses {
+		if use.Last.After(last) {
+			last = use.Last
+		}
+	}
+	return last
+}
+
+// ranked are those of the most requests, the first of them with examples.
+func (e *snapshot) ranked(ctx context.Context, out *Effects, all useEffects, since time.Time) ([]UseEffect, error) {
+	list := make([]UseEffect, 0, len(all))
+	for _, one := range all {
+		list = append(list, *one)
+	}
+	slices.SortFunc(list, func(a, b UseEffect) int {
+		return cmp.Or(b.Count-a.Count, strings.Compare(a.Key.ID, b.Key.ID), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Tool.ID, b.Tool.ID))
+	})
+	if len(list) > maxUseEffects {
+		list, out.Truncated = list[:maxUseEffects], true
+	}
+	for i := range list[:min(maxExampled, len(list))] {
+		if err := e.exemplify(ctx, &list[i], since); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// exemplify finds the newest requests of a group.
+func (e *snapshot) exemplify(ctx context.Context, u *UseEffect, since time.Time) error {
+	var found []AuditEntry
+	for _, use := range u.uses {
+		entries, err := e.Audit(ctx, u.Key.TenantID, AuditQuery{KeyID: use.KeyID, Action: use.Action, Subject: use.Subject, Tool: use.Tool,
+			Decision: use.Decision, Since: since, Limit: maxExamples})
+		if err != nil {
+			return err
+		}
+		found = append(found, entries...)
+	}
+	slices.SortFunc(found, func(a, b AuditEntry) int { return strings.Compare(b.ID, a.ID) })
+	found = slices.CompactFunc(found, func(a, b AuditEntry) bool { return a.ID == b.ID })
+	u.Examples = found[:min(maxExamples, len(found))]
 	return nil
 }
-
-// replay makes one decision again. Without a difference and a reason to skip it,
-// it came out the same; an error is one of the store.
-func (r *foldReader) replay(ctx context.Context, e *AuditEntry) (ReplaySkip, *ReplayDifference, error) {
-	overMCP := e.KeyID != "" || strings.HasPrefix(e.Actor, jwtActor)
-	switch {
-	case e.Seen == "" && (!overMCP || isOperation(e.Action)):
-		return SkipNotMCP, nil, nil
-	case e.Seen == "":
-		return SkipUnseen, nil, nil
-	}
-	wrong := &ReplayDifference{Entry: *e, Failed: []string{}}
-	if !overMCP {
-		wrong.Problem = "nobody but a key or a JWT's subject can ask over MCP"
-		return "", wrong, nil
-	}
-	g, err := r.grantOf(ctx, e)
-	var bad *foldError
-	switch {
-	case errors.Is(err, errUnfolded):
-		return SkipCut, nil, nil
-	case errors.As(err, &bad) && !bad.certain:
-		return SkipCut, nil, nil
-	case errors.As(err, &bad):
-		wrong.Problem = bad.Error()
-		return "", wrong, nil
-	case err != nil:
-		return "", nil, err
-	}
-	skip, difference := again(e, g.grant)
-	if difference != nil && !g.certain {
-		return SkipCut, nil, nil
-	}
-	return skip, difference, nil
-}
-
-// isOperation tells what the Service itself decides (key.create, audit.list) from
-// what MCP's clients ask for (tools/call, initialize, http GET).
-func isOperation(action string) bool { return strings.Contains(action, ".") }

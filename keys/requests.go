@@ -17,12 +17,18 @@ type NewKey struct {
 	Permissions Opt[[]string]
 	Enabled     Opt[bool]
 	PolicyPatch
+	MCPShadow   ShadowPatch
 	ProjectID   string
 	ParentKeyID string // "" = none
-	ExpiresAt   *time.Time
-	Source      string // api, cli, mcp, ...
-	DeviceName  string
-	Idempotency Idempotency
+	// ExpiresAt nil is never; for a child it is ChildTTL from now, or with the
+	// first key above it where that is earlier.
+	ExpiresAt *time.Time
+	// ExpiresWithParent has a child without ExpiresAt end with the first key
+	// above it that does, or never, whatever ChildTTL is.
+	ExpiresWithParent bool
+	Source            string // api, cli, mcp, ...
+	DeviceName        string
+	Idempotency       Idempotency
 }
 
 // PolicyPatch holds the MCP fields of a request: absent = unchanged (or
@@ -36,7 +42,14 @@ type PolicyPatch struct {
 	MCPToolAllowlist Opt[[]string]
 	MCPProjectIDs    Opt[policy.Limit] // null = all
 	MCPInstanceIDs   Opt[policy.Limit] // null = all
+	MCPArgumentRules Opt[[]policy.ArgumentRule]
+	MCPApprovals     Opt[[]policy.ApprovalRule]
+	MCPLimits        Opt[[]policy.RateLimit]
 }
+
+// ShadowPatch is a draft policy in a request: what it leaves out is as in the
+// key's own policy, as the request leaves that; null = no draft.
+type ShadowPatch = Opt[PolicyPatch]
 
 // KeyPatch changes a key; absent = unchanged, null = reset to the default.
 type KeyPatch struct {
@@ -46,6 +59,7 @@ type KeyPatch struct {
 	Permissions Opt[[]string]
 	Enabled     Opt[bool]
 	PolicyPatch
+	MCPShadow ShadowPatch
 	IfVersion int64 // 0 = whatever the version is
 }
 

@@ -34,12 +34,34 @@ func (w *world) drawKey() keys.NewKey {
 			MCPAllowlistMode: maybe(w, "mode", policy.ModeAll, policy.ModeAllow, policy.ModeDeny),
 			MCPToolAllowlist: maybe(w, "list", []string{"*"}, []string{"read"}, []string{"p1-i0/*"}, []string{"drop", "p2-*"}, []string{}),
 			MCPProjectIDs:    maybe(w, "projects", policy.Unlimited(), policy.Only(w.projectID("p1")), policy.Only()),
+			MCPInstanceIDs:   w.drawInstances(),
 		},
 	}
 	if w.flip("expires") {
 		n.ExpiresAt = &in
 	}
 	return n
+}
+
+func (w *world) drawInstances() keys.Opt[policy.Limit] {
+	if !w.flip("instances given") {
+		return keys.Opt[policy.Limit]{}
+	}
+	all, err := w.svc.Mounts(w.ctx)
+	if err != nil {
+		w.r.Fatal(err)
+	}
+	limits := []policy.Limit{policy.Unlimited(), policy.Only()}
+	for _, i := range all {
+		limits = append(limits, policy.Only(i.ID))
+	}
+	return keys.Some(rapid.SampledFrom(limits).Draw(w.r, "instances"))
+}
+
+// drawPatch changes any field that can be changed.
+func (w *world) drawPatch() keys.KeyPatch {
+	n := w.drawKey()
+	return keys.KeyPatch{Permissions: n.Permissions, PolicyPatch: n.PolicyPatch, Enabled: n.Enabled}
 }
 
 func (w *world) drawPreset() keys.NewPreset {

@@ -19,31 +19,42 @@ import (
 type world struct {
 	*house
 	r         *rapid.T
-	start     *policy.Grant
+	first     keys.Key                // as it was made
+	starts    []*policy.Grant         // what the first key was let do: at the start, and by each edit of the operator
 	originals map[string]*policy.Tool // instance id and upstream name -> the tool at the start
 	held      map[string]keys.Secret  // key id -> its token
 	did       map[string]int
 }
 
 // TestNoSequenceOfEditsExceedsTheStartingKey: whatever permitted edits of keys,
-// presets and instances somebody makes, none of the keys in their hands may do
-// what the first could not at the start.
+// presets and instances somebody makes, while time passes and the operator edits
+// the first key and what is below it, none of the keys in their hands may do
+// what the first could not by the operator's hand; and no child may do what a
+// key above it can't now.
 func TestNoSequenceOfEditsExceedsTheStartingKey(t *testing.T) {
 	did := map[string]int{}
-	rapid.Check(t, func(r *rapid.T) {
-		w := newWorld(t, r, did)
-		if w == nil {
-			return
-		}
-		for range rapid.IntRange(1, 12).Draw(r, "steps") {
-			w.step()
-			w.check()
-		}
-	})
+	rounds := 3 // of 100 sequences, or of -rapid.checks
+	if testing.Short() {
+		rounds = 1
+	}
+	for range rounds {
+		rapid.Check(t, func(r *rapid.T) {
+			w := newWorld(t, r, did)
+			if w == nil {
+				return
+			}
+			for range rapid.IntRange(1, 24).Draw(r, "steps") {
+				w.step()
+				w.check()
+			}
+		})
+	}
+	t.Logf("went through: %v", did)
 	if testing.Short() {
 		return // too few draws to have seen all of it
 	}
-	for _, action := range []string{"create", "update", "rotate", "toggle", "preset", "presetUpdate", "instance", "refused"} {
+	for _, action := range []string{"create", "update", "rotate", "toggle", "preset", "presetUpdate", "instance", "child",
+		"operator", "operator's child", "wait", "refused"} {
 		if did[action] == 0 {
 			t.Errorf("no %s went through: the test shows nothing of it (%v)", action, did)
 		}
@@ -76,12 +87,12 @@ func newWorld(t *testing.T, r *rapid.T, did map[string]int) *world {
 	n.Enabled = keys.Some(true)
 	first := w.mint(w.op, n)
 	w.held[first.Key.ID] = first.Secret
-	w.start = w.limitsOf(first.Key)
+	w.first, w.starts = first.Key, []*policy.Grant{w.limitsOf(first.Key)}
 	w.originals = map[string]*policy.Tool{}
 	for _, tool := range w.tools() {
 		w.originals[tool.InstanceID+"/"+tool.Name[len(tool.Name)-4:]] = tool
 	}
-	if w.start.Unrestricted() {
+	if w.starts[0].Unrestricted() {
 		return nil // may widen anything
 	}
 	return w
@@ -90,16 +101,9 @@ func newWorld(t *testing.T, r *rapid.T, did map[string]int) *world {
 // limitsOf is what the key may do, or let others do: an api key may mint keys
 // of any scope, with its own MCP fields as their limit.
 func (w *world) limitsOf(k keys.Key) *policy.Grant {
-	presets, err := w.svc.Presets(w.ctx, w.op)
-	if err != nil {
-		w.r.Fatal(err)
-	}
 	s := policy.Subject{
 		Enabled: true, TenantMCPEnabled: true, Scope: k.Scope, Permissions: k.Permissions,
-		ExpiresAt: k.ExpiresAt, Policy: k.Policy, Presets: map[string]policy.Preset{},
-	}
-	for _, p := range presets {
-		s.Presets[p.Name] = p.Preset
+		ExpiresAt: k.ExpiresAt, Policy: k.Policy, Presets: w.presets(),
 	}
 	if s.Scope == policy.ScopeAPI {
 		s.Scope = policy.ScopeFull
@@ -107,9 +111,11 @@ func (w *world) limitsOf(k keys.Key) *policy.Grant {
 	return policy.Compile(s)
 }
 
-// check holds every key in hand to what the first one could at the start.
+// check holds every key in hand to what the first one could, and a child to what
+// those above it can now.
 func (w *world) check() {
 	later := w.clock.Now().Add(90 * time.Minute)
+	all := w.standing()
 	tools := w.tools()
 	for _, id := range slices.Sorted(maps.Keys(w.held)) {
 		p, err := w.svc.Authenticate(w.ctx, w.held[id])
@@ -119,9 +125,13 @@ func (w *world) check() {
 		if err != nil {
 			w.r.Fatal(err)
 		}
+		above := w.above(all, id)
 		for _, permission := range policy.KnownPermissions() {
-			if p.Can(permission, w.clock.Now()) && !w.start.Can(permission) {
+			if p.Can(permission, w.clock.Now()) && !anyOf(w.starts, func(g *policy.Grant) bool { return g.Can(permission) }) {
 				w.r.Fatalf("key %s can %s", id, permission)
+			}
+			if p.Can(permission, w.clock.Now()) && anyOf(above, func(g *policy.Grant) bool { return !g.Can(permission) }) {
+				w.r.Fatalf("key %s can %s, and a key above it can't", id, permission)
 			}
 		}
 		for _, tool := range tools {
@@ -130,8 +140,16 @@ func (w *world) check() {
 				original = was
 			}
 			for _, now := range []time.Time{w.clock.Now(), later} {
-				if p.Grant().Decide(nil, tool, now).Allowed() && !w.start.Decide(nil, original, now).Allowed() {
-					w.r.Fatalf("key %+v may call %+v, which the first could not: %v", p.Key(), tool, w.start.Decide(nil, original, now).Failed())
+				if !p.Grant().Decide(nil, tool, now).Allowed() {
+					continue
+				}
+				if !anyOf(w.starts, func(g *policy.Grant) bool { return g.Decide(nil, original, now).Allowed() }) {
+					w.r.Fatalf("key %+v may call %+v, which the first never could: %v", p.Key(), tool, w.starts[0].Decide(nil, original, now).Failed())
+				}
+				for _, g := range above {
+					if d := g.Decide(nil, tool, now); !d.Allowed() {
+						w.r.Fatalf("key %+v may call %+v, which a key above it can't: %v", p.Key(), tool, d.Failed())
+					}
 				}
 			}
 		}
@@ -162,17 +180,21 @@ func (w *world) tools() []*policy.Tool {
 			out = append(out, tool)
 		}
 	}
-	return out
+	return append(out, builtins...)
 }
 
 func (w *world) step() {
+	if action := rapid.SampledFrom([]string{"", "", "", "", "", "", "operator", "operator", "operator's child", "wait"}).Draw(w.r, "meanwhile"); action != "" {
+		w.meanwhile(action)
+		return
+	}
 	id := rapid.SampledFrom(slices.Sorted(maps.Keys(w.held))).Draw(w.r, "who")
 	p, err := w.svc.Authenticate(w.ctx, w.held[id])
 	if err != nil {
 		return
 	}
 	action := rapid.SampledFrom([]string{
-		"create", "create", "update", "update", "rotate", "toggle", "revoke", "preset", "presetUpdate", "presetDelete",
+		"create", "child", "child", "update", "update", "rotate", "toggle", "revoke", "preset", "presetUpdate", "presetDelete",
 		"instance", "instanceCreate", "instanceDelete",
 	}).Draw(w.r, "action")
 	switch err := w.try(p, action); {
@@ -189,22 +211,23 @@ func (w *world) try(p keys.Principal, action string) error {
 	switch action {
 	case "create":
 		n := w.drawKey()
-		if w.flip("child") {
+		if w.flip("of another key") {
 			n.ParentKeyID = w.anyKey()
 		}
-		issued, err := w.svc.CreateKey(w.ctx, p, n)
-		if err == nil {
-			w.held[issued.Key.ID] = issued.Secret
-		}
-		return err
-	case "update":
+		return w.create(p, n)
+	case "child":
 		n := w.drawKey()
-		patch := keys.KeyPatch{Permissions: n.Permissions, PolicyPatch: n.PolicyPatch, Enabled: n.Enabled}
-		return errOf(w.svc.UpdateKey(w.ctx, p, w.anyKey(), patch))
+		if w.flip("as its maker") { // but for one permission: else most are refused
+			n = keys.NewKey{Name: "k", Permissions: keys.Some([]string{"manage:api-keys"}), PolicyPatch: samePolicy(p.Key().Policy)}
+		}
+		n.ParentKeyID = p.KeyID()
+		return w.create(p, n)
+	case "update":
+		return errOf(w.svc.UpdateKey(w.ctx, p, w.anyKey(), w.drawPatch()))
 	case "rotate":
 		issued, err := w.svc.RotateKey(w.ctx, p, w.anyKey(), keys.Rotation{Grace: time.Minute})
 		if err == nil {
-			w.held[issued.Key.ID] = issued.Secret
+			w.got(p, issued)
 		}
 		return err
 	case "toggle":

@@ -66,6 +66,7 @@ type Service struct {
 	used    lastUsed
 	trail   *trail
 	writer  string // of its audit entries
+	calls   callCounts
 	signer  *AuditSigner
 
 	answering answering
@@ -90,7 +91,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, derived: derived, cache: newCache(cfg.CacheSize), unknown: newStrangers(), trail: newTrail(),
-		ids: &ids{now: cfg.Now, rand: cfg.Rand},
+		ids: &ids{now: cfg.Now, rand: cfg.Rand}, calls: callCounts{all: map[CallWindow]*callCount{}},
 	}
 	s.feed.watchers, s.feed.nudged = map[int]func([]Change){}, make(chan struct{}, 1)
 	if s.writer, err = s.ids.next(); err != nil {
@@ -158,14 +159,14 @@ func (s *Service) Run(ctx context.Context) error {
 	wg.Go(func() { s.poll(ctx) })
 	wg.Go(func() { s.hear(ctx) })
 	wg.Go(func() { every(ctx, touchInterval, func() { _ = s.flushUsed(ctx) }) })
-	wg.Go(func() { every(ctx, s.cfg.SweepInterval, func() { _ = s.sweep(ctx) }) })
+	wg.Go(func() { every(ctx, s.cfg.SweepInterval, func() { _, _ = s.sweep(ctx), s.sweepCalls(ctx) }) })
 	wg.Go(func() { s.runTrail(ctx) })
 	wg.Go(func() { s.runRetention(ctx) })
 	wg.Go(func() { s.runSpool(ctx) })
 	wg.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
-	return errors.Join(s.leave(last), s.flushUsed(last), s.endTrail(last))
+	return errors.Join(s.leave(last), s.returnCalls(last), s.flushUsed(last), s.endTrail(last))
 }
 
 // Now is the Service's clock, by which keys expire.

@@ -46,6 +46,14 @@ type Store interface {
 	// Replicas are all that are registered, in no order.
 	Replicas(ctx context.Context) ([]Replica, error)
 
+	// TakeCalls takes want calls from a window in which most may be taken in all,
+	// or as many as are left; a negative want gives some back. It answers how many
+	// were granted (negative: given back) and how many are left, and is no edit.
+	TakeCalls(ctx context.Context, w CallWindow, want, most int64) (granted, left int64, err error)
+	// DropCalls forgets the windows that end at the time, in seconds since 1970,
+	// or before.
+	DropCalls(ctx context.Context, ended int64) error
+
 	// SaveDefinitions replaces what is stored of one instance, without an edit,
 	// and answers what is announced now, by kind and name, each tool with its
 	// pin: PinDefinitions says what becomes of the pins, under a lock that other

@@ -123,11 +123,11 @@ func (c *SubjectClaims) layerOf(t Tenant, presets map[string]policy.Preset) poli
 	return s
 }
 
-// asSubject reads the subject's rights as they stand in this transaction. What
+// asSubject reads the subject's rights as they stand here. What
 // it may hand on are its permissions and the tenant's JWTPolicy: whether that
 // is paused closes the subject's own door to MCP only, and the token's end is
 // not the end of the subject's rights.
-func (e *edit) asSubject(ctx context.Context, p Principal) error {
+func (e *snapshot) asSubject(ctx context.Context, p Principal) error {
 	claims := p.Claims()
 	who, layer, err := claims.principal(ctx, e)
 	if err != nil {
@@ -142,8 +142,11 @@ func (e *edit) asSubject(ctx context.Context, p Principal) error {
 // withinSession also ends a key that a subject mints over MCP with its token:
 // there is no parent to take it along.
 func (e *edit) withinSession(k *Key) {
-	if e.who.IsSubject() && k.Source == sourceMCP {
+	if e.mintsInSession(k) {
 		at := e.who.of().until.UTC().Truncate(timeUnit)
 		e.layers[0].ExpiresAt = &at
 	}
 }
+
+// mintsInSession tells a key that a subject mints over MCP.
+func (e *edit) mintsInSession(k *Key) bool { return e.who.IsSubject() && k.Source == sourceMCP }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -20,8 +21,9 @@ func (g *Gateway) auditTools() []builtin {
 		name: "explain_access", title: "Explain access", category: categoryAudit, permission: viewAudit, effect: policy.EffectRead,
 		description: "Tells whether a key may call a tool, get a prompt or read a resource, and which rules of its policy decide that.",
 		input: object(schema{
-			"id":   str("Key id, or its handle; default who asks"),
-			"tool": str("Name as listed, or <instance>/<name>; of a resource or template <instance>/<uri>"),
+			"id":        str("Key id, or its handle; default who asks"),
+			"tool":      str("Name as listed, or <instance>/<name>; of a resource or template <instance>/<uri>"),
+			"arguments": schema{"type": "object", "description": "Arguments of a call to judge too; without them, argument.not_allowed says what they must meet"},
 		}, "tool"),
 		output: answered(schema{
 			"decision": oneOf("Outcome", "allow", "deny"),
@@ -71,6 +73,8 @@ func (g *Gateway) explainAccess(ctx context.Context, r *request, raw json.RawMes
 	in, err := arguments[struct {
 		ID   keys.Opt[string] `json:"id"`
 		Tool keys.Opt[string] `json:"tool"`
+
+		Arguments map[string]any `json:"arguments"`
 	}](raw)
 	if err != nil {
 		return nil, err
@@ -82,7 +86,11 @@ func (g *Gateway) explainAccess(ctx context.Context, r *request, raw json.RawMes
 	if id == "" {
 		id = r.principal.KeyID()
 	}
-	return g.explain(ctx, r.principal, id, in.Tool.Value, func(t *policy.Tool) bool { return g.withheld(r, t) })
+	var judged json.RawMessage
+	if in.Arguments != nil {
+		judged = rawjson.Field(raw, "arguments")
+	}
+	return g.explain(ctx, r.principal, id, in.Tool.Value, judged, func(t *policy.Tool) bool { return g.withheld(r, t) })
 }
 
 func (g *Gateway) listAuditEvents(ctx context.Context, r *request, raw json.RawMessage) (any, error) {

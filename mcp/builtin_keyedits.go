@@ -18,7 +18,8 @@ func policyArguments() schema {
 	p := keyProperties()
 	out := schema{}
 	for _, name := range []string{"mcpActive", "mcpReadOnly", "mcpPreset", "mcpPermissions", "mcpAllowlistMode",
-		"mcpToolAllowlist", "mcpProjectIds", "mcpInstanceIds", "name", "description", "tags", "permissions", "enabled"} {
+		"mcpToolAllowlist", "mcpProjectIds", "mcpInstanceIds", "mcpArgumentRules", "mcpApprovals", "mcpLimits", "mcpShadow",
+		"name", "description", "tags", "permissions", "enabled"} {
 		out[name] = p[name]
 		if name != "name" {
 			out[name] = nullable(p[name].(schema))
@@ -58,12 +59,12 @@ func confirmArgument() schema {
 func (g *Gateway) keyEditTools() []builtin {
 	return []builtin{{
 		name: "create_api_key", title: "Create an API key", category: categoryKeys, permission: manageKeys, effect: policy.EffectWrite,
-		description: "Mints an API key as a child of the one in use, within its rights, and answers its secret once. Omitted fields take their defaults: read-only, preset read_only.",
+		description: "Mints an API key as a child of the one in use, within its rights, and answers its secret once. It ends with the key in use, and after 1 hour unless expiresAt says otherwise. Omitted fields take their defaults: read-only, preset read_only.",
 		input: object(policyArguments().and(schema{
 			"handle":     str("Short name [A-Za-z0-9._-]; default derived from name"),
 			"scope":      oneOf("Which doors the key opens; default full", "api", "mcp_only", "full"),
 			"projectId":  str("Confines the key to one project"),
-			"expiresAt":  nullable(str("RFC 3339, in the future; default never, or as the key in use")),
+			"expiresAt":  nullable(str("RFC 3339, in the future; default 1 hour from now, or when the key in use ends if that is earlier; null: when the key in use ends")),
 			"deviceName": str("Device that the key is for"),
 			"reveal":     revealArgument(),
 		}), "name", "reveal"),

@@ -33,9 +33,17 @@ func keyProperties() schema {
 		"mcpProjectIds":    nullable(listOf(str("Project id"), "Only these projects; null = all, [] = none")),
 		"mcpInstanceIds":   nullable(listOf(str("Instance id"), "Only these instances; null = all, [] = none")),
 
+		"mcpArgumentRules": listOf(object(schema{"tool": str("Pattern of tools"), "pointer": str("JSON pointer into the arguments"),
+			"allow": listOf(str("Pattern of a value; * is the only wildcard"), "Values that may be there")}, "tool", "pointer", "allow"), "What arguments of calls must be"),
+		"mcpApprovals": listOf(object(schema{"tool": str("Pattern of tools"),
+			"effect": oneOf("From which effect on; default read", "read", "write", "destructive")}, "tool"), "Calls that a person must approve"),
+		"mcpLimits": listOf(object(schema{"tool": str("Pattern of tools, which share the limit"), "requests": whole("How many calls"),
+			"per": oneOf("In which time", "second", "minute", "hour", "day")}, "tool", "requests", "per"), "How many calls it may make"),
+
 		"mcpReconnectRequired":        flag("Always false: edits are in force with the next request"),
 		"mcpReconnectRequiredMessage": nullable(str("Always null")),
 
+		"mcpShadow": nullable(schema{"type": "object", "description": "A draft policy with the fields of the key's own (mcpActive, mcpPreset, ...), decided beside it and only recorded; null = none"}),
 		"projectId": nullable(str("Project that the key is confined to")), "parentKeyId": nullable(str("Key that minted it, whose limits hold too")),
 		"source": str("Door it was made through"), "deviceName": nullable(str("Device")), "createdBy": str("Key id, jwt:<issuer>|<subject>, or operator"),
 		"createdAt": str("RFC 3339"), "updatedAt": str("RFC 3339"), "lastUsedAt": nullable(str("RFC 3339")),

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/policy"
@@ -44,6 +45,8 @@ func into[T any](l *legacy, name, arguments string) (v T) {
 type keyView struct {
 	ID, Name, Handle, Key, Source, MCPPreset string
 	ParentKeyID                              *string
+	CreatedAt                                time.Time
+	ExpiresAt                                *time.Time
 	MCPActive, MCPReadOnly                   bool
 	RevokedAt                                *string
 	MCPToolAllowlist                         []string
@@ -96,6 +99,17 @@ func TestKeyTools(t *testing.T) {
 	def := into[keyView](c, "create_api_key", `{"name":"Default","reveal":true}`)
 	if !def.MCPReadOnly || def.MCPPreset != "read_only" {
 		t.Errorf("defaults: %+v", def)
+	}
+	for expires, hours := range map[string]int{``: 1, `,"expiresAt":null`: 0, `,"expiresAt":"2999-01-01T00:00:00Z"`: 1000} {
+		k := into[keyView](c, "create_api_key", `{"name":"Timed","reveal":true`+expires+`}`)
+		left := time.Duration(0)
+		if k.ExpiresAt != nil {
+			left = k.ExpiresAt.Sub(k.CreatedAt)
+		}
+		if hours == 1 && left != time.Hour || hours == 0 && left != 0 || hours > 1 && left < 1000*time.Hour {
+			t.Errorf("with %q it lives for %v", expires, left)
+		}
+		into[keyView](c, "revoke_api_key", `{"id":"`+k.ID+`"}`)
 	}
 
 	got := into[keyView](c, "get_api_key", `{"id":"child"}`)

@@ -69,7 +69,7 @@ func subjectProperties() schema {
 	}
 	p := keyProperties()
 	for _, name := range []string{"permissions", "mcpActive", "mcpReadOnly", "mcpPreset", "mcpPermissions",
-		"mcpAllowlistMode", "mcpToolAllowlist", "mcpProjectIds", "mcpInstanceIds"} {
+		"mcpAllowlistMode", "mcpToolAllowlist", "mcpProjectIds", "mcpInstanceIds", "mcpArgumentRules", "mcpApprovals", "mcpLimits"} {
 		out[name] = p[name]
 	}
 	return out

@@ -28,7 +28,7 @@ func (g *Gateway) call(ctx context.Context, r *request, v verdict) reply {
 		v = decide(r.question(g))
 	}
 	if !v.allowed() {
-		return g.unknown(ctx, r, v)
+		return g.denied(ctx, r, v)
 	}
 	return g.passCall(ctx, r, v)
 }
@@ -51,6 +51,15 @@ func checkParamHeaders(r *request, e *entry) *reply {
 		return badHeader(r.msg, err.Error())
 	}
 	return nil
+}
+
+// denied answers for what the gate does not let through: as unknown, unless only a
+// rule of calls is against it, which hides nothing.
+func (g *Gateway) denied(ctx context.Context, r *request, v verdict) reply {
+	if !v.decision.Hides() && v.decision.Reason() == policy.RuleArgument {
+		return g.badArguments(ctx, r, v)
+	}
+	return g.unknown(ctx, r, v)
 }
 
 // unknown answers for what is not there and for what is denied.
@@ -87,7 +96,7 @@ func (g *Gateway) passCall(ctx context.Context, r *request, v verdict) reply {
 		return problemReply(*problem)
 	}
 	if v = decide(r.question(g)); !v.allowed() {
-		return g.unknown(ctx, r, v)
+		return g.denied(ctx, r, v)
 	}
 	g.counters.decided(v, policy.RuleNone)
 	if bad := checkParamHeaders(r, v.entry); bad != nil {

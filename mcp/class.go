@@ -19,7 +19,7 @@ const defaultCategory = "tools"
 // attribute by itself; then the annotations of a trusted instance; then the
 // protocol's own default, destructive.
 func classify(i keys.Instance, name string, annotations json.RawMessage) (category string, effect policy.Effect) {
-	category, effect = byRules(i.Tools, name)
+	category, effect, _ = byRules(i.Tools, name)
 	if category == "" {
 		category = defaultCategory
 	}
@@ -32,7 +32,7 @@ func classify(i keys.Instance, name string, annotations json.RawMessage) (catego
 	return category, effect
 }
 
-func byRules(rules []keys.ToolRule, name string) (category string, effect policy.Effect) {
+func byRules(rules []keys.ToolRule, name string) (category string, effect policy.Effect, project string) {
 	for _, exact := range []bool{true, false} {
 		for _, r := range rules {
 			if !ruleMatches(r, name, exact) {
@@ -44,9 +44,20 @@ func byRules(rules []keys.ToolRule, name string) (category string, effect policy
 			if effect == 0 {
 				effect = r.Effect
 			}
+			if project == "" {
+				project = r.ProjectPointer
+			}
 		}
 	}
-	return category, effect
+	return category, effect, project
+}
+
+// projectPointer is where the operator's rules say that a call of a tool or prompt
+// names a project; "" = nowhere. A resource that they say it of has no arguments, and
+// so is closed to who is limited to projects.
+func projectPointer(i *keys.Instance, name string) string {
+	_, _, project := byRules(i.Tools, name)
+	return project
 }
 
 func ruleMatches(r keys.ToolRule, name string, exact bool) bool {

@@ -109,7 +109,7 @@ func (g *Gateway) fallen(ctx context.Context, r *request) *reply {
 		return &refused
 	}
 	if v := decide(r.question(g)); !v.allowed() {
-		refused := g.unknown(ctx, r, v)
+		refused := g.denied(ctx, r, v)
 		return &refused
 	}
 	return nil

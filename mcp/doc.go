@@ -12,6 +12,11 @@
 // the built-in tools go to mcp-go's server of the tenant, whose tool filter
 // asks the gate again.
 //
+// A call that is allowed is held, in the same decision, to what its key's policy
+// demands of its arguments (arguments): the raw ones, at every round that the client
+// sends them. Where an instance's rules say that an argument names a project, the
+// tenant's projects are known by id and slug, read anew before an edit answers.
+//
 // The data flow of a session of the older era over streamable HTTP: its id says
 // what initialize fixed (sessionid), so a server that does not hold it takes it up
 // from there (sessions). What else it has stays with the server that has it.

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -14,12 +15,12 @@ import (
 // may or may not use a tool, prompt, resource or template, by its exposed name or
 // canonical id. It needs view:audit, and shows anything of the tenant.
 func (g *Gateway) Explain(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error) {
-	return g.explain(ctx, p, keyID, tool, func(*policy.Tool) bool { return false })
+	return g.explain(ctx, p, keyID, tool, nil, func(*policy.Tool) bool { return false })
 }
 
 // explain takes a withheld tool for an unknown one, whoever is asked about: the
 // caller may not know of it.
-func (g *Gateway) explain(ctx context.Context, p keys.Principal, keyID, name string, withheld func(*policy.Tool) bool) (wire.Explanation, error) {
+func (g *Gateway) explain(ctx context.Context, p keys.Principal, keyID, name string, arguments json.RawMessage, withheld func(*policy.Tool) bool) (wire.Explanation, error) {
 	key, grant := keys.Key{}, p.Grant() // of a JWT's subject, who has no key
 	if keyID != "" {
 		var err error
@@ -27,11 +28,13 @@ func (g *Gateway) explain(ctx context.Context, p keys.Principal, keyID, name str
 			return wire.Explanation{}, err
 		}
 	}
-	tool := g.tenantOf(p.TenantID()).catalog.Load().askedFor(name)
+	tenant := g.tenantOf(p.TenantID())
+	tool := tenant.catalog.Load().askedFor(name)
 	if tool != nil && withheld(tool) {
 		tool = nil
 	}
 	decision, rules := grant.Explain(nil, tool, g.cfg.Now())
+	decision, rules = tenant.explainArguments(grant, tool, arguments, decision, rules)
 	epoch, _ := g.svc.Confirmed()
 	return wire.ExplanationOf(decision, rules, key, epoch), nil
 }

@@ -47,7 +47,7 @@ func exposed(part mounted, d keys.Definition) (kind, policy.Tool, entry, error) 
 	return k, policy.Tool{
 		ID: i.Slug + "/" + d.Name, Name: name, Category: category, Effect: effect,
 		InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled,
-		Quarantined: d.Quarantined(),
+		Quarantined: d.Quarantined(), ProjectPointer: projectPointer(i, d.Name),
 	}, e, nil
 }
 
@@ -73,12 +73,12 @@ func (e *entry) exposeOther(k kind, i *keys.Instance, d keys.Definition) (err er
 // of its instance that only reads. Its category is what the operator's rules say
 // of its name or uri.
 func readable(i *keys.Instance, name string) policy.Tool {
-	category, _ := byRules(i.Tools, name)
+	category, _, project := byRules(i.Tools, name)
 	if category == "" {
 		category = defaultCategory
 	}
 	return policy.Tool{ID: i.Slug + "/" + name, Name: exposedName(i.Slug, name), Category: category,
-		Effect: policy.EffectRead, InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled}
+		Effect: policy.EffectRead, InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled, ProjectPointer: project}
 }
 
 // expose is an upstream's definition under its exposed name; every other byte

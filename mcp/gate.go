@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
@@ -18,6 +19,9 @@ type question struct {
 	target    target   // what it names; of classCall only
 	task      *taskRef // what it names, of classTask only; nil = none of the principal's
 	now       time.Time
+
+	arguments json.RawMessage // of a call; nil = absent
+	projects  policy.Projects // that arguments may name; nil = none are known
 }
 
 // verdict is the gate's answer. The zero verdict is a denial.
@@ -30,6 +34,8 @@ type verdict struct {
 	tool     *policy.Tool // nil = the catalog has none of this name
 	entry    *entry
 	task     *taskRef // of classTask
+
+	arguments policy.ArgumentDecision // of classCall, where all else allows it
 }
 
 // allowed tells whether the request may go on.
@@ -43,7 +49,8 @@ func (v verdict) allowed() bool {
 
 // decide is the gate: the one function behind every request, asked by the edge
 // before anything is looked at beyond the envelope, and again by the filter of
-// mcp-go's server. For what is not a call the decision is about the key alone.
+// mcp-go's server. For what is not a call the decision is about the key alone. What
+// is about a task was decided with its arguments when it was called.
 func decide(q question) verdict {
 	grant := q.principal.Grant()
 	if !q.principal.Valid() || grant == nil {
@@ -72,6 +79,11 @@ func decide(q question) verdict {
 		c.decision = grant.Decide(q.session, c.tool, q.now)
 	}
 	v.tool, v.entry, v.decision = c.tool, c.entry, c.decision
+	if m.class == classCall && v.decision.Allowed() {
+		if v.arguments = q.heldArguments(grant, c); !v.arguments.Allowed() {
+			v.decision = v.decision.With(policy.RuleArgument)
+		}
+	}
 	return v
 }
 

@@ -130,6 +130,7 @@ func (g *Gateway) applyEdits(ctx context.Context, changes []keys.Change) {
 		return
 	}
 	g.log.Warn("instances can't be read after an edit, what it may be about is withheld", zap.Error(err))
+	g.forgetProjects(changes)
 	tenants := map[string]bool{}
 	t.mu.Lock()
 	for _, c := range changes {
@@ -167,6 +168,11 @@ func (g *Gateway) reconcileTurn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	named, err := g.readProjects(reading, want)
+	if err != nil {
+		return err
+	}
+	g.nameProjects(named)
 	t := g.mounts
 	touched := map[string]bool{}
 	seen := map[string]bool{}

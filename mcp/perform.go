@@ -15,13 +15,21 @@ import (
 // performCall has an allowed call answered. An outcome of "" is one that is not
 // to be recorded here: the call did not begin, or is recorded when it ends.
 func (g *Gateway) performCall(ctx context.Context, r *request, v verdict) (reply, string) {
-	if r.msg.method == methodSubscribe || r.msg.method == methodUnsubscribe {
-		return g.changeSubscription(ctx, r, v)
-	}
 	state, bad := g.openState(r, v)
-	switch {
-	case bad != nil:
+	if bad != nil {
 		return *bad, ""
+	}
+	if refused := g.unapproved(ctx, r, v); refused != nil {
+		return *refused, ""
+	}
+	if state.kind != stateParked { // that call was counted when it came
+		if refused := g.count(ctx, r, v); refused != nil {
+			return *refused, ""
+		}
+	}
+	switch {
+	case r.msg.method == methodSubscribe || r.msg.method == methodUnsubscribe:
+		return g.changeSubscription(ctx, r, v)
 	case v.entry.builtin != nil:
 		params := append(append([]byte(`{"name":`), rawjson.Quote(r.msg.name)...), '}')
 		raw, failed := r.tenant.ask(ctx, r, r.msg.method, params)

@@ -44,7 +44,7 @@ func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref s
 	e.Kind, e.Decision, e.Ref = "decision", "deny", ref
 	if v.class == classCall || v.class == classTask {
 		_, rules := v.who.Grant().Explain(r.narrowing.session, v.tool, v.at)
-		e.Detail = wire.RequestDetail(rules, keptArguments(r))
+		e.Detail = wire.RequestDetail(append(rules, v.arguments.Explain()...), keptArguments(r))
 	}
 	g.record(ctx, e)
 }

@@ -29,6 +29,10 @@ type request struct {
 	// when the transport has none.
 	sink sink
 
+	// answerHeader is that of the answer over HTTP, until it is being written; nil
+	// where an answer has none.
+	answerHeader http.Header
+
 	subs *subscriptions // of a subscriptions/listen
 
 	tracked bool   // its transport has made it cancelable
@@ -87,6 +91,10 @@ func (r *request) question(g *Gateway) question {
 	q := question{
 		principal: r.principal, session: r.narrowing.session, catalog: r.tenant.catalog.Load(),
 		method: r.msg.method, era: r.era, target: r.msg.target(), now: g.cfg.Now(),
+		arguments: r.msg.arguments,
+	}
+	if p := r.tenant.projects.Load(); p != nil {
+		q.projects = *p
 	}
 	if methods[r.msg.method].class == classTask {
 		q.task = g.openTask(r)

@@ -37,7 +37,9 @@ func startPipes(t *testing.T, serve func(ctx context.Context, in io.Reader, out 
 		p.done <- err
 	})
 	wg.Go(func() {
-		for lines := bufio.NewScanner(outR); lines.Scan(); {
+		lines := bufio.NewScanner(outR)
+		lines.Buffer(nil, 1<<20) // a list is longer than a scanner takes by itself
+		for lines.Scan() {
 			p.got <- lines.Text()
 		}
 		close(p.got)

@@ -42,7 +42,9 @@ func (w *world) stream(method, path, body string, headers ...string) *events {
 	wg.Go(func() {
 		defer close(e.got)
 		defer func() { _ = res.Body.Close() }()
-		for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		lines := bufio.NewScanner(res.Body)
+		lines.Buffer(nil, 1<<20) // a list is longer than a scanner takes by itself
+		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
 				e.got <- data
 			}

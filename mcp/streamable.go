@@ -36,7 +36,7 @@ func (g *Gateway) post(v *visit) {
 	}
 	r := &request{msg: m, edits: v.edits, principal: v.principal, tenant: v.tenant, narrowing: v.narrowing}
 	out := newPostSink(g.patient(v.w))
-	r.sink = out
+	r.sink, r.answerHeader = out, v.w.Header()
 	defer r.answered()
 	if modern(m, v.r.Header) {
 		if m.isResponse() { // nothing is asked so in 2026-07-28

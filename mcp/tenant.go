@@ -12,6 +12,7 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/mcp/upstream"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // tenant is what the gateway keeps of one tenant: its catalog of the moment
@@ -20,8 +21,11 @@ import (
 type tenant struct {
 	id      string
 	catalog atomic.Pointer[catalog]
-	server  *mcpserver.MCPServer
-	info    []byte // the server's Implementation object
+	// projects are the tenant's, while arguments of its tools may name them; nil = not
+	// known, and then no argument names any.
+	projects atomic.Pointer[policy.Projects]
+	server   *mcpserver.MCPServer
+	info     []byte // the server's Implementation object
 }
 
 // tenantOf makes a tenant's part of the gateway when it is first asked for.

@@ -211,3 +211,23 @@ func heapOf(make func()) uint64 {
 	runtime.ReadMemStats(&after)
 	return after.HeapAlloc - before.HeapAlloc
 }
+
+// BenchmarkDecideArguments: a key without rules pays for looking that it has none.
+func BenchmarkDecideArguments(b *testing.B) {
+	tool := argumentTool("a/read", "")
+	raw := []byte(`{"query":"some text","at":{"project":"team-a"},"limit":10}`)
+	for name, g := range map[string]*policy.Grant{
+		"no rules":  compile([]policy.Subject{openSubject()}),
+		"one rule":  compile([]policy.Subject{withRules(argument("a/*", "/at/project", "team-*"))}),
+		"of others": compile([]policy.Subject{withRules(argument("b/*", "/at/project", "team-*"))}),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if !g.DecideArguments(tool, raw, nil).Allowed() {
+					b.Fatal("denied")
+				}
+			}
+		})
+	}
+}

@@ -27,6 +27,7 @@ type layer struct {
 	instances idSet
 	confined  string // project id, "" = not confined
 	rest      permissionSet
+	rules     *callRules // nil = none
 	flags     flags
 }
 
@@ -78,7 +79,7 @@ func compileLayer(s *Subject) layer {
 		limit:     categoriesIn(p.Permissions),
 		allowlist: compileAllowlist(p.AllowlistMode, p.ToolAllowlist),
 		projects:  idsIn(p.ProjectIDs), instances: idsIn(p.InstanceIDs),
-		rest: permissionsOf(s.Permissions),
+		rest: permissionsOf(s.Permissions), rules: compileRules(p),
 		flags: flagIf(s.Revoked, flagRevoked) | flagIf(s.Enabled, flagEnabled) |
 			flagIf(s.TenantMCPEnabled, flagTenantMCP) | flagIf(p.Active, flagActive) |
 			flagIf(p.ReadOnly, flagReadOnly) | flagIf(!p.Permissions.IsUnlimited(), flagLimited),

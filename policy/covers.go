@@ -61,7 +61,7 @@ func exceeding(p, c *layer) []Problem {
 	need(p.allowlist.covers(&c.allowlist), "mcpToolAllowlist", "can't be shown to be within the issuing key's patterns")
 	need(c.reach().within(&p.projects), "mcpProjectIds", "beyond the issuing key's projects")
 	need(c.instances.within(&p.instances), "mcpInstanceIds", "beyond the issuing key's instances")
-	return out
+	return append(out, rulesExceeding(p, c)...)
 }
 
 func scopeWithin(p, c Scope) bool {

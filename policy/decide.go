@@ -155,13 +155,15 @@ func (l *layer) inPreset(v *toolView) bool {
 	return v.Effect.Known() && v.Effect <= l.ceiling.effect && l.ceiling.categories.contains(v.category, v.ends[targetCategory][0])
 }
 
-func (l *layer) inProject(v *toolView) bool {
-	return (l.confined == "" || l.confined == v.ProjectID) && l.projects.contains(v.ProjectID)
+func (l *layer) inProject(v *toolView) bool { return l.reachesProject(v.ProjectID) }
+
+func (l *layer) reachesProject(id string) bool {
+	return (l.confined == "" || l.confined == id) && l.projects.contains(id)
 }
 
 // Unrestricted tells whether no layer limits anything: alive and active,
 // full_access, read-only off, every list unlimited, mode all, not confined to a
-// project.
+// project, no rules for calls.
 func (g *Grant) Unrestricted() bool {
 	if g == nil || len(g.layers) == 0 {
 		return false
@@ -170,7 +172,7 @@ func (g *Grant) Unrestricted() bool {
 		l := &g.layers[i]
 		if l.flags.has(flagRevoked|flagReadOnly) || !l.flags.has(flagEnabled) || !l.flags.has(flagActive) ||
 			l.preset != PresetFullAccess || !everyCategory.within(l.limit) || l.allowlist.mode != listAll ||
-			!l.projects.all || !l.instances.all || l.confined != "" {
+			!l.projects.all || !l.instances.all || l.confined != "" || l.rules != nil {
 			return false
 		}
 	}

@@ -9,7 +9,8 @@
 // offer are a [Catalog]; what a session gave up by itself is a [Session].
 // [Grant.Decide] answers for one tool, [Grant.Visible] for a whole catalog, by
 // the same rules, so that what is listed is what can be called; [Grant.Explain]
-// says what each rule saw. [Covers] tells whether one grant is within another.
+// says what each rule saw. [Grant.DecideArguments] then answers for what one call
+// says, which hides no tool. [Covers] tells whether one grant is within another.
 // [Parse], [Marshal] and [Policy.Validate] are the wire's side of a policy, and
 // [UnmarshalStrict] the project's one strict JSON decoder. [Cedar] writes a
 // policy for other analysers, and is the oracle of the tests.

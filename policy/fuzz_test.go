@@ -18,7 +18,7 @@ import (
 
 // Each target has seeds in testdata/fuzz, run by every go test.
 func TestFuzzTargetsHaveSeeds(t *testing.T) {
-	for _, target := range []string{"FuzzPattern", "FuzzCoveredPattern", "FuzzPolicyJSON", "FuzzStrictFreeForm", "FuzzStrictTyped"} {
+	for _, target := range []string{"FuzzPattern", "FuzzCoveredPattern", "FuzzPolicyJSON", "FuzzStrictFreeForm", "FuzzStrictTyped", "FuzzArguments"} {
 		seeds, err := filepath.Glob(filepath.Join("testdata", "fuzz", target, "*"))
 		if err != nil || len(seeds) < 5 {
 			t.Errorf("%s has %d seeds (%v)", target, len(seeds), err)

@@ -17,6 +17,10 @@ type wirePolicy struct {
 	ToolAllowlist *[]string `json:"mcpToolAllowlist"`
 	ProjectIDs    *Limit    `json:"mcpProjectIds"`
 	InstanceIDs   *Limit    `json:"mcpInstanceIds"`
+
+	ArgumentRules *[]ArgumentRule `json:"mcpArgumentRules"`
+	Approvals     *[]ApprovalRule `json:"mcpApprovals"`
+	Limits        *[]RateLimit    `json:"mcpLimits"`
 }
 
 // Parse reads a policy's JSON form: an absent field takes its default, null
@@ -36,6 +40,9 @@ func Parse(data []byte) (Policy, error) {
 	take(&p.ToolAllowlist, w.ToolAllowlist)
 	take(&p.ProjectIDs, w.ProjectIDs)
 	take(&p.InstanceIDs, w.InstanceIDs)
+	take(&p.ArgumentRules, w.ArgumentRules)
+	take(&p.Approvals, w.Approvals)
+	take(&p.Limits, w.Limits)
 	return p.Canonical(), nil
 }
 
@@ -54,6 +61,7 @@ func (p Policy) Canonical() Policy {
 			*l = Only(l.only...)
 		}
 	}
+	p.canonicalRules()
 	return p
 }
 
@@ -67,7 +75,7 @@ func (p Policy) Equal(o Policy) bool {
 	p, o = p.Canonical(), o.Canonical()
 	return p.Active == o.Active && p.ReadOnly == o.ReadOnly && p.Preset == o.Preset &&
 		p.AllowlistMode == o.AllowlistMode && slices.Equal(p.ToolAllowlist, o.ToolAllowlist) &&
-		p.Permissions.Equal(o.Permissions) && p.ProjectIDs.Equal(o.ProjectIDs) && p.InstanceIDs.Equal(o.InstanceIDs)
+		p.Permissions.Equal(o.Permissions) && p.ProjectIDs.Equal(o.ProjectIDs) && p.InstanceIDs.Equal(o.InstanceIDs) && p.equalRules(&o)
 }
 
 // Known tells whether the scope is one that may be written.
@@ -93,6 +101,7 @@ func (p Policy) Validate(presets map[string]Preset) []Problem {
 		out = append(out, Problem{"mcpAllowlistMode", fmt.Sprintf(
 			"unknown mode %s: use all, allow or deny", quote(string(p.AllowlistMode)))})
 	}
+	out = append(out, p.ruleProblems()...)
 	if n := len(distinct(p.ToolAllowlist)); n > MaxPatterns {
 		return append(out, Problem{"mcpToolAllowlist", fmt.Sprintf("has %d distinct patterns: at most %d", n, MaxPatterns)})
 	}

@@ -49,6 +49,11 @@ type Policy struct {
 	ToolAllowlist []string `json:"mcpToolAllowlist"`
 	ProjectIDs    Limit    `json:"mcpProjectIds"`
 	InstanceIDs   Limit    `json:"mcpInstanceIds"`
+
+	// Of calls only; empty lists demand nothing.
+	ArgumentRules []ArgumentRule `json:"mcpArgumentRules"`
+	Approvals     []ApprovalRule `json:"mcpApprovals"`
+	Limits        []RateLimit    `json:"mcpLimits"`
 }
 
 // Default is the policy of a new key: active, read-only, preset read_only.
@@ -57,6 +62,7 @@ func Default() Policy {
 		Active: true, ReadOnly: true, Preset: PresetReadOnly,
 		Permissions: Unlimited(), AllowlistMode: ModeAll, ToolAllowlist: []string{},
 		ProjectIDs: Unlimited(), InstanceIDs: Unlimited(),
+		ArgumentRules: []ArgumentRule{}, Approvals: []ApprovalRule{}, Limits: []RateLimit{},
 	}
 }
 
@@ -91,6 +97,10 @@ type Tool struct {
 	WriteEnabled bool   `json:"writeEnabled,omitempty"` // of the instance
 	Permission   string `json:"permission,omitempty"`   // REST permission a built-in needs
 	Quarantined  bool   `json:"quarantined,omitempty"`
+
+	// ProjectPointer is where the arguments of its calls name a project: a JSON
+	// pointer; "" = nowhere.
+	ProjectPointer string `json:"projectPointer,omitempty"`
 }
 
 // Problem is one fault of one field, in words for the person who wrote it.

@@ -14,8 +14,8 @@ import (
 
 func TestCanonicalForm(t *testing.T) {
 	for text, want := range map[string]string{
-		`{}`: `{"mcpActive":true,"mcpReadOnly":true,"mcpPreset":"read_only","mcpPermissions":null,"mcpAllowlistMode":"all","mcpToolAllowlist":[],"mcpProjectIds":null,"mcpInstanceIds":null}`,
-		`{"mcpInstanceIds":["b","a","b"],"mcpProjectIds":[],"mcpToolAllowlist":["z","z","y"],"mcpAllowlistMode":"deny","mcpPermissions":["mcp:x","mcp:x"],"mcpPreset":"custom","mcpReadOnly":false,"mcpActive":false}`: `{"mcpActive":false,"mcpReadOnly":false,"mcpPreset":"custom","mcpPermissions":["mcp:x"],"mcpAllowlistMode":"deny","mcpToolAllowlist":["z","y"],"mcpProjectIds":[],"mcpInstanceIds":["b","a"]}`,
+		`{}`: `{"mcpActive":true,"mcpReadOnly":true,"mcpPreset":"read_only","mcpPermissions":null,"mcpAllowlistMode":"all","mcpToolAllowlist":[],"mcpProjectIds":null,"mcpInstanceIds":null,"mcpArgumentRules":[],"mcpApprovals":[],"mcpLimits":[]}`,
+		`{"mcpInstanceIds":["b","a","b"],"mcpProjectIds":[],"mcpToolAllowlist":["z","z","y"],"mcpAllowlistMode":"deny","mcpPermissions":["mcp:x","mcp:x"],"mcpPreset":"custom","mcpReadOnly":false,"mcpActive":false}`: `{"mcpActive":false,"mcpReadOnly":false,"mcpPreset":"custom","mcpPermissions":["mcp:x"],"mcpAllowlistMode":"deny","mcpToolAllowlist":["z","y"],"mcpProjectIds":[],"mcpInstanceIds":["b","a"],"mcpArgumentRules":[],"mcpApprovals":[],"mcpLimits":[]}`,
 	} {
 		p, err := policy.Parse([]byte(text))
 		if err != nil {
@@ -25,8 +25,8 @@ func TestCanonicalForm(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant %s", text, got, want)
 		}
 	}
-	if got := mustMarshal(t, policy.Policy{}); strings.Count(got, "[]") != 4 || strings.Contains(got, "null") {
-		t.Errorf("the zero policy is written %s: its lists permit nothing", got)
+	if got := mustMarshal(t, policy.Policy{}); strings.Count(got, "[]") != 7 || strings.Contains(got, "null") {
+		t.Errorf("the zero policy is written %s: its lists permit nothing, and its rules demand nothing", got)
 	}
 }
 
@@ -57,6 +57,9 @@ func TestPolicyEqual(t *testing.T) {
 		"allowlist":   func(p *policy.Policy) { p.ToolAllowlist = []string{"x"} },
 		"projects":    func(p *policy.Policy) { p.ProjectIDs = policy.Only("") },
 		"instances":   func(p *policy.Policy) { p.InstanceIDs = policy.Only("a") },
+		"arguments":   func(p *policy.Policy) { p.ArgumentRules = []policy.ArgumentRule{{Tool: "*"}} },
+		"approvals":   func(p *policy.Policy) { p.Approvals = []policy.ApprovalRule{{Tool: "*"}} },
+		"limits":      func(p *policy.Policy) { p.Limits = []policy.RateLimit{{Tool: "*"}} },
 	} {
 		other := base
 		edit(&other)

@@ -123,6 +123,13 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// upTo is exactly with arguments that may be left out.
+func upTo(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		return exactly(names[:min(len(args), len(names))]...)(cmd, args)
+	}
+}
+
 func (c *cli) version() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{

@@ -32,6 +32,7 @@ func (c *cli) explain() *cobra.Command {
 				return err
 			}
 			decision, rules := grant.Explain(nil, tool, time.Now())
+			rules = append(rules, grant.DemandsOfArguments(tool).Explain()...)
 			epoch, _ := svc.Confirmed()
 			e := wire.ExplanationOf(decision, rules, k, epoch)
 			rows := make([]row, 0, len(rules)+1)

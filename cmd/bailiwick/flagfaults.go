@@ -18,7 +18,7 @@ var fieldFlags = map[string][]string{
 	"scope": {"scope"}, "permissions": {"permissions", "categories"}, "expiresAt": {"expires"}, "deviceName": {"device"},
 	"parentKeyId": {"parent"}, "projectId": {"confine", "project"}, "reason": {"reason"}, "graceSeconds": {"grace"},
 	"mcpPreset": {"preset"}, "mcpPermissions": {"categories"}, "mcpProjectIds": {"projects"}, "mcpInstanceIds": {"instances"},
-	"mcpToolAllowlist": {"allow", "deny"}, "mcpReadOnly": {"read-only"}, "maxEffect": {"max-effect"},
+	"mcpToolAllowlist": {"allow", "deny"}, "mcpReadOnly": {"read-only"}, "maxEffect": {"max-effect"}, "mcpLimits": {"limit"},
 	"quarantineNew": {"quarantine-new"}, "transport": {"transport"}, "command": {"command"}, "args": {"arg"}, "url": {"url"}, "env": {"env"}, "headers": {"header"},
 }
 

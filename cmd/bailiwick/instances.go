@@ -54,6 +54,9 @@ func (c *cli) writeInstance(out *output, i keys.Instance) error {
 		if r.Effect != 0 {
 			effect = r.Effect.String()
 		}
+		if r.ProjectPointer != "" {
+			effect += " project=" + r.ProjectPointer
+		}
 		rows = append(rows, row{"rule", strings.Join(strings.Fields(r.Match+" "+r.Category+" "+effect), " ")})
 	}
 	return out.write(c.out, wire.InstanceOf(i), nil, rows)

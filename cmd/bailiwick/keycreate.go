@@ -23,9 +23,9 @@ func (f *newKeyFlags) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&f.name, "name", "", "`name` of the key (required)")
 	flags.StringVar(&f.handle, "handle", "", "unique `handle`; default from the name")
 	flags.StringVar(&f.scope, "scope", string(policy.ScopeFull), "which doors it opens: api, mcp_only or full")
-	flags.StringVar(&f.expires, "expires", "", "when it ends: a `time` (RFC 3339) or a duration from now, like 720h")
+	flags.StringVar(&f.expires, "expires", "", "when it ends: a `time` (RFC 3339), a duration from now, like 720h, or never; default never, and for a child 1h. A child never outlives its parent")
 	flags.StringVar(&f.confined, "confine", "", "`project` that the key is confined to for good, REST included")
-	flags.StringVar(&f.parent, "parent", "", "`key` whose limits hold for this one too, and which ends it with itself")
+	flags.StringVar(&f.parent, "parent", "", "`key` (id or handle) whose limits hold for this one too, and which ends it with itself")
 	flags.StringVar(&f.device, "device", "", "`name` of the device it is for")
 	flags.BoolVar(&f.disabled, "disabled", false, "start disabled")
 	flags.BoolVar(&f.paused, "paused", false, "start with MCP paused")
@@ -76,7 +76,8 @@ func (c *cli) keysCreate() *cobra.Command {
 	return c.onKeys("create", "Make a key, whose secret is shown this once", exactly(), func(cmd *cobra.Command, out *output) keyAct {
 		var f newKeyFlags
 		f.flags(cmd.Flags())
-		cmd.Example = "  bailiwick keys create --name reader --scope mcp_only --allow 'get_*' --projects web"
+		cmd.Example = "  bailiwick keys create --name reader --scope mcp_only --allow 'get_*' --projects web\n" +
+			"  bailiwick keys create --name helper --parent reader --expires 10m"
 		return func(ctx context.Context, ring keyring, _ []string) error {
 			body, err := f.request(ctx, cmd.Flags(), ring)
 			if err != nil {
@@ -92,48 +93,16 @@ func (c *cli) keysCreate() *cobra.Command {
 }
 
 func parseExpiry(text string, now time.Time) (keys.Opt[string], error) {
-	if text == "" {
+	switch text {
+	case "":
 		return keys.Opt[string]{}, nil
+	case "never":
+		return keys.Null[string](), nil
 	}
 	if d, err := time.ParseDuration(text); err == nil && d > 0 {
 		text = now.Add(d).UTC().Format(time.RFC3339Nano)
 	} else if _, err := time.Parse(time.RFC3339, text); err != nil {
-		return keys.Opt[string]{}, &usageError{"--expires must be a time like 2030-01-31T12:00:00Z or a duration like 720h", "see bailiwick keys create --help"}
+		return keys.Opt[string]{}, &usageError{"--expires must be a time like 2030-01-31T12:00:00Z or a duration like 720h, or never", "see bailiwick keys create --help"}
 	}
 	return keys.Some(text), nil
-}
-
-func (c *cli) keysUpdate() *cobra.Command {
-	var (
-		f    keyFlags
-		name string
-	)
-	var cmd *cobra.Command
-	cmd = c.keyCommand("update", "Change a key; what no flag names stays as it is", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
-		flags := cmd.Flags()
-		if err := changes(cmd); err != nil {
-			return err
-		}
-		if err := checkExclusive(flags); err != nil {
-			return err
-		}
-		patch, err := f.policy(ctx, flags, ring)
-		if err != nil {
-			return err
-		}
-		edited, err := ring.Update(ctx, k.ID, wire.UpdateKey{
-			Name: given(flags, "name", name), Description: given(flags, "description", f.description),
-			Tags: given(flags, "tags", f.tags), Permissions: given(flags, "permissions", f.permissions), PolicyFields: patch,
-		})
-		if err != nil {
-			return err
-		}
-		return c.writeEdited(edited, out)
-	})
-	cmd.Flags().StringVar(&name, "name", "", "`name` of the key")
-	f.flags(cmd.Flags())
-	for _, flag := range []string{"read-only", "preset"} {
-		cmd.Flags().Lookup(flag).DefValue = "" // unchanged, not a new key's default
-	}
-	return cmd
 }

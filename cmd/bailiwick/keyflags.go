@@ -23,6 +23,8 @@ type keyFlags struct {
 	allTools, allProjects bool
 	allInstances          bool
 	allCategories         bool
+	arguments             argumentFlags
+	limits                limitFlags
 }
 
 func (f *keyFlags) flags(flags *pflag.FlagSet) {
@@ -40,11 +42,14 @@ func (f *keyFlags) flags(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.allInstances, "all-instances", false, "every instance of the tenant (a new key's default)")
 	flags.StringSliceVar(&f.categories, "categories", nil, "only tools of these `categories`; empty = none")
 	flags.BoolVar(&f.allCategories, "all-categories", false, "no limit to categories beside the preset's (a new key's default)")
+	f.arguments.flags(flags)
+	f.limits.flags(flags)
 }
 
 // exclusive are flags of which one at most may be given.
 var exclusive = [][]string{{"allow", "deny", "all-tools"}, {"projects", "all-projects"},
-	{"instances", "all-instances"}, {"categories", "all-categories"}}
+	{"instances", "all-instances"}, {"categories", "all-categories"},
+	{"argument-rule", "no-argument-rules"}, {"limit", "no-limits"}}
 
 func checkExclusive(flags *pflag.FlagSet) error {
 	for _, names := range exclusive {
@@ -88,6 +93,9 @@ func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, ring keyrin
 		patch.MCPAllowlistMode = keys.Some(policy.ModeAll)
 	}
 	var err error
+	if patch.MCPArgumentRules, err = f.arguments.given(); err != nil {
+		return patch, err
+	}
 	patch.MCPProjectIDs, err = limitOf(flags, "projects", f.projects, func(name string) (string, error) {
 		id, err := ring.ProjectID(ctx, name)
 		return id, absent(err, "project", name)
@@ -103,6 +111,10 @@ func (f *keyFlags) policy(ctx context.Context, flags *pflag.FlagSet, ring keyrin
 		return patch, err
 	}
 	patch.MCPPermissions, err = limitOf(flags, "categories", categories(f.categories), func(name string) (string, error) { return name, nil })
+	if err != nil {
+		return patch, err
+	}
+	patch.MCPLimits, err = f.limits.given(flags)
 	return patch, err
 }
 

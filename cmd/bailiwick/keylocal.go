@@ -5,6 +5,7 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/mcp"
 )
 
 // localKeys is the keyring of the local store, for its operator.
@@ -39,6 +40,20 @@ func (l localKeys) Update(ctx context.Context, id string, body wire.UpdateKey) (
 	ctx, done := keys.WithReceipt(ctx)
 	k, err := l.svc.UpdateKey(ctx, l.p, id, body.Patch(0))
 	return wire.EditedKey{Key: wire.KeyOf(k), Edited: wire.EditedBy(done.Last())}, err
+}
+
+// DryRun goes by what instances have announced last: the local store mounts none.
+func (l localKeys) DryRun(ctx context.Context, id string, body wire.UpdateKey, days int) (wire.Effects, error) {
+	gateway, err := mcp.New(mcp.Config{Service: l.svc, Authenticate: nobody, Version: version})
+	if err != nil {
+		return wire.Effects{}, err
+	}
+	offer, err := gateway.StoredOffer(ctx, l.p)
+	if err != nil {
+		return wire.Effects{}, err
+	}
+	effects, err := l.svc.DryRunUpdate(ctx, l.p, id, body.Patch(0), offer, days)
+	return wire.EffectsOf(effects, days), err
 }
 
 func (l localKeys) Rotate(ctx context.Context, id string, body wire.RotateKey) (wire.Issued, error) {

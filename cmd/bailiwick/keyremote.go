@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -85,6 +86,12 @@ func (r remoteKeys) Create(ctx context.Context, body wire.CreateKey) (i wire.Iss
 func (r remoteKeys) Update(ctx context.Context, id string, body wire.UpdateKey) (k wire.EditedKey, err error) {
 	err = r.server.do(ctx, apiRequest{method: http.MethodPut, path: keyPath(id)}.with(body), &k)
 	return k, err
+}
+
+func (r remoteKeys) DryRun(ctx context.Context, id string, body wire.UpdateKey, days int) (e wire.Effects, err error) {
+	query := url.Values{"dryRun": {"true"}, "days": {strconv.Itoa(days)}}
+	err = r.server.do(ctx, apiRequest{method: http.MethodPut, path: keyPath(id), query: query}.with(body), &e)
+	return e, err
 }
 
 func (r remoteKeys) Rotate(ctx context.Context, id string, body wire.RotateKey) (i wire.Issued, err error) {

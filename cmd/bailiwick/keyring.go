@@ -19,6 +19,8 @@ type keyring interface {
 	Find(ctx context.Context, idOrHandle string) (wire.Key, error)
 	Create(ctx context.Context, body wire.CreateKey) (wire.Issued, error)
 	Update(ctx context.Context, id string, body wire.UpdateKey) (wire.EditedKey, error)
+	// DryRun tells what Update would do, looking at so many days of recorded use.
+	DryRun(ctx context.Context, id string, body wire.UpdateKey, days int) (wire.Effects, error)
 	Rotate(ctx context.Context, id string, body wire.RotateKey) (wire.Issued, error)
 	// Revoke answers errOwnKey where it has ended the key that asked, and then
 	// only how far that has come.

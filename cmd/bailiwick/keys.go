@@ -14,7 +14,7 @@ import (
 
 func (c *cli) keys() *cobra.Command {
 	g := group("keys", "Make and manage keys",
-		c.keysList(), c.keysGet(), c.keysCreate(), c.keysUpdate(),
+		c.keysList(), c.keysTree(), c.keysGet(), c.keysCreate(), c.keysUpdate(),
 		c.keyFlip("pause", "Stop a key's MCP access; REST goes on working", wire.UpdateKey{PolicyFields: wire.PolicyFields{MCPActive: keys.Some(false)}}),
 		c.keyFlip("resume", "Let a paused key use MCP again", wire.UpdateKey{PolicyFields: wire.PolicyFields{MCPActive: keys.Some(true)}}),
 		c.keyFlip("enable", "Let a disabled key work again", wire.UpdateKey{Enabled: keys.Some(true)}),

@@ -37,8 +37,9 @@ func keyRecord(k wire.Key) []row {
 		{"expires", when(k.ExpiresAt)}, {"last used", when(k.LastUsedAt)},
 		{"created", fmt.Sprintf("%s by %s", when(&k.CreatedAt), k.CreatedBy)}, {"version", fmt.Sprint(k.Version)},
 	}
+	rows = append(rows, argumentRows(k.MCPArgumentRules)...)
 	for _, more := range []row{{"description", k.Description}, {"tags", strings.Join(k.Tags, ", ")},
-		{"confined to", orEmpty(k.ProjectID)}, {"parent", orEmpty(k.ParentKeyID)}, {"device", orEmpty(k.DeviceName)}, {"revoked because", orEmpty(k.RevokeReason)}} {
+		{"limits", limitsText(k.MCPLimits)}, {"confined to", orEmpty(k.ProjectID)}, {"parent", orEmpty(k.ParentKeyID)}, {"device", orEmpty(k.DeviceName)}, {"revoked because", orEmpty(k.RevokeReason)}} {
 		if more[1] != "" {
 			rows = append(rows, more)
 		}

@@ -27,6 +27,7 @@ type runFlags struct {
 	categories []string
 	env        []string
 	logLevel   string
+	arguments  []string
 }
 
 func (c *cli) runCommand() *cobra.Command {
@@ -56,9 +57,10 @@ func (c *cli) runCommand() *cobra.Command {
 	patternFlag(flags, &f.allow, "allow", "only tools that match a `pattern`; repeatable")
 	patternFlag(flags, &f.deny, "deny", "no tools that match a `pattern`; repeatable, not with --allow")
 	flags.StringSliceVar(&f.categories, "categories", nil, "only tools of these `categories`; a server's own are all \"tools\"")
+	patternFlag(flags, &f.arguments, "argument-rule", argumentRuleUsage)
 	flags.StringSliceVar(&f.env, "env", nil, "`names` of variables to hand on to the command, beside PATH, HOME and the like")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error, on standard error")
-	for _, name := range []string{"name", "read-only", "preset", "allow", "deny", "categories", "env"} {
+	for _, name := range []string{"name", "read-only", "preset", "allow", "deny", "categories", "argument-rule", "env"} {
 		// A policy must not change with a variable meant for another command.
 		_ = flags.SetAnnotation(name, envAnnotation, []string{"BAILIWICK_RUN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))})
 	}
@@ -102,8 +104,8 @@ func (f *runFlags) policy() (keys.PolicyPatch, error) {
 	if err := f.check(); err != nil {
 		return keys.PolicyPatch{}, err
 	}
-	if !f.readOnly && f.preset == "" && len(f.allow)+len(f.deny)+len(f.categories) == 0 {
-		return keys.PolicyPatch{}, &usageError{"bailiwick run needs a policy", "say --read-only, --allow, --deny, --categories or --preset; --preset full_access limits nothing"}
+	if !f.readOnly && f.preset == "" && len(f.allow)+len(f.deny)+len(f.categories)+len(f.arguments) == 0 {
+		return keys.PolicyPatch{}, &usageError{"bailiwick run needs a policy", "say --read-only, --allow, --deny, --categories, --argument-rule or --preset; --preset full_access limits nothing"}
 	}
 	p := keys.PolicyPatch{MCPReadOnly: keys.Some(f.readOnly), MCPPreset: keys.Some(policy.PresetFullAccess)}
 	switch f.preset {
@@ -120,6 +122,13 @@ func (f *runFlags) policy() (keys.PolicyPatch, error) {
 		p.MCPAllowlistMode, p.MCPToolAllowlist = keys.Some(policy.ModeAllow), keys.Some(f.allow)
 	case len(f.deny) > 0:
 		p.MCPAllowlistMode, p.MCPToolAllowlist = keys.Some(policy.ModeDeny), keys.Some(f.deny)
+	}
+	if f.arguments != nil {
+		rules, err := argumentRules(f.arguments)
+		if err != nil {
+			return p, err
+		}
+		p.MCPArgumentRules = keys.Some(rules)
 	}
 	if len(f.categories) > 0 {
 		p.MCPPermissions = keys.Some(policy.Only(categories(f.categories)...))

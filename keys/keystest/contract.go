@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) keys.Store) {
 		{"answers", answerTests},
 		{"batches", batchTests},
 		{"logins", loginTests},
+		{"call windows", callWindowTests},
 		{"replicas", replicaTests},
 		{"audit", auditTests},
 		{"audit chains", chainTests},

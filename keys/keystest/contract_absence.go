@@ -115,6 +115,10 @@ var absenceTests = []contractTest{
 				i.Tools = []keys.ToolRule{{Match: bad}}
 				return w.UpdateInstance(b.ctx, &i)
 			}))
+			b.invalid("tools", b.failed(func(w keys.Writer) error {
+				i.Tools = []keys.ToolRule{{Match: "a", ProjectPointer: "/" + bad}}
+				return w.UpdateInstance(b.ctx, &i)
+			}))
 			b.invalid("permissions", b.failed(func(w keys.Writer) error {
 				p := keys.Preset{TenantID: b.acme, Name: "p", Preset: policy.Preset{Permissions: []string{bad}}}
 				return w.InsertPreset(b.ctx, &p)

@@ -115,8 +115,12 @@ var auditTests = []contractTest{
 	{"queries", func(b *bench) {
 		denied := b.call(func(e *keys.AuditEntry) {
 			e.Kind, e.Decision, e.Ref, e.Tool, e.KeyID = kindDecision, "deny", "r1", "t%", "k1"
+			e.Action, e.Subject = "a%", "s%"
 		})
-		late := b.call(func(e *keys.AuditEntry) { e.Decision, e.Tool, e.KeyID, e.Time = "allow", "T%", "k2", *at(time.Hour) })
+		late := b.call(func(e *keys.AuditEntry) {
+			e.Decision, e.Tool, e.KeyID, e.Time = "allow", "T%", "k2", *at(time.Hour)
+			e.Action, e.Subject = "A%", "S%"
+		})
 		foreign := b.call(func(e *keys.AuditEntry) { e.TenantID, e.Ref = b.other, "r1" })
 		plain := b.call()
 		b.append(denied, late, foreign, plain)
@@ -127,6 +131,8 @@ var auditTests = []contractTest{
 		}{
 			"kind":     {calls, []keys.AuditEntry{plain, late}},
 			"key":      {keys.AuditQuery{KeyID: "k1"}, []keys.AuditEntry{denied}},
+			"action":   {keys.AuditQuery{Action: "a%"}, []keys.AuditEntry{denied}},
+			"subject":  {keys.AuditQuery{Subject: "S%"}, []keys.AuditEntry{late}},
 			"tool":     {keys.AuditQuery{Tool: "t%"}, []keys.AuditEntry{denied}},
 			"decision": {keys.AuditQuery{Decision: "allow"}, []keys.AuditEntry{late}},
 			"ref":      {keys.AuditQuery{Ref: "r1"}, []keys.AuditEntry{denied}},

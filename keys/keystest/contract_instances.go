@@ -20,7 +20,7 @@ func fullInstance(tenantID, projectID string) keys.Instance {
 		Command: "npx", Args: []string{"-y", "", "it's \"quoted\" ? \\ ü"}, URL: "https://example.com/?a=b",
 		Sealed: []byte{0, 1, 0xff}, Enabled: true, WriteEnabled: true, TrustAnnotations: true, QuarantineNew: true, AllowPrivate: true, Source: "api",
 		Tools: []keys.ToolRule{{Match: "b*", Category: "x"}, {Match: "a", Effect: policy.EffectWrite}, {Match: "c"},
-			{Match: "d", Category: "y", Effect: policy.EffectDestructive}},
+			{Match: "d", Category: "y", Effect: policy.EffectDestructive, ProjectPointer: "/at/project"}, {Match: "e", ProjectPointer: "/a~1b"}},
 		CreatedAt: begin, UpdatedAt: begin,
 	}
 }

@@ -24,7 +24,15 @@ func fullKey(tenantID string, at func(time.Duration) *time.Time) keys.Key {
 		Prefix: "bwk_live_abcd", Scope: policy.ScopeMCPOnly, Permissions: []string{"view:audit", "*"}, Enabled: true,
 		Policy: policy.Policy{Active: true, ReadOnly: true, Preset: "custom", Permissions: policy.Only("mcp:b", "mcp:a"),
 			AllowlistMode: policy.ModeDeny, ToolAllowlist: []string{"z*", "a/*", "@c"},
-			ProjectIDs: policy.Only("p2", "p1"), InstanceIDs: policy.Only("i2", "i1")},
+			ProjectIDs: policy.Only("p2", "p1"), InstanceIDs: policy.Only("i2", "i1"),
+			ArgumentRules: []policy.ArgumentRule{{Tool: "b/*", Pointer: "/it's ?", Allow: []string{"z", "\"a\"*"}}, {Tool: "a", Pointer: "/x", Allow: []string{}}},
+			Approvals:     []policy.ApprovalRule{{Tool: "@c", Effect: policy.EffectDestructive}, {Tool: "*", Effect: policy.EffectRead}},
+			Limits:        []policy.RateLimit{{Tool: "b", Requests: 1_000_000_000, Per: policy.PerDay}, {Tool: "*", Requests: 1, Per: policy.PerSecond}}},
+		Shadow: &policy.Policy{Active: true, Preset: "own", Permissions: policy.Unlimited(), AllowlistMode: policy.ModeAllow,
+			ToolAllowlist: []string{"y", "x"}, ProjectIDs: policy.Only(), InstanceIDs: policy.Unlimited(),
+			ArgumentRules: []policy.ArgumentRule{{Tool: "a", Pointer: "/x", Allow: []string{"v"}}},
+			Approvals:     []policy.ApprovalRule{{Tool: "a", Effect: policy.EffectWrite}},
+			Limits:        []policy.RateLimit{{Tool: "a", Requests: 2, Per: policy.PerHour}}},
 		ProjectID: newID(), ParentKeyID: newID(), Source: "api", DeviceName: "dev", CreatedBy: "operator",
 		ExpiresAt: at(time.Hour), LastUsedAt: at(time.Minute), RevokedAt: at(time.Second), RevokedBy: "me", RevokeReason: "why",
 		CreatedAt: *at(0), UpdatedAt: *at(1000),
@@ -47,7 +55,8 @@ var keyTests = []contractTest{
 		id := newID()
 		epoch := b.edit(func(w keys.Writer) error { return w.InsertKey(b.ctx, &keys.Key{ID: id, TenantID: b.acme}) })
 		b.equal("key", b.stored(id), keys.Key{ID: id, TenantID: b.acme, Tags: []string{}, Permissions: []string{},
-			Policy: policy.Policy{ToolAllowlist: []string{}}, Version: epoch})
+			Policy: policy.Policy{ToolAllowlist: []string{}, ArgumentRules: []policy.ArgumentRule{},
+				Approvals: []policy.ApprovalRule{}, Limits: []policy.RateLimit{}}, Version: epoch})
 	}},
 	{"null, none and some in each nullable list", func(b *bench) {
 		limits := map[string]policy.Limit{"null": policy.Unlimited(), "none": policy.Only(), "some": policy.Only("b", "a")}

@@ -109,6 +109,21 @@ var searchTests = []contractTest{
 		b.equal("all at once", b.found(b.acme, keys.KeyQuery{ProjectID: p, ParentKeyID: parent.ID, Search: "child"}), " of 0")
 		b.equal("nowhere", b.found(b.acme, keys.KeyQuery{ParentKeyID: "nul\x00"}), " of 0")
 	}},
+	{"live ones", func(b *bench) {
+		parent := b.key(b.acme, "parent")
+		ends := func(handle string, after time.Duration) {
+			b.key(b.acme, handle, func(k *keys.Key) { k.ParentKeyID, k.ExpiresAt = parent.ID, at(after) })
+		}
+		ends("past", -time.Hour)
+		ends("now", 0)
+		ends("later", time.Microsecond)
+		b.key(b.acme, "never", func(k *keys.Key) { k.ParentKeyID, k.CreatedAt = parent.ID, *at(time.Hour) })
+		b.key(b.acme, "revoked", func(k *keys.Key) { k.ParentKeyID, k.RevokedAt = parent.ID, &begin })
+		q := keys.KeyQuery{ParentKeyID: parent.ID, LiveAt: begin}
+		b.equal("live", b.found(b.acme, q), "later never of 2")
+		q.IncludeRevoked, q.Limit = true, 1
+		b.equal("a page, and no revoked ones", b.found(b.acme, q), "later of 2")
+	}},
 	{"pages", func(b *bench) {
 		for n, handle := range []string{"a", "b", "c", "d", "e"} {
 			b.key(b.acme, handle, func(k *keys.Key) { k.CreatedAt = *at(time.Duration(n) * time.Second) })

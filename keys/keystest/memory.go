@@ -36,7 +36,7 @@ func NewMemory() *Memory {
 		instances: map[string]keys.Instance{}, presets: map[presetID]keys.Preset{}, keys: map[string]keys.Key{},
 		secrets: map[[32]byte]keys.KeySecret{}, definitions: map[string][]keys.Definition{},
 		audit: map[string]keys.AuditEntry{}, chains: map[keys.AuditChainID]keys.AuditChain{}, answers: map[answerID]keys.Answer{},
-		logins: map[string]keys.LoginRecord{}, replicas: map[string]keys.Replica{},
+		logins: map[string]keys.LoginRecord{}, replicas: map[string]keys.Replica{}, calls: map[keys.CallWindow]int64{},
 	})
 	return m
 }
@@ -72,6 +72,7 @@ type state struct {
 	answers     map[answerID]keys.Answer
 	logins      map[string]keys.LoginRecord
 	replicas    map[string]keys.Replica
+	calls       map[keys.CallWindow]int64 // taken
 }
 
 func (s *state) clone() *state {
@@ -80,7 +81,7 @@ func (s *state) clone() *state {
 		instances: maps.Clone(s.instances), presets: maps.Clone(s.presets), keys: maps.Clone(s.keys),
 		secrets: maps.Clone(s.secrets), definitions: maps.Clone(s.definitions),
 		changes: slices.Clip(s.changes), audit: maps.Clone(s.audit), chains: maps.Clone(s.chains), answers: maps.Clone(s.answers),
-		logins: maps.Clone(s.logins), replicas: maps.Clone(s.replicas),
+		logins: maps.Clone(s.logins), replicas: maps.Clone(s.replicas), calls: maps.Clone(s.calls),
 	}
 }
 

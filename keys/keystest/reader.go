@@ -143,6 +143,7 @@ func selects(q keys.KeyQuery, k keys.Key) bool {
 		return strings.Contains(strings.ToLower(field), strings.ToLower(q.Search))
 	}
 	return (q.IncludeRevoked || k.RevokedAt == nil) &&
+		(q.LiveAt.IsZero() || k.Live(q.LiveAt)) &&
 		(q.ParentKeyID == "" || k.ParentKeyID == q.ParentKeyID) &&
 		(q.ProjectID == "" || k.ProjectID == q.ProjectID) &&
 		(part(k.Name) || part(k.Handle) || part(k.Prefix))
@@ -179,6 +180,7 @@ func (r *reader) Audit(ctx context.Context, tenantID string, q keys.AuditQuery) 
 	is := func(want, got string) bool { return want == "" || clean(want) == got }
 	selected := func(e keys.AuditEntry) bool {
 		return e.TenantID == tenantID && is(q.KeyID, e.KeyID) && is(q.Tool, e.Tool) && is(q.Decision, e.Decision) &&
+			is(q.Action, e.Action) && is(q.Subject, e.Subject) &&
 			is(q.Kind, e.Kind) && is(q.Ref, e.Ref) && !e.Time.Before(stamp(q.Since)) && (q.Until.IsZero() || e.Time.Before(stamp(q.Until))) &&
 			(q.Before == "" || e.ID < q.Before) && e.ID > q.After
 	}

@@ -72,10 +72,26 @@ func clonePreset(p keys.Preset) keys.Preset {
 
 func cloneKey(k keys.Key) keys.Key {
 	k.Tags, k.Permissions = cloneStrings(k.Tags), cloneStrings(k.Permissions)
-	k.Policy.ToolAllowlist = cloneStrings(k.Policy.ToolAllowlist)
+	k.Policy = clonePolicy(k.Policy)
+	if k.Shadow != nil {
+		draft := clonePolicy(*k.Shadow)
+		k.Shadow = &draft
+	}
 	k.ExpiresAt, k.LastUsedAt, k.RevokedAt = stampOrNil(k.ExpiresAt), stampOrNil(k.LastUsedAt), stampOrNil(k.RevokedAt)
 	k.CreatedAt, k.UpdatedAt = stamp(k.CreatedAt), stamp(k.UpdatedAt)
 	return k
+}
+
+func clonePolicy(p policy.Policy) policy.Policy {
+	p.ToolAllowlist = cloneStrings(p.ToolAllowlist)
+	rules := append([]policy.ArgumentRule{}, p.ArgumentRules...)
+	for i := range rules {
+		rules[i].Allow = cloneStrings(rules[i].Allow)
+	}
+	p.ArgumentRules = rules
+	p.Approvals = append([]policy.ApprovalRule{}, p.Approvals...)
+	p.Limits = append([]policy.RateLimit{}, p.Limits...)
+	return p
 }
 
 func cloneSecret(s keys.KeySecret) keys.KeySecret {
@@ -148,10 +164,28 @@ func texts(field any) []string {
 		return field
 	case policy.Limit:
 		return field.Values()
+	case []policy.ArgumentRule:
+		all := []string{}
+		for _, rule := range field {
+			all = append(append(all, rule.Tool, rule.Pointer), rule.Allow...)
+		}
+		return all
+	case []policy.ApprovalRule:
+		all := []string{}
+		for _, rule := range field {
+			all = append(all, rule.Tool)
+		}
+		return all
+	case []policy.RateLimit:
+		all := []string{}
+		for _, rule := range field {
+			all = append(all, rule.Tool, string(rule.Per))
+		}
+		return all
 	case []keys.ToolRule:
 		all := []string{}
 		for _, rule := range field {
-			all = append(all, rule.Match, rule.Category)
+			all = append(all, rule.Match, rule.Category, rule.ProjectPointer)
 		}
 		return all
 	}

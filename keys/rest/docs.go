@@ -47,18 +47,19 @@ func hashOf(style string) string {
 // docsOf is the document as a page that needs nothing else.
 func docsOf(d *document) []byte {
 	functions := template.FuncMap{
-		"style":     func() template.CSS { return template.CSS(docsStyle) },
-		"prose":     prose,
-		"rows":      d.rows,
-		"named":     d.rowsOf,
-		"kind":      kindOf,
-		"component": componentName,
-		"limits":    limitsOf,
-		"indent":    indented,
-		"curl":      curl,
-		"value":     func(v any) string { return fmt.Sprint(v) },
-		"of":        d.operationsOf,
-		"refused":   d.refused,
+		"style":      func() template.CSS { return template.CSS(docsStyle) },
+		"prose":      prose,
+		"rows":       d.rows,
+		"named":      d.rowsOf,
+		"kind":       kindOf,
+		"component":  componentName,
+		"components": componentNames,
+		"limits":     limitsOf,
+		"indent":     indented,
+		"curl":       curl,
+		"value":      func(v any) string { return fmt.Sprint(v) },
+		"of":         d.operationsOf,
+		"refused":    d.refused,
 	}
 	page := template.Must(template.New("docs").Funcs(functions).Parse(docsPage))
 	var out bytes.Buffer

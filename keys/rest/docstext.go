@@ -19,6 +19,16 @@ func componentName(s *schema) string {
 	return strings.TrimPrefix(s.Ref, "#/components/schemas/")
 }
 
+// componentNames are those of a body's schema, which may be one of several.
+func componentNames(s *schema) (names []string) {
+	for _, one := range append([]*schema{s}, s.OneOf...) {
+		if name := componentName(one); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // kindOf is the type of a value in words.
 func kindOf(s *schema) string {
 	name := componentName(s)

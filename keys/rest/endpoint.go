@@ -12,6 +12,7 @@ import (
 type endpoint struct {
 	takes   takes
 	answers reflect.Type // of the body; nil = none
+	instead reflect.Type // of the body of success, where it may be another; without an ETag then
 	refuses reflect.Type // of the body of a 422, where it is not just a problem
 	tagged  bool         // an ETag comes with the answer, though its body has no version
 	serve   func(*call) (any, error)
@@ -89,6 +90,12 @@ func (in input[Req]) once() input[Req] {
 // refusing says that a 422 has a body of its own.
 func (e endpoint) refusing(body reflect.Type) endpoint {
 	e.refuses = body
+	return e
+}
+
+// either says which two bodies a success may have; the other one is without an ETag.
+func (e endpoint) either(one, other reflect.Type) endpoint {
+	e.answers, e.instead = one, other
 	return e
 }
 

@@ -45,6 +45,7 @@ func (a asked) is(r rest.Route) bool {
 //	state        what is stored, and in the audit trail, of all that came about.
 //	after TIME   lets time pass, as 2h30m.
 //	announce SLUG  has an instance announce tools: lines of a name and a digest.
+//	used HANDLE DECISION TOOL  records a request of a key for a tool, by its id.
 //	denial       records one of the first key, as a tool's call does, under the
 //	             reference zzzzzzzzzzzzzzzb.
 func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
@@ -80,6 +81,10 @@ func (s *site) replay(file *txtar.Archive) (*txtar.Archive, []asked) {
 		case strings.HasPrefix(part.Name, "announce "):
 			s.announce(strings.TrimPrefix(part.Name, "announce "), string(part.Data))
 			add(part.Name, string(part.Data))
+		case strings.HasPrefix(part.Name, "used "):
+			words := strings.Fields(part.Name)
+			s.used(words[1], words[2], words[3])
+			add(part.Name, "")
 		case part.Name == "denial":
 			s.deny(s.first.Key, 1)
 			add(part.Name, "")

@@ -11,7 +11,7 @@ func TestJWTPolicy(t *testing.T) {
 	policyOf := func(r response) string {
 		t.Helper()
 		p := h.want(200, r)["jwtPolicy"].(map[string]any)
-		if len(p) != 8 {
+		if len(p) != 11 {
 			t.Errorf("fields: %v", p)
 		}
 		return strings.TrimSpace(fmt.Sprintln(p["mcpActive"], p["mcpReadOnly"], p["mcpPreset"], p["mcpAllowlistMode"], p["mcpToolAllowlist"],

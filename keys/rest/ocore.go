@@ -17,7 +17,7 @@ func ocoreShape(o operations) shape {
 			{"GET", "/api/api-keys", "listKeys", 200, viewKeys, "List the tenant's keys", on(o.listKeys, from(allKeys, searchParam, revokedParam), keyList)},
 			{"POST", "/api/api-keys", "createKey", 201, manageKeys, "Make a key, whose plaintext is answered this once", on(s.CreateKey, fromJSON(newKey).once(), issued)},
 			{"GET", "/api/api-keys/{id}", "getKey", 200, viewKeys, "Get a key", on(s.Key, byID(), oneKey)},
-			{"PUT", "/api/api-keys/{id}", "updateKey", 200, manageKeys, "Change a key; an absent field stays, null is the default", on(o.updateKey, fromJSON(keyPatch).versioned(), editedKey)},
+			{"PUT", "/api/api-keys/{id}", "updateKey", 200, manageKeys, "Change a key, or tell what that would do; an absent field stays, null is the default", on(o.changeKey, fromJSON(keyChange, dryRunParam, daysParam).versioned(), changedKey).either(typeOf[wire.EditedKey](), typeOf[wire.Effects]())},
 			{"DELETE", "/api/api-keys/{id}", "revokeKey", 200, manageKeys, "Revoke a key and its children, for good", on(o.revokeKey, fromJSON(revocation).maybe().versioned(), said[keys.Key]("API key revoked"))},
 			{"PATCH", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, from(keyFlip).versioned(), editedKey)},
 			{"POST", "/api/api-keys/{id}/toggle", "toggleKey", 200, manageKeys, "Pause or resume a key's MCP access", on(o.toggleKey, from(keyFlip).versioned(), editedKey)},

@@ -48,6 +48,35 @@ func keyPatch(c *call, body wire.UpdateKey) (editKey, error) {
 	return editKey{c.id(), body.Patch(version)}, err
 }
 
+var (
+	dryRunParam = param{name: "dryRun", kind: "boolean", example: "true",
+		doc: "Only tell what the change would do: nothing is changed, and the answer is an Effects, without an ETag. What is refused is refused alike."}
+	daysParam = param{name: "days", kind: "integer", low: 0, high: keys.MaxReplayDays, absent: 30, example: "30",
+		doc: "With dryRun=true, how many days of recorded use are decided anew; 0 is none."}
+)
+
+func keyChange(c *call, body wire.UpdateKey) (out changeKey, err error) {
+	if out.dryRun, err = c.flag(dryRunParam.name); err != nil {
+		return out, err
+	}
+	if out.days, err = c.number(daysParam); err != nil {
+		return out, err
+	}
+	if !out.dryRun && c.values.Has(daysParam.name) {
+		return out, badQuery(daysParam.name, "means nothing without dryRun=true")
+	}
+	out.editKey, err = keyPatch(c, body)
+	return out, err
+}
+
+// changedKey is the key as it is now, or what would become of it.
+func changedKey(c *call, k keyChanged) any {
+	if k.effects != nil {
+		return *k.effects
+	}
+	return editedKey(c, k.key)
+}
+
 func keyFlip(c *call) (toggleKey, error) {
 	version, err := c.ifMatch()
 	return toggleKey{c.id(), version}, err

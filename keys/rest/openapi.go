@@ -115,6 +115,9 @@ func describe(shapes []shape, own []ownPage) *document {
 			if r.answers != nil {
 				d.schemas.of(r.answers, answered)
 			}
+			if r.instead != nil {
+				d.schemas.of(r.instead, answered)
+			}
 			if r.refuses != nil {
 				d.schemas.of(r.refuses, answered)
 			}
@@ -222,7 +225,10 @@ func (d *document) addResponses(op *apiOperation, s shape, r route) {
 		answer := d.schemas.of(r.answers, answered)
 		good.Content = members[mediaType]{{"application/json", mediaType{answer, d.schemas.example(answer)}}}
 		if _, versioned := d.schemas.resolved(answer).Properties.get("version"); versioned || r.tagged {
-			good.Headers.add("ETag", header{"The version of what is answered, for If-Match.", true, &schema{Type: kinds{"string"}}, `"42"`})
+			good.Headers.add("ETag", header{"The version of what is answered, for If-Match.", r.instead == nil, &schema{Type: kinds{"string"}}, `"42"`})
+		}
+		if r.instead != nil {
+			good.Content[0].Value.Schema = &schema{OneOf: []*schema{answer, d.schemas.of(r.instead, answered)}}
 		}
 	}
 	if r.method != http.MethodGet {

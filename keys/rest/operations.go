@@ -74,6 +74,36 @@ func (o operations) updateKey(ctx context.Context, p keys.Principal, r editKey) 
 	return o.svc.UpdateKey(ctx, p, r.id, r.patch)
 }
 
+// changeKey asks for an edit, or for what it would do.
+type changeKey struct {
+	editKey
+	dryRun bool
+	days   int
+}
+
+// keyChanged is the key as it is now, or what would become of it.
+type keyChanged struct {
+	key     keys.Key
+	effects *wire.Effects
+}
+
+func (o operations) changeKey(ctx context.Context, p keys.Principal, r changeKey) (out keyChanged, err error) {
+	if !r.dryRun {
+		out.key, err = o.updateKey(ctx, p, r.editKey)
+		return out, err
+	}
+	var offer keys.Offer
+	if o.offer != nil {
+		if offer, err = o.offer(ctx, p); err != nil {
+			return out, err
+		}
+	}
+	found, err := o.svc.DryRunUpdate(ctx, p, r.id, r.patch, offer, r.days)
+	effects := wire.EffectsOf(found, r.days)
+	out.effects = &effects
+	return out, err
+}
+
 func (o operations) toggleKey(ctx context.Context, p keys.Principal, r toggleKey) (keys.Key, error) {
 	return o.svc.ToggleKey(ctx, p, r.id, r.ifVersion)
 }

@@ -17,6 +17,7 @@ type schema struct {
 	Ref                  string            `json:"$ref,omitempty"`
 	Type                 kinds             `json:"type,omitempty"`
 	AnyOf                []*schema         `json:"anyOf,omitempty"`
+	OneOf                []*schema         `json:"oneOf,omitempty"`
 	Description          string            `json:"description,omitempty"`
 	Format               string            `json:"format,omitempty"`
 	Enum                 []any             `json:"enum,omitempty"`
@@ -142,6 +143,8 @@ func special(t reflect.Type) *schema {
 		return oneOf(policy.ModeAll, policy.ModeAllow, policy.ModeDeny)
 	case reflect.TypeFor[policy.Effect]():
 		return oneOf(policy.EffectRead.String(), policy.EffectWrite.String(), policy.EffectDestructive.String())
+	case reflect.TypeFor[policy.Period]():
+		return oneOf(policy.PerSecond, policy.PerMinute, policy.PerHour, policy.PerDay)
 	case reflect.TypeFor[keys.Transport]():
 		return oneOf(keys.TransportStdio, keys.TransportHTTP, keys.TransportSSE)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys/bearer"
 	"github.com/bailiwick-mcp/bailiwick/keys/rest"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // site is a server on a socket and a real database, with its first key, and a
@@ -84,7 +85,7 @@ func newSite(t testing.TB, cfg db.Config) *site {
 	server := httptest.NewServer(rest.New(rest.Config{
 		Service: svc, Authenticate: bearer.Authenticator{APIKeys: svc}.Authenticate,
 		InstanceStatus: func(string) (string, string) { return "down", "no answer" },
-		InstanceTools:  toolsOf(svc),
+		InstanceTools:  toolsOf(svc), Offer: offerOf(svc),
 	}))
 	t.Cleanup(server.Close)
 	s.url = server.URL
@@ -109,6 +110,46 @@ func toolsOf(svc *keys.Service) func(context.Context, keys.Instance) ([]wire.Too
 		}
 		return out, nil
 	}
+}
+
+// offerOf are the tools that instances have announced, as a gateway would offer
+// them: those named get... only read.
+func offerOf(svc *keys.Service) func(context.Context, keys.Principal) (keys.Offer, error) {
+	return func(ctx context.Context, p keys.Principal) (keys.Offer, error) {
+		all, err := svc.Mounts(ctx)
+		var items []keys.Offered
+		for _, i := range all {
+			if i.TenantID != p.TenantID() {
+				continue
+			}
+			defs, err := svc.Definitions(ctx, i)
+			if err != nil {
+				return keys.Offer{}, err
+			}
+			for _, d := range defs {
+				tool := policy.Tool{ID: i.Slug + "/" + d.Name, Name: i.Slug + "__" + d.Name, Category: "tools", Effect: policy.EffectDestructive,
+					InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled, Quarantined: d.Quarantined()}
+				if strings.HasPrefix(d.Name, "get") {
+					tool.Effect = policy.EffectRead
+				}
+				items = append(items, keys.Offered{Kind: d.Kind, Tool: tool})
+			}
+		}
+		return keys.NewOffer(items), err
+	}
+}
+
+// used records a request of a key for a tool, as a gateway does.
+func (s *site) used(handle, decision, tool string) {
+	s.t.Helper()
+	k, err := s.svc.FindKey(s.ctx, s.op, handle)
+	s.must(err)
+	e := keys.AuditEntry{TenantID: k.TenantID, Kind: "call", Action: "tools/call", Actor: k.ID, KeyID: k.ID, KeyVersion: k.Version,
+		Subject: tool, Tool: strings.Replace(tool, "/", "__", 1), Decision: decision, Epoch: k.Version}
+	if decision == "deny" {
+		e.Kind, e.Failed, e.Ref = "decision", []string{"readonly"}, "zzzzzzzzzzzzzzzc"
+	}
+	s.must(s.svc.Record(s.ctx, e))
 }
 
 // announce stores definitions of an instance as its upstream would announce

@@ -44,6 +44,8 @@ type ToolRule struct {
 	Match    string `json:"match" doc:"The upstream's own name of a tool, or a pattern of it; * is the only wildcard." required:"true" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"read_*"`
 	Category string `json:"category,omitempty" doc:"The category that the tools are of." maxLength:"32" pattern:"^[a-z0-9-]{0,32}$" example:"search"`
 	Effect   string `json:"effect,omitempty" doc:"What calling the tools may do." enum:"read,write,destructive" example:"read"`
+
+	ProjectPointer string `json:"projectPointer,omitempty" doc:"Where the arguments of the tools' calls name a project, by id or slug: a JSON pointer (RFC 6901). A key that is limited to projects may name only those." maxLength:"256" pattern:"^(/.*)?$" example:"/project"`
 }
 
 // InstanceOf is the wire form of an instance, without its status.
@@ -64,7 +66,7 @@ func (i Instance) WithStatus(state, problem string) Instance {
 }
 
 func toolRuleOf(r keys.ToolRule) ToolRule {
-	out := ToolRule{Match: r.Match, Category: r.Category}
+	out := ToolRule{Match: r.Match, Category: r.Category, ProjectPointer: r.ProjectPointer}
 	if r.Effect != 0 {
 		out.Effect = r.Effect.String()
 	}
@@ -106,7 +108,7 @@ func (w WriteInstance) Spec(source string, ifVersion int64) (keys.InstanceSpec, 
 func toolRules(field string, o keys.Opt[[]ToolRule]) (keys.Opt[[]keys.ToolRule], error) {
 	out := keys.Opt[[]keys.ToolRule]{Set: o.Set, Null: o.Null}
 	for i, r := range o.Value {
-		rule := keys.ToolRule{Match: r.Match, Category: r.Category}
+		rule := keys.ToolRule{Match: r.Match, Category: r.Category, ProjectPointer: r.ProjectPointer}
 		if r.Effect != "" {
 			effect, err := policy.ParseEffect(r.Effect)
 			if err != nil {

@@ -10,14 +10,17 @@ import (
 
 // Policy is a policy as answered.
 type Policy struct {
-	MCPActive        bool         `json:"mcpActive" doc:"False while the key's MCP access is paused; REST goes on working." example:"true"`
-	MCPReadOnly      bool         `json:"mcpReadOnly" doc:"Only tools of effect read, whatever else is set." example:"true"`
-	MCPPreset        string       `json:"mcpPreset" doc:"A ceiling, looked up by name at every decision: read_only, standard, full_access, custom, or one of the tenant's own." maxLength:"64" example:"read_only"`
-	MCPPermissions   policy.Limit `json:"mcpPermissions" doc:"The categories of tools, as mcp:<category> or mcp:*; null is no further limit (under the preset custom: nothing), and [] is nothing." pattern:"^mcp:([*]|[a-z0-9-]{1,32})$" example:"[\"mcp:search\"]"`
-	MCPAllowlistMode policy.Mode  `json:"mcpAllowlistMode" doc:"How mcpToolAllowlist is read: not at all, as what alone is allowed, or as what is denied." example:"allow"`
-	MCPToolAllowlist []string     `json:"mcpToolAllowlist" doc:"Patterns of tools; * is the only wildcard. With a / it is held against <instance>/<name>, @name is a category, any other is the tool's name with or without its instance." maxItems:"256" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"[\"notes__read_*\",\"@search\"]"`
-	MCPProjectIDs    policy.Limit `json:"mcpProjectIds" doc:"The projects whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]"`
-	MCPInstanceIDs   policy.Limit `json:"mcpInstanceIds" doc:"The instances whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]"`
+	MCPActive        bool                  `json:"mcpActive" doc:"False while the key's MCP access is paused; REST goes on working." example:"true"`
+	MCPReadOnly      bool                  `json:"mcpReadOnly" doc:"Only tools of effect read, whatever else is set." example:"true"`
+	MCPPreset        string                `json:"mcpPreset" doc:"A ceiling, looked up by name at every decision: read_only, standard, full_access, custom, or one of the tenant's own." maxLength:"64" example:"read_only"`
+	MCPPermissions   policy.Limit          `json:"mcpPermissions" doc:"The categories of tools, as mcp:<category> or mcp:*; null is no further limit (under the preset custom: nothing), and [] is nothing." pattern:"^mcp:([*]|[a-z0-9-]{1,32})$" example:"[\"mcp:search\"]"`
+	MCPAllowlistMode policy.Mode           `json:"mcpAllowlistMode" doc:"How mcpToolAllowlist is read: not at all, as what alone is allowed, or as what is denied." example:"allow"`
+	MCPToolAllowlist []string              `json:"mcpToolAllowlist" doc:"Patterns of tools; * is the only wildcard. With a / it is held against <instance>/<name>, @name is a category, any other is the tool's name with or without its instance." maxItems:"256" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"[\"notes__read_*\",\"@search\"]"`
+	MCPProjectIDs    policy.Limit          `json:"mcpProjectIds" doc:"The projects whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]"`
+	MCPInstanceIDs   policy.Limit          `json:"mcpInstanceIds" doc:"The instances whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]"`
+	MCPArgumentRules []policy.ArgumentRule `json:"mcpArgumentRules" doc:"What an argument of a call must be; a call that a rule is about, and that has no such argument, is denied. Lists show its tools all the same." maxItems:"64"`
+	MCPApprovals     []policy.ApprovalRule `json:"mcpApprovals" doc:"Which calls a person must approve, each by itself." maxItems:"64"`
+	MCPLimits        []policy.RateLimit    `json:"mcpLimits" doc:"How many calls it may make in which time." maxItems:"16"`
 }
 
 // Key is a key as answered, without its secrets.
@@ -33,6 +36,7 @@ type Key struct {
 	Enabled     bool         `json:"enabled" doc:"False switches the whole key off." example:"true"`
 
 	Policy
+	MCPShadow *Policy `json:"mcpShadow" doc:"A draft policy, decided beside the live one: the audit trail has where they differ. Null is none."`
 	// An edit is in force with the next request, so a client never has to
 	// connect again; the two fields are the documented shape's.
 	ReconnectRequired        bool    `json:"mcpReconnectRequired" doc:"Always false: an edit is in force with the next request." example:"false"`
@@ -71,7 +75,7 @@ func KeyOf(k keys.Key) Key {
 	return Key{
 		ID: k.ID, Handle: k.Handle, Name: k.Name, Description: k.Description, Tags: list(k.Tags),
 		Prefix: k.Prefix, Scope: k.Scope, Permissions: list(k.Permissions), Enabled: k.Enabled,
-		Policy:    policyOf(k.Policy),
+		Policy: policyOf(k.Policy), MCPShadow: shadowOf(k.Shadow),
 		ProjectID: optional(k.ProjectID), ParentKeyID: optional(k.ParentKeyID),
 		Source: k.Source, DeviceName: optional(k.DeviceName), CreatedBy: k.CreatedBy,
 		CreatedAt: k.CreatedAt, UpdatedAt: k.UpdatedAt, LastUsedAt: k.LastUsedAt, ExpiresAt: k.ExpiresAt,
@@ -85,7 +89,16 @@ func policyOf(p policy.Policy) Policy {
 		MCPActive: p.Active, MCPReadOnly: p.ReadOnly, MCPPreset: p.Preset, MCPPermissions: p.Permissions,
 		MCPAllowlistMode: p.AllowlistMode, MCPToolAllowlist: list(p.ToolAllowlist),
 		MCPProjectIDs: p.ProjectIDs, MCPInstanceIDs: p.InstanceIDs,
+		MCPArgumentRules: list(p.ArgumentRules), MCPApprovals: list(p.Approvals), MCPLimits: list(p.Limits),
 	}
+}
+
+func shadowOf(p *policy.Policy) *Policy {
+	if p == nil {
+		return nil
+	}
+	draft := policyOf(*p)
+	return &draft
 }
 
 // IssuedOf is the only place where a plaintext goes out.
@@ -119,14 +132,17 @@ func PlatformKeyListOf(ks []keys.Key, total int) PlatformKeyList {
 // PolicyFields are the MCP fields of a request: absent = unchanged (on create:
 // the default), null = the default, or no limit for the three nullable lists.
 type PolicyFields struct {
-	MCPActive        keys.Opt[bool]         `json:"mcpActive,omitzero" doc:"False while the key's MCP access is paused; REST goes on working." example:"true" default:"true"`
-	MCPReadOnly      keys.Opt[bool]         `json:"mcpReadOnly,omitzero" doc:"Only tools of effect read, whatever else is set." example:"true" default:"true"`
-	MCPPreset        keys.Opt[string]       `json:"mcpPreset,omitzero" doc:"A ceiling, looked up by name at every decision: read_only, standard, full_access, custom, or one of the tenant's own." maxLength:"64" example:"read_only" default:"read_only"`
-	MCPPermissions   keys.Opt[policy.Limit] `json:"mcpPermissions,omitzero" doc:"The categories of tools, as mcp:<category> or mcp:*; null is no further limit (under the preset custom: nothing), and [] is nothing." pattern:"^mcp:([*]|[a-z0-9-]{1,32})$" example:"[\"mcp:search\"]" default:"null"`
-	MCPAllowlistMode keys.Opt[policy.Mode]  `json:"mcpAllowlistMode,omitzero" doc:"How mcpToolAllowlist is read: not at all, as what alone is allowed, or as what is denied." example:"allow" default:"all" sample:"true"`
-	MCPToolAllowlist keys.Opt[[]string]     `json:"mcpToolAllowlist,omitzero" doc:"Patterns of tools; * is the only wildcard. With a / it is held against <instance>/<name>, @name is a category, any other is the tool's name with or without its instance." maxItems:"256" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"[\"notes__read_*\",\"@search\"]" default:"[]" sample:"true"`
-	MCPProjectIDs    keys.Opt[policy.Limit] `json:"mcpProjectIds,omitzero" doc:"The projects whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
-	MCPInstanceIDs   keys.Opt[policy.Limit] `json:"mcpInstanceIds,omitzero" doc:"The instances whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
+	MCPActive        keys.Opt[bool]                  `json:"mcpActive,omitzero" doc:"False while the key's MCP access is paused; REST goes on working." example:"true" default:"true"`
+	MCPReadOnly      keys.Opt[bool]                  `json:"mcpReadOnly,omitzero" doc:"Only tools of effect read, whatever else is set." example:"true" default:"true"`
+	MCPPreset        keys.Opt[string]                `json:"mcpPreset,omitzero" doc:"A ceiling, looked up by name at every decision: read_only, standard, full_access, custom, or one of the tenant's own." maxLength:"64" example:"read_only" default:"read_only"`
+	MCPPermissions   keys.Opt[policy.Limit]          `json:"mcpPermissions,omitzero" doc:"The categories of tools, as mcp:<category> or mcp:*; null is no further limit (under the preset custom: nothing), and [] is nothing." pattern:"^mcp:([*]|[a-z0-9-]{1,32})$" example:"[\"mcp:search\"]" default:"null"`
+	MCPAllowlistMode keys.Opt[policy.Mode]           `json:"mcpAllowlistMode,omitzero" doc:"How mcpToolAllowlist is read: not at all, as what alone is allowed, or as what is denied." example:"allow" default:"all" sample:"true"`
+	MCPToolAllowlist keys.Opt[[]string]              `json:"mcpToolAllowlist,omitzero" doc:"Patterns of tools; * is the only wildcard. With a / it is held against <instance>/<name>, @name is a category, any other is the tool's name with or without its instance." maxItems:"256" minLength:"1" maxLength:"256" pattern:"^[^?{}\\[\\]\\\\]+$" example:"[\"notes__read_*\",\"@search\"]" default:"[]" sample:"true"`
+	MCPProjectIDs    keys.Opt[policy.Limit]          `json:"mcpProjectIds,omitzero" doc:"The projects whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
+	MCPInstanceIDs   keys.Opt[policy.Limit]          `json:"mcpInstanceIds,omitzero" doc:"The instances whose tools the key reaches; null is all of the tenant's, and [] is none." maxItems:"1000" format:"uuid" example:"[\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\"]" default:"null"`
+	MCPArgumentRules keys.Opt[[]policy.ArgumentRule] `json:"mcpArgumentRules,omitzero" doc:"What an argument of a call must be; a call that a rule is about, and that has no such argument, is denied. Lists show its tools all the same." maxItems:"64" default:"[]"`
+	MCPApprovals     keys.Opt[[]policy.ApprovalRule] `json:"mcpApprovals,omitzero" doc:"Which calls a person must approve, each by itself." maxItems:"64" default:"[]"`
+	MCPLimits        keys.Opt[[]policy.RateLimit]    `json:"mcpLimits,omitzero" doc:"How many calls it may make in which time." maxItems:"16" default:"[]"`
 }
 
 // patch says of a null list what it means: no limit.
@@ -135,9 +151,19 @@ func (f PolicyFields) patch() keys.PolicyPatch {
 		MCPActive: f.MCPActive, MCPReadOnly: f.MCPReadOnly, MCPPreset: f.MCPPreset,
 		MCPPermissions:   nullAsUnlimited(f.MCPPermissions),
 		MCPAllowlistMode: f.MCPAllowlistMode, MCPToolAllowlist: f.MCPToolAllowlist,
-		MCPProjectIDs:  nullAsUnlimited(f.MCPProjectIDs),
-		MCPInstanceIDs: nullAsUnlimited(f.MCPInstanceIDs),
+		MCPProjectIDs:    nullAsUnlimited(f.MCPProjectIDs),
+		MCPInstanceIDs:   nullAsUnlimited(f.MCPInstanceIDs),
+		MCPArgumentRules: f.MCPArgumentRules, MCPApprovals: f.MCPApprovals, MCPLimits: f.MCPLimits,
 	}
+}
+
+// ShadowField is a draft policy in a request.
+type ShadowField struct {
+	MCPShadow keys.Opt[PolicyFields] `json:"mcpShadow,omitzero" doc:"A draft policy to decide beside the live one, recording where they differ; a field absent within is as in the key's own policy, null is no draft."`
+}
+
+func (f ShadowField) patch() keys.ShadowPatch {
+	return keys.ShadowPatch{Set: f.MCPShadow.Set, Null: f.MCPShadow.Null, Value: f.MCPShadow.Value.patch()}
 }
 
 func nullAsUnlimited(o keys.Opt[policy.Limit]) keys.Opt[policy.Limit] {
@@ -157,9 +183,10 @@ type CreateKey struct {
 	Permissions keys.Opt[[]string]     `json:"permissions,omitzero" doc:"What it may do over REST and with the built-in tools: view:<resource>, manage:<resource> (which includes view), or * (everything in the tenant)." pattern:"^([*]|(view|manage):(api-keys|projects|instances|presets|audit|approvals|tenant|tenants))$" default:"[]" example:"[\"view:projects\"]"`
 	Enabled     keys.Opt[bool]         `json:"enabled,omitzero" doc:"False switches the whole key off." default:"true" example:"true"`
 	PolicyFields
+	ShadowField
 	ProjectID   keys.Opt[string] `json:"projectId,omitzero" doc:"Confines the key to one project, for good; then only permissions on projects and instances can stand beside it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
-	ParentKeyID keys.Opt[string] `json:"parentKeyId,omitzero" doc:"Makes it a child: it never exceeds its parent, and ends with it." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
-	ExpiresAt   keys.Opt[string] `json:"expiresAt,omitzero" doc:"From when on it no longer counts (RFC 3339, in the future); absent or null is never. It never changes." format:"date-time" example:"2030-01-31T12:00:00Z"`
+	ParentKeyID keys.Opt[string] `json:"parentKeyId,omitzero" doc:"Makes it a child: it never exceeds its parent, also when that is narrowed later, and ends with it. A chain has at most 8 keys, and a key at most 1000 live children." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
+	ExpiresAt   keys.Opt[string] `json:"expiresAt,omitzero" doc:"From when on it no longer counts (RFC 3339, in the future); absent is never, or for a child in an hour, or with its parent where that is earlier; null is never, or for a child with its parent. It never changes." format:"date-time" example:"2030-01-31T12:00:00Z"`
 	DeviceName  keys.Opt[string] `json:"deviceName,omitzero" doc:"The device that it is made for." maxLength:"200" example:"build-server"`
 }
 
@@ -172,8 +199,8 @@ func (c CreateKey) NewKey(source string) (keys.NewKey, error) {
 	}
 	return keys.NewKey{
 		Name: c.Name.Value, Handle: c.Handle.Value, Description: c.Description.Value, Tags: c.Tags.Value,
-		Scope: c.Scope, Permissions: c.Permissions, Enabled: c.Enabled, PolicyPatch: c.PolicyFields.patch(),
-		ProjectID: c.ProjectID.Value, ParentKeyID: c.ParentKeyID.Value, ExpiresAt: expires,
+		Scope: c.Scope, Permissions: c.Permissions, Enabled: c.Enabled, PolicyPatch: c.PolicyFields.patch(), MCPShadow: c.ShadowField.patch(),
+		ProjectID: c.ProjectID.Value, ParentKeyID: c.ParentKeyID.Value, ExpiresAt: expires, ExpiresWithParent: c.ExpiresAt.Null,
 		Source: source, DeviceName: c.DeviceName.Value,
 	}, nil
 }
@@ -186,13 +213,14 @@ type UpdateKey struct {
 	Permissions keys.Opt[[]string] `json:"permissions,omitzero" doc:"What it may do over REST and with the built-in tools; null is nothing." pattern:"^([*]|(view|manage):(api-keys|projects|instances|presets|audit|approvals|tenant|tenants))$" example:"[\"view:projects\"]"`
 	Enabled     keys.Opt[bool]     `json:"enabled,omitzero" doc:"False switches the whole key off." example:"true"`
 	PolicyFields
+	ShadowField
 }
 
 // Patch is the domain's request; ifVersion 0 is whatever the version is.
 func (u UpdateKey) Patch(ifVersion int64) keys.KeyPatch {
 	return keys.KeyPatch{
 		Name: u.Name, Description: u.Description, Tags: u.Tags, Permissions: u.Permissions,
-		Enabled: u.Enabled, PolicyPatch: u.PolicyFields.patch(), IfVersion: ifVersion,
+		Enabled: u.Enabled, PolicyPatch: u.PolicyFields.patch(), MCPShadow: u.ShadowField.patch(), IfVersion: ifVersion,
 	}
 }
 

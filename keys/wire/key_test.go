@@ -33,7 +33,7 @@ func object(t *testing.T, v any) map[string]any {
 // The fields that the documented shape names, and ours beside them.
 var keyFields = strings.Fields(`id name prefix scope permissions createdAt lastUsedAt expiresAt mcpActive
 	mcpAllowlistMode mcpInstanceIds mcpPermissions mcpPreset mcpProjectIds mcpReadOnly mcpReconnectRequired
-	mcpReconnectRequiredMessage mcpToolAllowlist
+	mcpReconnectRequiredMessage mcpToolAllowlist mcpArgumentRules mcpApprovals mcpLimits mcpShadow
 	handle description tags enabled projectId parentKeyId source deviceName createdBy updatedAt revokedAt
 	revokedBy revokeReason version`)
 
@@ -100,7 +100,7 @@ func TestCreateKey(t *testing.T) {
 	}{
 		{"nothing", `{}`, keys.NewKey{}},
 		{"name", `{"name":"a"}`, keys.NewKey{Name: "a"}},
-		{"nulls", `{"name":null,"handle":null,"projectId":null,"parentKeyId":null,"expiresAt":null}`, keys.NewKey{}},
+		{"nulls", `{"name":null,"handle":null,"projectId":null,"parentKeyId":null,"expiresAt":null}`, keys.NewKey{ExpiresWithParent: true}},
 		{"scope", `{"scope":"mcp_only"}`, keys.NewKey{Scope: keys.Some(policy.ScopeMCPOnly)}},
 		{"an unknown scope is the service's to refuse", `{"scope":"x"}`, keys.NewKey{Scope: keys.Some(policy.Scope("x"))}},
 		{"expiry", `{"expiresAt":"2030-01-31T12:00:00Z"}`, keys.NewKey{ExpiresAt: &at}},

@@ -35,7 +35,7 @@ func parseOne(t *testing.T, entry string) wire.Server {
 
 func TestServerEntries(t *testing.T) {
 	s := parseOne(t, `{"command":"npx","args":["-y","${EMPTY:-pkg}"],"env":{"T":"${env:TOKEN}"},
-		"project":"dev","tools":[{"match":"get_*","effect":"read"}]}`)
+		"project":"dev","tools":[{"match":"get_*","effect":"read"},{"match":"*","projectPointer":"/project"}]}`)
 	if s.Err != nil {
 		t.Fatal(s.Err)
 	}
@@ -45,6 +45,10 @@ func TestServerEntries(t *testing.T) {
 		t.Errorf("spec = %+v", got)
 	}
 	if diff := cmp.Diff([]string{"-y", "pkg"}, got.Args.Value); diff != "" {
+		t.Error(diff)
+	}
+	rules := []wire.ToolRule{{Match: "get_*", Effect: "read"}, {Match: "*", ProjectPointer: "/project"}}
+	if diff := cmp.Diff(rules, wire.InstanceOf(keys.Instance{Tools: got.Tools.Value}).Tools); diff != "" {
 		t.Error(diff)
 	}
 	if !got.WriteEnabled.Value || !got.TrustAnnotations.Value || !got.Enabled.Value || got.QuarantineNew.Value {

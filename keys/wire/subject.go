@@ -20,6 +20,6 @@ type Subject struct {
 // SubjectOf is the wire form of a principal that is a JWT's subject.
 func SubjectOf(p keys.Principal) Subject {
 	c, given := p.Claims(), p.Tenant().JWTPolicy
-	given.ToolAllowlist = list(given.ToolAllowlist)
+	given = given.Canonical()
 	return Subject{Issuer: c.Issuer, Subject: c.Subject, Permissions: list(c.Permissions), Policy: given, ExpiresAt: c.ExpiresAt.UTC()}
 }

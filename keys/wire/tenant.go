@@ -28,7 +28,6 @@ type TenantList struct {
 
 // TenantOf is the wire form of a tenant.
 func TenantOf(t keys.Tenant) Tenant {
-	t.JWTPolicy.ToolAllowlist = list(t.JWTPolicy.ToolAllowlist)
 	return Tenant{ID: t.ID, Slug: t.Slug, Name: t.Name, MCPEnabled: t.MCPEnabled, AuditArguments: t.AuditArguments, JWTPolicy: policyOf(t.JWTPolicy),
 		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt, Version: t.Version}
 }

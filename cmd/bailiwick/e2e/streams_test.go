@@ -115,6 +115,7 @@ func follow(t *testing.T, kind string, response *http.Response) *stream {
 	go func() {
 		defer close(s.ended)
 		lines := bufio.NewScanner(response.Body)
+		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
 			fmt.Fprintln(&s.log, lines.Text())
 		}

@@ -214,7 +214,8 @@ func TestReplayAfterRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 	parent := h.mint(h.op, keys.NewKey{PolicyPatch: full()})
-	child := h.mint(h.op, keys.NewKey{PolicyPatch: keys.PolicyPatch{MCPPreset: keys.Some("x"), MCPReadOnly: keys.Some(false)}, ParentKeyID: parent.Key.ID})
+	child := h.mint(h.op, keys.NewKey{PolicyPatch: keys.PolicyPatch{MCPPreset: keys.Some("x"), MCPReadOnly: keys.Some(false)},
+		ParentKeyID: parent.Key.ID, ExpiresWithParent: true})
 	old := h.asked(h.login(child.Secret), writer) // recorded late, by a server that had been cut off
 	readOnly := func(on bool) {
 		t.Helper()
