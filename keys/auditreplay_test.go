@@ -188,6 +188,84 @@ func TestReplaySkips(t *testing.T) {
 	}
 }
 
+// TestReplayOfRulesForCalls: whether a rule for calls alone failed is never claimed
+// to be as recorded; that there was such a rule at all is known.
+func TestReplayOfRulesForCalls(t *testing.T) {
+	h := newHouse(t)
+	one, err := h.svc.CreateProject(h.ctx, h.op, keys.NewProject{Slug: "one", Name: "One"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := func(edit func(*keys.PolicyPatch)) keys.Principal {
+		pp := full()
+		edit(&pp)
+		return h.as(keys.NewKey{PolicyPatch: pp})
+	}
+	plain := key(func(*keys.PolicyPatch) {})
+	held := key(func(pp *keys.PolicyPatch) {
+		pp.MCPArgumentRules = keys.Some([]policy.ArgumentRule{{Tool: "a1/w", Pointer: "/p", Allow: []string{"x"}}})
+	})
+	limited := key(func(pp *keys.PolicyPatch) {
+		pp.MCPLimits = keys.Some([]policy.RateLimit{{Tool: "a1/w", Requests: 9, Per: policy.PerDay}})
+	})
+	approved := key(func(pp *keys.PolicyPatch) {
+		pp.MCPApprovals = keys.Some([]policy.ApprovalRule{{Tool: "*", Effect: policy.EffectWrite}})
+	})
+	confined := key(func(pp *keys.PolicyPatch) { pp.MCPProjectIDs = keys.Some(policy.Only(one.ID)) })
+	reader, project, elsewhere := *writer, *writer, *writer
+	reader.ID, reader.Name, reader.Effect = "a1/r", "a1__r", policy.EffectRead
+	project.ProjectID, elsewhere.ProjectID = one.ID, one.ID
+	project.ProjectPointer = "/project"
+	const same, skipped, different = "same", "skipped", "different"
+	for name, row := range map[string]struct {
+		who    keys.Principal
+		tool   *policy.Tool
+		action string // else tools/call
+		failed string // recorded in place of what failed
+		want   string
+	}{
+		"allowed, and nothing is demanded":              {plain, writer, "", "", same},
+		"allowed, with a rule for arguments":            {held, writer, "", "", skipped},
+		"allowed, with a rule for another's arguments":  {held, &reader, "", "", same},
+		"a uri, with a rule for another's arguments":    {held, &reader, "resources/read", "", skipped},
+		"allowed, with a limit":                         {limited, writer, "", "", skipped},
+		"allowed, with a limit for another":             {limited, &reader, "", "", same},
+		"allowed, with an approval":                     {approved, writer, "", "", skipped},
+		"allowed, below what must be approved":          {approved, &reader, "", "", same},
+		"a task's state, with an approval":              {approved, writer, "tasks/get", "", same},
+		"allowed, where an argument names the project":  {confined, &project, "", "", skipped},
+		"allowed, where no argument names the project":  {confined, &elsewhere, "", "", same},
+		"denied by another rule, with one for calls":    {held, nil, "", "", same},
+		"denied by arguments":                           {held, writer, "", "argument.not_allowed", skipped},
+		"denied by arguments of which no rule speaks":   {plain, writer, "", "argument.not_allowed", different},
+		"denied for approval":                           {approved, writer, "", "approval.required", skipped},
+		"denied for approval that no rule asks for":     {approved, &reader, "", "approval.required", different},
+		"denied by a limit":                             {limited, writer, "", "rate.limited", skipped},
+		"denied by how much may run, for every key":     {plain, writer, "", "rate.limited", skipped},
+		"denied by arguments, of a tool that is hidden": {held, nil, "", "argument.not_allowed", different},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before, _ := h.replay(keys.ReplayQuery{})
+			e := h.asked(row.who, row.tool)
+			if row.action != "" {
+				e.Action = row.action
+			}
+			if row.failed != "" {
+				e.Kind, e.Decision, e.Failed, e.Outcome, e.Time, e.Latency = "decision", "deny", []string{row.failed}, "", e.Time.Add(-e.Latency), 0
+			}
+			h.record(e)
+			after, _ := h.replay(keys.ReplayQuery{})
+			got := map[string]int64{same: after.Same - before.Same, different: after.Different - before.Different,
+				skipped: after.Skipped[keys.SkipCallTime] - before.Skipped[keys.SkipCallTime]}
+			for outcome, n := range got {
+				if (n == 1) != (outcome == row.want) {
+					t.Errorf("want %s, got %v", row.want, got)
+				}
+			}
+		})
+	}
+}
+
 // TestReplayAtTheEdgeOfExpiry: a decision of the very moment at which a key ends is
 // made again at that moment, whatever the call took.
 func TestReplayAtTheEdgeOfExpiry(t *testing.T) {

@@ -32,17 +32,24 @@ func (w *world) replayed() keys.Replay {
 
 // TestReplay: while keys, their parents, presets, instances and the tenant are
 // edited and calls are made beside it, what each decision was can be told
-// afterwards from the trail alone, with all failing rules.
+// afterwards from the trail alone, with all failing rules; and so can that one of
+// them was changed.
 func TestReplay(t *testing.T) {
 	for seed := range uint64(3) {
 		s := newSchedule(t, seed)
 		s.run(120)
+		s.denyCalls()
 		got := s.w.replayed()
+		if calls := got.Skipped[keys.SkipCallTime]; calls < 4 || calls > got.Same {
+			t.Errorf("seed %d: of rules for calls: %d", seed, calls)
+		}
+		delete(got.Skipped, keys.SkipCallTime)
 		delete(got.Skipped, keys.SkipNotMCP) // of a built-in, to whom an edit came between the gate and the Service
 		if got.Different != 0 || len(got.Skipped) != 0 || got.Same < 150 {
 			t.Errorf("seed %d: %+v", seed, got)
 		}
 		t.Logf("seed %d: %+v, %v", seed, got, s.failed())
+		s.falsify()
 	}
 }
 
@@ -100,6 +107,22 @@ func (s *schedule) run(edits int) {
 	}
 	s.over.Store(true)
 	callers.Wait()
+}
+
+// denyCalls has each rule for calls deny one, and let one pass, whatever chance did.
+func (s *schedule) denyCalls() {
+	w := s.w
+	_, err := w.svc.UpdateInstance(w.t.Context(), w.op, s.instances[0].ID, keys.InstanceSpec{WriteEnabled: keys.Some(true)})
+	must(w.t, err)
+	k := w.key(func(n *keys.NewKey) {
+		n.MCPArgumentRules = keys.Some([]policy.ArgumentRule{{Tool: "a1/w", Pointer: "/p", Allow: []string{"x*"}}})
+		n.MCPApprovals = keys.Some([]policy.ApprovalRule{{Tool: "a1/d", Effect: policy.EffectRead}})
+		n.MCPLimits = keys.Some([]policy.RateLimit{{Tool: "a1/w", Requests: 1, Per: policy.PerDay}})
+	})
+	for _, call := range []string{`"name":"a1__w","arguments":{}`, `"name":"a1__w","arguments":{"p":"x"}`,
+		`"name":"a1__w","arguments":{"p":"x"}`, `"name":"a1__d","arguments":{}`} {
+		w.modern(k, "/mcp", "tools/call", call)
+	}
 }
 
 func (s *schedule) mint(parent string) {
@@ -195,6 +218,9 @@ func (s *schedule) policy() keys.PolicyPatch {
 		MCPToolAllowlist: some(r, []string{"a1__*", "whoami"}, []string{"@tools"}, []string{"*/r", "b2/*"}, []string{}),
 		MCPProjectIDs:    some(r, policy.Unlimited(), policy.Only(s.project.ID), policy.Only()),
 		MCPInstanceIDs:   some(r, policy.Unlimited(), policy.Only(s.instances[0].ID), policy.Only(s.instances[1].ID)),
+		MCPArgumentRules: some(r, nil, nil, []policy.ArgumentRule{{Tool: "a1/r", Pointer: "/p", Allow: []string{"x*"}}}),
+		MCPApprovals:     some(r, nil, nil, []policy.ApprovalRule{{Tool: "a1/*", Effect: policy.EffectWrite}}),
+		MCPLimits:        some(r, nil, nil, []policy.RateLimit{{Tool: "b2/*", Requests: 1, Per: policy.PerHour}}),
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
-	"github.com/bailiwick-mcp/bailiwick/mcp"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -17,7 +16,7 @@ func TestReplayOfEachReason(t *testing.T) {
 	up := newUpstream(t, tool("r", "r"), tool("w", "w")).with(others{templates: []string{template("x:t/{id}")}})
 	up.onAny(func(fakeCall) string { return `{}` })
 	locked := func(s *keys.InstanceSpec) { s.WriteEnabled = keys.Some(false) }
-	i := w.mount("a1", up, func(s *keys.InstanceSpec) {
+	w.mount("a1", up, func(s *keys.InstanceSpec) {
 		s.Tools = keys.Some([]keys.ToolRule{{Match: "x:t*2", Category: "own"}})
 	})
 	w.mount("b2", newUpstream(t, tool("w", "w")), locked)
@@ -53,11 +52,13 @@ func TestReplayOfEachReason(t *testing.T) {
 	_, err = w.svc.UpdateTenant(ctx, w.op, keys.TenantPatch{MCPEnabled: keys.Some(true)})
 	must(t, err)
 	up.setTools(tool("r", "w"), tool("w", "w"))
-	w.until("the tool is in quarantine", func() bool {
-		tools, err := w.gw.InstanceTools(ctx, i)
-		return err == nil && slices.ContainsFunc(tools, func(t mcp.ToolInfo) bool { return t.Quarantined })
+	w.until("a call of the tool in quarantine is in the trail", func() bool {
+		call(k, "a1__r")
+		list, err := w.svc.AuditEvents(ctx, w.op, keys.AuditQuery{Limit: 100})
+		return err == nil && slices.ContainsFunc(list, func(e keys.AuditEntry) bool {
+			return slices.Contains(e.Failed, policy.RuleQuarantined.String())
+		})
 	})
-	call(k, "a1__r")
 	w.replayedAll(map[policy.Rule]bool{policy.RuleUnknown: true, policy.RuleInstanceWrite: true, policy.RuleNarrowed: true,
 		policy.RuleReadOnly: true, policy.RulePreset: true, policy.RuleInstance: true, policy.RuleProject: true,
 		policy.RulePermission: true, policy.RuleScope: true, policy.RulePaused: true, policy.RuleAllowlist: true,
