@@ -59,8 +59,8 @@ func (c *cli) auditReplay() *cobra.Command {
 			"otherwise, if one does: another decision, or other rules that failed.\n\n" +
 			"What can't be decided again is counted, by why: unseen (recorded before what was\n" +
 			"seen of the tool was, or of a name that is not kept), cut (retention took away\n" +
-			"what decided), callTime (a rule of calls alone failed; all others were compared),\n" +
-			"notMCP (by another door than MCP)."
+			"what decided), callTime (by arguments, limits or approvals, or allowed where there\n" +
+			"were such rules; all other rules were compared), notMCP (by another door than MCP)."
 		cmd.Example = "  bailiwick audit replay --since 24h\n  bailiwick audit replay --key note-taker -o json"
 		flags := cmd.Flags()
 		flags.StringVar(&tenant, "tenant", "", "only of this `tenant`, by id or slug")
