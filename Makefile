@@ -88,7 +88,7 @@ sequences: ## Hold that no sequence of edits of keys exceeds the first key, over
 	go test -count=1 -v -timeout 60m -run '^TestNoSequenceOfEdits' ./keys -rapid.checks $(SEQUENCES)
 
 lint: ## Check formatting, go vet, staticcheck, and that nothing local is committed
-	@files=$$(gofmt -l cmd mcp keys policy db); [ -z "$$files" ] || { echo "not gofmt-ed (run gofmt -w on them):"; echo "$$files"; exit 1; }
+	@files=$$(gofmt -l cmd mcp keys policy db store guard examples); [ -z "$$files" ] || { echo "not gofmt-ed (run gofmt -w on them):"; echo "$$files"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	@.ci/lint-local

@@ -15,6 +15,9 @@ const (
 	TransportStdio Transport = "stdio"
 	TransportHTTP  Transport = "http"
 	TransportSSE   Transport = "sse"
+	// TransportEmbedded is a server inside the program that serves it: no other
+	// program reaches it. Only Service.Embed makes such an instance.
+	TransportEmbedded Transport = "embedded"
 )
 
 // Instance is one mounted upstream MCP server, in exactly one project.
@@ -39,10 +42,16 @@ type Instance struct {
 	QuarantineNew    bool // a tool that a known instance adds waits for approval
 	AllowPrivate     bool // URLs on loopback, link-local and private addresses, as decided when written
 	Tools            []ToolRule
-	Source           string // api, cli, config, run
+	Source           string // api, cli, config, import, run, embedded
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	Version          int64
+}
+
+// Quarantined tells a tool that waits for approval. None of an embedded server's
+// does: who could change its definitions there has written the tools, too.
+func (i *Instance) Quarantined(d *Definition) bool {
+	return i.Transport != TransportEmbedded && d.Quarantined()
 }
 
 // Credentials are the secret parts of an instance's configuration.

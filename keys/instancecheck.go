@@ -26,10 +26,16 @@ func checkInstance(f *faults, i *Instance, c *Credentials) {
 	if problem := InstanceSlugProblem(i.Slug); problem != "" {
 		f.add("slug", "%s", problem)
 	}
-	if !slices.Contains([]string{SourceAPI, SourceCLI, SourceConfig, SourceImport, SourceRun}, i.Source) {
+	if !slices.Contains([]string{SourceAPI, SourceCLI, SourceConfig, SourceImport, SourceRun, SourceEmbedded}, i.Source) {
 		f.add("source", "unknown source %q", clip(i.Source))
 	}
 	switch i.Transport {
+	case TransportEmbedded:
+		if i.Source != SourceEmbedded { // a program says so itself, by Embed, and nobody for it
+			f.add("transport", "embedded is for programs on the store: use stdio, http or sse")
+		}
+		unwanted(f, i.Command != "" || len(i.Args) > 0 || len(c.Env) > 0, "command", "is for the transport stdio")
+		unwanted(f, i.URL != "" || len(c.Headers) > 0, "url", "is for the transports http and sse")
 	case TransportStdio:
 		checkCommand(f, i)
 		unwanted(f, i.URL != "", "url", "is for the transports http and sse")

@@ -32,7 +32,7 @@ func (s *Service) ApplyConfig(ctx context.Context, p Principal, specs []Instance
 			return err
 		}
 		for _, spec := range specs {
-			if err := e.applySpec(ctx, all, spec); err != nil {
+			if _, err := e.applySpec(ctx, all, spec, SourceConfig); err != nil {
 				return inSpec(spec.Slug.Value, err)
 			}
 		}
@@ -53,23 +53,50 @@ func (e *edit) dropUnnamed(ctx context.Context, all []Instance, named map[string
 	return nil
 }
 
-func (e *edit) applySpec(ctx context.Context, all []Instance, spec InstanceSpec) error {
-	if err := e.configProject(ctx, &spec); err != nil {
-		return err
+// Embed brings the one instance that a program itself is to what the specification
+// says, and answers it. The slug is required, the transport is always
+// TransportEmbedded, and the project is chosen as in ApplyConfig. Nothing is written
+// where nothing differs. A slug that another instance has is a *ConflictError. Only
+// the operator may.
+func (s *Service) Embed(ctx context.Context, p Principal, spec InstanceSpec) (i Instance, err error) {
+	if p.Valid() && !p.IsOperator() {
+		return Instance{}, &PermissionError{Needed: manageTenants, Hint: "only a program on the store itself is embedded"}
 	}
-	spec.Source, spec.IfVersion = SourceConfig, 0
+	spec.Transport = Some(TransportEmbedded)
+	err = s.edit(ctx, p, operation{"instance.update", manageInstances}, func(e *edit) error {
+		all, err := e.Instances(ctx, e.who.of().tenant.ID)
+		if err != nil {
+			return err
+		}
+		i, err = e.applySpec(ctx, all, spec, SourceEmbedded)
+		return err
+	})
+	return i, err
+}
+
+// applySpec makes the instance of that source that the specification is about, or
+// brings it to what it says.
+func (e *edit) applySpec(ctx context.Context, all []Instance, spec InstanceSpec, source string) (Instance, error) {
+	if err := e.configProject(ctx, &spec); err != nil {
+		return Instance{}, err
+	}
+	spec.Source, spec.IfVersion = source, 0
 	n := slices.IndexFunc(all, func(i Instance) bool { return i.Slug == spec.Slug.Value })
 	if n < 0 {
 		in := *e
 		in.action = "instance.create"
-		_, err := in.createInstance(ctx, &spec)
-		return err
+		return in.createInstance(ctx, &spec)
 	}
-	if all[n].Source != SourceConfig {
-		return &ConflictError{Field: "slug", Problem: "another instance, not from the configuration, has this slug"}
+	if all[n].Source != source {
+		return Instance{}, &ConflictError{Field: "slug", Problem: elsewhere[source]}
 	}
-	_, err := e.updateInstance(ctx, &all[n], spec.complete())
-	return err
+	return e.updateInstance(ctx, &all[n], spec.complete())
+}
+
+// elsewhere says, by the source of who asks, that the slug is another's.
+var elsewhere = map[string]string{
+	SourceConfig:   "another instance, not from the configuration, has this slug",
+	SourceEmbedded: "another instance, not of a program that embeds it, has this slug",
 }
 
 // complete resets what the file does not say, so that a line taken out of it

@@ -40,8 +40,8 @@ func (s *Service) Instances(ctx context.Context, p Principal) (list []Instance, 
 	return list, err
 }
 
-// UpdateInstance changes an instance; one from a config file is a
-// *ConflictError. It needs what CreateInstance needs.
+// UpdateInstance changes an instance; one from a config file, or of a program that
+// embeds it, is a *ConflictError. It needs what CreateInstance needs.
 func (s *Service) UpdateInstance(ctx context.Context, p Principal, id string, spec InstanceSpec) (i Instance, err error) {
 	err = s.edit(ctx, p, operation{"instance.update", manageInstances}, func(e *edit) error {
 		was, err := findInstance(ctx, e, e.who, id)
@@ -51,8 +51,11 @@ func (s *Service) UpdateInstance(ctx context.Context, p Principal, id string, sp
 		if spec.IfVersion != 0 && spec.IfVersion != was.Version {
 			return ErrVersion
 		}
-		if was.Source == SourceConfig {
+		switch was.Source {
+		case SourceConfig:
 			return errFromConfig
+		case SourceEmbedded:
+			return errEmbedded
 		}
 		i, err = e.updateInstance(ctx, &was, &spec)
 		return err
@@ -76,6 +79,8 @@ func (s *Service) DeleteInstance(ctx context.Context, p Principal, id string) er
 }
 
 var errFromConfig = &ConflictError{Problem: "the instance comes from the server's configuration file: change it there"}
+
+var errEmbedded = &ConflictError{Problem: "the instance is part of a program, which says at its every start what it is: change it there"}
 
 func findInstance(ctx context.Context, r Reader, p Principal, idOrSlug string) (Instance, error) {
 	i, err := r.Instance(ctx, p.TenantID(), idOrSlug)

@@ -15,15 +15,16 @@ import (
 // The sources of an instance. Of those that the operator wrote, writeEnabled
 // and trustAnnotations default to true.
 const (
-	SourceAPI    = "api"
-	SourceCLI    = "cli"
-	SourceConfig = "config"
-	SourceImport = "import"
-	SourceRun    = "run"
+	SourceAPI      = "api"
+	SourceCLI      = "cli"
+	SourceConfig   = "config"
+	SourceImport   = "import"
+	SourceRun      = "run"
+	SourceEmbedded = "embedded"
 )
 
 func (i *Instance) byOperator() bool {
-	return i.Source == SourceConfig || i.Source == SourceImport || i.Source == SourceRun
+	return i.Source == SourceConfig || i.Source == SourceImport || i.Source == SourceRun || i.Source == SourceEmbedded
 }
 
 // InstanceSlugProblem says what is wrong with an instance's slug; "" when

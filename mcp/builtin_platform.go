@@ -52,7 +52,7 @@ func (g *Gateway) platformTools() []builtin {
 func instanceProperties() schema {
 	return schema{
 		"id": str("Instance id"), "projectId": str("Its project"), "slug": str("Short name, the prefix of its tools"),
-		"transport": oneOf("How it is reached", "stdio", "http", "sse"), "command": nullable(str("stdio: program")),
+		"transport": oneOf("How it is reached", "stdio", "http", "sse", "embedded"), "command": nullable(str("stdio: program")),
 		"args": listOf(str("Argument"), "stdio: arguments"), "url": nullable(str("http, sse: address")),
 		"hasCredentials": flag("Whether an environment or headers are stored"), "enabled": flag("Whether it is mounted"),
 		"writeEnabled":     flag("Whether its tools may do more than read"),

@@ -20,6 +20,7 @@ type catalog struct {
 	offers [upstream.Kinds]offer
 	slugs  map[string]*shelf // by instance slug
 	shared map[string][]int  // the resources of a uri, by slug; only those of several
+	bare   string            // slug of the instance whose things clients name without it; "" = none
 	byURI  map[string]int    // a resource of a uri: the only one, unless shared has it
 }
 
@@ -54,10 +55,14 @@ type shelf struct {
 	reads    bool // it has resources, be they listed or not
 }
 
-// lookup finds a tool or a prompt by its exposed name; nils when there is none.
+// lookup finds a tool or a prompt by the name that clients have for it; nils when
+// there is none.
 func (c *catalog) lookup(k kind, name string) (*policy.Tool, *entry) {
 	if c == nil {
 		return nil, nil
+	}
+	if c.bare != "" {
+		name = exposedName(c.bare, name)
 	}
 	t, i := c.offers[k].tools.Lookup(name)
 	if t == nil {
@@ -99,6 +104,7 @@ type mounted struct {
 	defs     []keys.Definition
 	known    bool
 	reads    bool
+	bare     bool // clients see its own names: it is the only one, and there are no built-ins
 }
 
 // skipped is a definition that can't be offered.
@@ -170,6 +176,9 @@ func newCatalog(builtins []builtin, parts []mounted) (*catalog, map[string][]ski
 	}
 	c := &catalog{slugs: map[string]*shelf{}}
 	for _, part := range parts {
+		if part.bare {
+			c.bare = part.instance.Slug
+		}
 		c.slugs[part.instance.Slug] = &shelf{instance: part.instance, mount: part.mount, known: part.known, reads: part.reads}
 	}
 	classes := seens{}

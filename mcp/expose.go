@@ -15,6 +15,14 @@ const maxExposedName = 128
 
 func exposedName(slug, upstream string) string { return slug + "__" + upstream }
 
+// shown is the name that clients see.
+func (p *mounted) shown(upstream string) string {
+	if p.bare {
+		return upstream
+	}
+	return exposedName(p.instance.Slug, upstream)
+}
+
 // exposed is a stored or announced definition as policies and clients see it.
 func exposed(part mounted, d keys.Definition) (kind, policy.Tool, entry, error) {
 	i := &part.instance
@@ -27,7 +35,7 @@ func exposed(part mounted, d keys.Definition) (kind, policy.Tool, entry, error) 
 		return k, policy.Tool{}, e, fmt.Errorf("has no name")
 	}
 	if k != kindTool {
-		err := e.exposeOther(k, i, d)
+		err := e.exposeOther(k, part, d)
 		return k, readable(i, d.Name), e, err
 	}
 	name := exposedName(i.Slug, d.Name)
@@ -35,7 +43,7 @@ func exposed(part mounted, d keys.Definition) (kind, policy.Tool, entry, error) 
 		return k, policy.Tool{}, e, fmt.Errorf("exposed name has more than %d characters", maxExposedName)
 	}
 	var err error
-	if e.definition, err = expose(d.Raw, name); err != nil {
+	if e.definition, err = expose(d.Raw, part.shown(d.Name)); err != nil {
 		return k, policy.Tool{}, e, err
 	}
 	if e.header, err = headerTool(d.Raw); err != nil {
@@ -47,17 +55,17 @@ func exposed(part mounted, d keys.Definition) (kind, policy.Tool, entry, error) 
 	return k, policy.Tool{
 		ID: i.Slug + "/" + d.Name, Name: name, Category: category, Effect: effect,
 		InstanceID: i.ID, ProjectID: i.ProjectID, WriteEnabled: i.WriteEnabled,
-		Quarantined: d.Quarantined(), ProjectPointer: projectPointer(i, d.Name),
+		Quarantined: i.Quarantined(&d), ProjectPointer: projectPointer(i, d.Name),
 	}, e, nil
 }
 
 // exposeOther is the definition of a prompt under its exposed name, and that of
 // a resource or template as announced: uris stand in results, too, which pass
 // unchanged, so they keep their names.
-func (e *entry) exposeOther(k kind, i *keys.Instance, d keys.Definition) (err error) {
+func (e *entry) exposeOther(k kind, part mounted, d keys.Definition) (err error) {
 	switch k {
 	case kindPrompt:
-		e.definition, err = expose(d.Raw, exposedName(i.Slug, d.Name))
+		e.definition, err = expose(d.Raw, part.shown(d.Name))
 	default:
 		e.definition = d.Raw
 		_, err = definitionMembers(d.Raw)

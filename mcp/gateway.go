@@ -28,6 +28,11 @@ type Config struct {
 	// tenant's are.
 	Only *keys.Principal
 
+	// Embedded is the one server that is served, where this program has it inside;
+	// nil = the instances of the store are, but for embedded ones.
+	Embedded *Embedded
+
+	Name           string   // of the server, told to clients; default "bailiwick"
 	Version        string   // of this program, told to clients and upstreams
 	PublicURL      string   // under which clients reach the server; "" = only by loopback names
 	AllowedOrigins []string // of browsers, besides the public URL's own; "*" is not special
@@ -97,9 +102,12 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, errors.New("mcp: Config.Service is required")
 	case cfg.Authenticate == nil:
 		return nil, errors.New("mcp: Config.Authenticate is required")
+	case cfg.Embedded != nil && (cfg.Embedded.Instance == "" || cfg.Embedded.Handler == nil):
+		return nil, errors.New("mcp: Config.Embedded needs an Instance and a Handler")
 	case !(cfg.AuditSkip >= 0 && cfg.AuditSkip <= 1): // not what says it the other way: NaN
 		return nil, errors.New("mcp: Config.AuditSkip must be from 0 to 1")
 	}
+	cfg.Name = cmp.Or(cfg.Name, serverName)
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = defaultMaxBody
 	}
@@ -136,7 +144,9 @@ func New(cfg Config) (*Gateway, error) {
 	g.mounts = newMountTable()
 	g.taskIDs = newTaskIDs(cfg.Service)
 	g.tasks, g.elicited = newTaskTable(), newElicitedTable()
-	g.builtins = g.builtinTools()
+	if cfg.Embedded == nil {
+		g.builtins = g.builtinTools()
+	}
 	return g, nil
 }
 

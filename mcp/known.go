@@ -38,6 +38,7 @@ func (g *Gateway) mayKnow(r *request, i *keys.Instance) bool {
 
 // reached is what of the instances is to be mounted here.
 func (g *Gateway) reached(ctx context.Context, all []keys.Instance) ([]keys.Instance, error) {
+	all = slices.DeleteFunc(all, func(i keys.Instance) bool { return !g.reachable(&i) })
 	if g.cfg.Only == nil {
 		return all, nil
 	}
@@ -83,6 +84,9 @@ func (g *Gateway) awaitFirst(ctx context.Context, r *request, v verdict) bool {
 // shelfOf is the instance that a call is for; nil = none that is there.
 func shelfOf(c *catalog, v verdict) *shelf {
 	slug, _, named := strings.Cut(v.target.name, "__")
+	if c.bare != "" {
+		slug, named = c.bare, true
+	}
 	if v.tool != nil {
 		slug, named = slugOf(v.tool), true
 	}

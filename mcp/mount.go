@@ -54,10 +54,10 @@ func (m *mount) setDefinitions(defs []keys.Definition, reads bool) (changed bool
 }
 
 // part is the mount as a catalog takes it.
-func (m *mount) part() mounted {
+func (m *mount) part(bare bool) mounted {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return mounted{mount: m, instance: *m.instance.Load(), defs: m.defs, known: m.known, reads: m.reads}
+	return mounted{mount: m, instance: *m.instance.Load(), defs: m.defs, known: m.known, reads: m.reads, bare: bare}
 }
 
 func (m *mount) markTried() { m.tryOnce.Do(func() { close(m.tried) }) }
@@ -140,6 +140,7 @@ func (g *Gateway) connect(i keys.Instance, m *mount) (*upstream.Upstream, error)
 		AllowPrivate: g.svc.PrivateUpstreamAllowed(i),
 		Version:      g.cfg.Version, Log: g.log.Named("upstream"),
 		Asks:    true,
+		Handler: g.cfg.Embedded.handler(),
 		OnLists: func(lists upstream.Lists) { g.announced(m, lists) },
 		OnStatus: func(s upstream.Status) {
 			if s.State == upstream.StateDown {

@@ -224,7 +224,7 @@ func (g *Gateway) mountOne(ctx context.Context, i keys.Instance) bool {
 	runCtx, stop := context.WithCancel(ctx)
 	m.stop = stop
 	if old != nil {
-		if was := old.part(); was.known && !m.known {
+		if was := old.part(false); was.known && !m.known {
 			m.setDefinitions(was.defs, was.reads)
 			m.stored = true
 		}
@@ -249,7 +249,7 @@ func (g *Gateway) rebuild(tenantID string) {
 	mounts := t.offered(tenantID)
 	parts := make([]mounted, 0, len(mounts))
 	for _, m := range mounts {
-		parts = append(parts, m.part())
+		parts = append(parts, m.part(g.cfg.Embedded != nil))
 	}
 	c, left, err := newCatalog(g.builtins, parts)
 	if err != nil {

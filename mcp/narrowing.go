@@ -83,6 +83,9 @@ func narrowingOf(header http.Header, rawQuery, path string) (narrowing, error) {
 // narrowed is narrowingOf behind the parsing of the query.
 func narrowed(header http.Header, query url.Values, path string) (narrowing, error) {
 	n := narrowing{source: sourceOf(header, query, path)}
+	if n.source == unnarrowed.source { // a query may have members of others alone
+		return unnarrowed, nil
+	}
 	l, err := limits(header, query)
 	if err != nil {
 		return narrowing{}, err

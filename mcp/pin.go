@@ -128,9 +128,9 @@ func (g *Gateway) save(m *mount) bool {
 	case err != nil:
 		g.log.Warn("tool definitions can't be stored; what is new or changed of them is withheld until they are",
 			zap.String("instance", i.Slug), zap.Error(err))
-	case waiting(saved) > 0: // names are the upstream's words
+	case waiting(&i, saved) > 0: // names are the upstream's words
 		g.log.Warn("tools wait for approval, and nobody can call them: bailiwick instances diff shows what changed",
-			zap.String("instance", i.Slug), zap.Int("tools", waiting(saved)))
+			zap.String("instance", i.Slug), zap.Int("tools", waiting(&i, saved)))
 	}
 	m.settle(heard, saved, err == nil)
 	g.rebuild(i.TenantID)
@@ -138,9 +138,9 @@ func (g *Gateway) save(m *mount) bool {
 }
 
 // waiting counts the tools that are quarantined.
-func waiting(defs []keys.Definition) (n int) {
-	for i := range defs {
-		if defs[i].Quarantined() {
+func waiting(i *keys.Instance, defs []keys.Definition) (n int) {
+	for d := range defs {
+		if i.Quarantined(&defs[d]) {
 			n++
 		}
 	}

@@ -36,7 +36,7 @@ func (g *Gateway) tenantOf(id string) *tenant {
 		return t
 	}
 	t := &tenant{id: id}
-	t.info, _ = json.Marshal(mcpgo.Implementation{Name: serverName, Version: g.cfg.Version})
+	t.info, _ = json.Marshal(mcpgo.Implementation{Name: g.cfg.Name, Version: g.cfg.Version})
 	c, _, err := newCatalog(g.builtins, nil)
 	if err != nil { // the built-ins alone always make one
 		c = &catalog{}
@@ -59,7 +59,7 @@ func (g *Gateway) tenantIDs() []string {
 // match JSON keys whatever their case, and send the progress of parallel calls
 // on one another's streams.
 func (g *Gateway) newServer() *mcpserver.MCPServer {
-	s := mcpserver.NewMCPServer(serverName, g.cfg.Version,
+	s := mcpserver.NewMCPServer(g.cfg.Name, g.cfg.Version,
 		mcpserver.WithToolCapabilities(true),
 		mcpserver.WithPromptCapabilities(true),
 		mcpserver.WithResourceCapabilities(true, true),

@@ -77,7 +77,7 @@ func (g *Gateway) InstanceTools(ctx context.Context, i keys.Instance) ([]ToolInf
 		}
 		category, effect := classify(i, d.Name, rawjson.Field(d.Raw, "annotations"))
 		info := ToolInfo{Name: d.Name, ExposedName: exposedName(i.Slug, d.Name), Category: category,
-			Effect: effect, Digest: d.Digest, Quarantined: d.Quarantined(), Definition: d.Raw}
+			Effect: effect, Digest: d.Digest, Quarantined: i.Quarantined(&d), Definition: d.Raw}
 		if info.Quarantined {
 			info.ApprovedDigest, info.Approved = d.Pinned, accepted[d.Name]
 		}
@@ -95,7 +95,7 @@ func (g *Gateway) InstanceTools(ctx context.Context, i keys.Instance) ([]ToolInf
 // for approval; the mounts do not keep them.
 func (g *Gateway) accepted(ctx context.Context, i keys.Instance, defs []keys.Definition) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
-	if !slices.ContainsFunc(defs, func(d keys.Definition) bool { return d.Quarantined() }) {
+	if !slices.ContainsFunc(defs, func(d keys.Definition) bool { return i.Quarantined(&d) }) {
 		return out, nil
 	}
 	stored, err := g.svc.Definitions(ctx, i)

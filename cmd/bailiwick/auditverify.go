@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bailiwick-mcp/bailiwick/db"
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/store"
 )
 
 // verdict is what was found of one chain, as JSON.
@@ -68,21 +67,25 @@ func (c *cli) auditVerify() *cobra.Command {
 // verify checks the trail in the store, as it is: without a Service, which
 // needs the root secret.
 func (f *storeFlags) verify(ctx context.Context, c *cli, tenant string) (all []keys.AuditVerdict, err error) {
-	if err := errors.Join(f.check(), f.exists()); err != nil {
+	if err := errors.Join(f.check(), f.place().Exists()); err != nil {
 		return nil, err
 	}
-	store, err := db.Open(ctx, f.config())
+	where, err := f.config(c)
+	if err != nil {
+		return nil, err
+	}
+	database, err := db.Open(ctx, where.Database())
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	signer, err := f.signer(ctx, c, store)
+	defer func() { err = errors.Join(err, database.Close()) }()
+	signer, err := signerOf(ctx, where, database)
 	if err != nil {
 		return nil, err
 	}
-	tenants, err := keys.AuditTenants(ctx, store)
+	tenants, err := keys.AuditTenants(ctx, database)
 	if err == nil && tenant != "" {
-		err = store.Read(ctx, func(r keys.Reader) error {
+		err = database.Read(ctx, func(r keys.Reader) error {
 			one, err := r.Tenant(ctx, tenant)
 			tenants = []string{one.ID}
 			return absent(err, "tenant", tenant)
@@ -92,7 +95,7 @@ func (f *storeFlags) verify(ctx context.Context, c *cli, tenant string) (all []k
 		return nil, err
 	}
 	for _, id := range tenants {
-		verdicts, err := keys.VerifyAudit(ctx, store, signer, id)
+		verdicts, err := keys.VerifyAudit(ctx, database, signer, id)
 		if err != nil {
 			return nil, err
 		}
@@ -101,18 +104,16 @@ func (f *storeFlags) verify(ctx context.Context, c *cli, tenant string) (all []k
 	return all, nil
 }
 
-// signer is that of the root secret; nil where none is given nor in the data folder.
-func (f *storeFlags) signer(ctx context.Context, c *cli, store keys.Store) (*keys.AuditSigner, error) {
-	if text, _ := c.env("BAILIWICK_SECRET"); text == "" && f.secretFile == "" {
-		if _, err := os.Stat(filepath.Join(f.data, secretFile)); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
+// signerOf is that of the root secret; nil where none is given nor in the data folder.
+func signerOf(ctx context.Context, where store.Config, s keys.Store) (*keys.AuditSigner, error) {
+	if !where.SecretGiven() {
+		return nil, nil
 	}
-	root, _, err := f.rootSecret(ctx, c, store, false)
+	root, err := where.RootSecret(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := keys.CheckSecret(ctx, store, root); err != nil {
+	if err := keys.CheckSecret(ctx, s, root); err != nil {
 		return nil, err
 	}
 	return keys.NewAuditSigner(root)

@@ -8,6 +8,7 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/db"
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/policy"
+	"github.com/bailiwick-mcp/bailiwick/store"
 )
 
 // usageError is a command line that can't be understood: exit code 2.
@@ -34,6 +35,7 @@ func describe(err error) (message, hint string) {
 		invalid *keys.InvalidError
 		syntax  *policy.SyntaxError
 		denied  *keys.PermissionError
+		open    *store.OpenSecretError
 	)
 	message = oneLine(err.Error())
 	switch {
@@ -41,6 +43,14 @@ func describe(err error) (message, hint string) {
 		return message, usage.hint
 	case errors.As(err, &hinted):
 		return message, hinted.hint
+	case errors.Is(err, store.ErrNoStore):
+		return message, "start bailiwick serve once to make one, or name the right folder with --data"
+	case errors.Is(err, store.ErrUnused):
+		return message, "start bailiwick serve once, which prepares it"
+	case errors.Is(err, store.ErrSecretMissing):
+		return message, "give it with BAILIWICK_SECRET or --secret-file: another server on this store has it, or a backup; without it no key of this store can be checked"
+	case errors.As(err, &open):
+		return message, "chmod 600 " + open.Path + "; if somebody else has read it, its keys and credentials are theirs too"
 	case errors.Is(err, db.ErrNotMigrated):
 		return message, "run bailiwick migrate with the same --database-url, or start with --migrate"
 	case errors.Is(err, db.ErrNewerSchema):

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/bailiwick-mcp/bailiwick/keys/filelock"
+	"github.com/bailiwick-mcp/bailiwick/store"
 )
 
 var randomness = rand.Reader
@@ -17,7 +18,7 @@ var randomness = rand.Reader
 // until the returned file is closed. The lock lies beside the file itself, for
 // the folder, or the file in it, may be a link that another folder has, too.
 func lockData(folder string) (*os.File, error) {
-	database, err := linkedTo(filepath.Join(folder, databaseFile))
+	database, err := linkedTo(filepath.Join(folder, store.DatabaseFile))
 	if err != nil {
 		return nil, fmt.Errorf("locking the data folder: %w", err)
 	}
@@ -50,7 +51,7 @@ func lockData(folder string) (*os.File, error) {
 // lockOf is the path of a database's lock. Other databases of its folder have others.
 func lockOf(database string) string {
 	folder, name := filepath.Split(database)
-	if name == databaseFile {
+	if name == store.DatabaseFile {
 		return filepath.Join(folder, lockFile)
 	}
 	return database + "." + lockFile

@@ -24,7 +24,7 @@ func (c *cli) migrate() *cobra.Command {
 				return err
 			}
 			if check {
-				schema, err := db.SchemaOf(cmd.Context(), f.config())
+				schema, err := db.SchemaOf(cmd.Context(), f.place().Database())
 				if err != nil {
 					return err
 				}
@@ -34,7 +34,7 @@ func (c *cli) migrate() *cobra.Command {
 				}
 				return schema.Check()
 			}
-			before, err := db.Migrate(cmd.Context(), f.config())
+			before, err := db.Migrate(cmd.Context(), f.place().Database())
 			if err != nil {
 				return err
 			}

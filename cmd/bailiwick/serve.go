@@ -179,7 +179,7 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 		}
 		defer func() { _ = metricsListener.Close() }()
 	}
-	if err := f.makeDataFolder(); err != nil {
+	if err := f.place().MakeFolder(); err != nil {
 		return err
 	}
 	f.warnOfFolder(log)
@@ -207,10 +207,10 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := c.enter(s.svc); err != nil {
+	if err := c.enter(s.Service); err != nil {
 		return err
 	}
-	first, err := s.svc.Bootstrap(ctx)
+	first, err := s.Service.Bootstrap(ctx)
 	if err != nil {
 		return fmt.Errorf("preparing the store: %w", err)
 	}
@@ -219,10 +219,10 @@ func runServer(ctx context.Context, c *cli, f serveFlags) (err error) {
 			return err
 		}
 	}
-	if err := applyConfig(ctx, s.svc, f.mcpConfig, servers); err != nil {
+	if err := applyConfig(ctx, s.Service, f.mcpConfig, servers); err != nil {
 		return err
 	}
-	server, err := newServer(f, s.svc, s.db.Stats, log)
+	server, err := newServer(f, s.Service, s.DB.Stats, log)
 	if err != nil {
 		return err
 	}

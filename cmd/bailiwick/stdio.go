@@ -85,7 +85,7 @@ func (c *cli) relay(ctx context.Context, base string, token keys.Secret) error {
 }
 
 func (c *cli) serveStdio(ctx context.Context, f storeFlags, token keys.Secret, cfg keys.Config, sample auditSample, log *zap.Logger) (err error) {
-	if err := f.exists(); err != nil {
+	if err := f.place().Exists(); err != nil {
 		return err
 	}
 	cfg.Decides, cfg.ReplicaName = true, replicaName()
@@ -94,10 +94,10 @@ func (c *cli) serveStdio(ctx context.Context, f storeFlags, token keys.Secret, c
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := c.enter(s.svc); err != nil {
+	if err := c.enter(s.Service); err != nil {
 		return err
 	}
-	return c.serveKey(ctx, s.svc, token, sample, log, nil)
+	return c.serveKey(ctx, s.Service, token, sample, log, nil)
 }
 
 // serveKey serves one key of a Service on standard input and output, until the

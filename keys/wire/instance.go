@@ -15,7 +15,7 @@ type Instance struct {
 	ID               string         `json:"id" doc:"The instance's id." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
 	ProjectID        string         `json:"projectId" doc:"The project that it is in." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
 	Slug             string         `json:"slug" doc:"What its tools' names start with; paths take it in place of the id." pattern:"^[a-z0-9-]{1,32}$" maxLength:"32" example:"notes"`
-	Transport        keys.Transport `json:"transport" doc:"How it is reached." example:"http"`
+	Transport        keys.Transport `json:"transport" doc:"How it is reached; embedded is inside a program of its own, which alone reaches it." enum:"stdio,http,sse,embedded" example:"http"`
 	Command          *string        `json:"command" doc:"The program that is run; stdio only." maxLength:"4096" example:"null"`
 	Args             []string       `json:"args" doc:"The program's arguments; stdio only." maxItems:"256" maxLength:"8192" example:"[]"`
 	URL              *string        `json:"url" doc:"Where it is; http and sse only." maxLength:"2048" example:"https://mcp.example.com/mcp"`
@@ -25,7 +25,7 @@ type Instance struct {
 	TrustAnnotations bool           `json:"trustAnnotations" doc:"Whether what it says of its tools' effects is believed." example:"false"`
 	Tools            []ToolRule     `json:"tools" doc:"Your own word on its tools: an exact name first, then the first pattern that matches."`
 	QuarantineNew    bool           `json:"quarantineNew" doc:"Whether a tool that it adds later waits for approval, as one that it changes does." example:"false"`
-	Source           string         `json:"source" doc:"Where it was made; one of the configuration file can't be changed here." enum:"api,cli,config,import,run" example:"api"`
+	Source           string         `json:"source" doc:"Where it was made; one of the configuration file, or embedded in a program, can't be changed here." enum:"api,cli,config,import,run,embedded" example:"api"`
 	Status           *string        `json:"status" doc:"The state of its connection; null is not known." enum:"connecting,ready,down,disabled" example:"ready"`
 	Problem          *string        `json:"problem" doc:"Why it is down." example:"null"`
 	CreatedAt        time.Time      `json:"createdAt" doc:"When it was made." example:"2026-01-31T12:00:00Z"`

@@ -10,6 +10,7 @@ import (
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 )
 
@@ -101,6 +102,12 @@ func (s *session) call(ctx context.Context, c *Call) (Reply, error) {
 	}
 	if tools := s.mirrored.Load(); s.modern && c.Tool != "" && tools != nil && (*tools)[c.Tool] != nil {
 		r.headers = mcpgo.GenerateParamHeaders((*tools)[c.Tool], r.params)
+	}
+	if s.cfg.Transport == keys.TransportEmbedded && c.Principal != "" {
+		if r.headers == nil {
+			r.headers = map[string]string{}
+		}
+		r.headers[HeaderPrincipal] = c.Principal
 	}
 	end := s.callers.begin(ctx, r.id, c)
 	f, err := s.link.exchange(ctx, r)

@@ -20,6 +20,7 @@ var genuineUpstreams = []struct {
 	{"http modern", "2026-07-28", func(t *testing.T) upstream.Config {
 		return remote(keys.TransportHTTP, serveHTTP(t, genuine()))
 	}},
+	{"embedded", "2026-07-28", func(*testing.T) upstream.Config { return inside(genuine()) }},
 	{"http legacy", "2025-11-25", func(t *testing.T) upstream.Config {
 		return remote(keys.TransportHTTP, serveHTTP(t, genuine(), mcpserver.WithStreamableHTTPProtocolVersions("2025-11-25")))
 	}},

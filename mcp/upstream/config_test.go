@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -23,6 +24,8 @@ func TestNew(t *testing.T) {
 		{"stdio", "", upstream.Config{Name: "n", Transport: keys.TransportStdio, Command: "x"}},
 		{"http", "", upstream.Config{Name: "n", Transport: keys.TransportHTTP, URL: "https://example.com/mcp", Headers: secret("Authorization", "Bearer x")}},
 		{"sse", "", upstream.Config{Name: "n", Transport: keys.TransportSSE, URL: "http://example.com/sse"}},
+		{"embedded", "", upstream.Config{Name: "n", Transport: keys.TransportEmbedded, Handler: http.NotFoundHandler()}},
+		{"no handler", "handler is missing", upstream.Config{Name: "n", Transport: keys.TransportEmbedded}},
 		{"zero", "name is missing", upstream.Config{}},
 		{"no transport", "transport", upstream.Config{Name: "n", Command: "x"}},
 		{"unknown transport", "transport", upstream.Config{Name: "n", Transport: "carrier-pigeon", Command: "x"}},

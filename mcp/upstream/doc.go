@@ -1,5 +1,6 @@
 // Package upstream is one supervised connection to one mounted MCP server, over
-// stdio, streamable HTTP or SSE, of either protocol era (initialize handshake
+// stdio, streamable HTTP or SSE, or in memory to one inside this process (streamable
+// HTTP over pipes: embedded.go), of either protocol era (initialize handshake
 // up to 2025-11-25, stateless 2026-07-28).
 //
 // It knows nothing of keys and policies. Messages pass as raw JSON: no schema

@@ -78,6 +78,7 @@ func TestGenuineServersAsk(t *testing.T) {
 func TestInputIsRequired(t *testing.T) {
 	for name, cfg := range map[string]upstream.Config{
 		"http": remote(keys.TransportHTTP, serveHTTP(t, nosy())), "stdio": stdio(t, "nosy"),
+		"embedded": inside(nosy()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := runAsker(t, cfg)

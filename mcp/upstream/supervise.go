@@ -30,6 +30,9 @@ func (u *Upstream) Run(ctx context.Context) error {
 	if !u.running.CompareAndSwap(false, true) {
 		return errors.New(u.cfg.Name + ": Run was called before")
 	}
+	if u.inside != nil {
+		defer u.inside.run()()
+	}
 	defer u.stop()
 	var wait backoff
 	var renewed time.Time
@@ -146,7 +149,7 @@ func (u *Upstream) dial(ctx, attempt context.Context, s *session) (link, error) 
 		return startChild(u, s)
 	case keys.TransportSSE:
 		return openSSE(ctx, attempt, u.remote, s)
-	default:
+	default: // HTTP, and embedded
 		return newStreamable(ctx, u.remote, s), nil
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,7 +17,8 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys"
 )
 
-// Config of one upstream. Name, Transport and either Command or URL are required.
+// Config of one upstream. Name, Transport and one of Command, URL and Handler are
+// required.
 type Config struct {
 	Name      string // the instance's slug; every error names it
 	Transport keys.Transport
@@ -25,6 +27,9 @@ type Config struct {
 	Env       map[string]keys.Secret // added to the scrubbed environment of a child
 	URL       string
 	Headers   map[string]keys.Secret
+	// Handler is an MCP server inside this process (streamable HTTP at /mcp, either
+	// era), which is reached in memory and served by Run; of TransportEmbedded only.
+	Handler http.Handler
 	// AllowPrivate permits loopback, link-local and private addresses; it is
 	// checked on every connection, after name resolution.
 	AllowPrivate bool
@@ -94,7 +99,8 @@ type Upstream struct {
 	cfg    Config
 	log    *zap.Logger
 	redact *strings.Replacer
-	remote *remote // of an HTTP or SSE upstream
+	remote *remote // of an HTTP, SSE or embedded upstream
+	inside *embedded
 
 	running atomic.Bool
 	calls   calls
@@ -129,6 +135,14 @@ func New(cfg Config) (*Upstream, error) {
 		err = checkCommand(&cfg)
 	case keys.TransportHTTP, keys.TransportSSE:
 		u.remote, err = newRemote(&cfg)
+	case keys.TransportEmbedded:
+		if u.inside, err = newEmbedded(&cfg); err == nil {
+			cfg.URL = embeddedURL
+			u.remote, err = newRemote(&cfg)
+		}
+		if err == nil {
+			u.remote.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return u.inside.dial(ctx) }
+		}
 	default:
 		err = fmt.Errorf("transport %q is not known: use stdio, http or sse", cfg.Transport)
 	}

@@ -41,9 +41,16 @@ func serveOn(t testing.TB, data string, env []string, args ...string) *server {
 
 func serveBinary(t testing.TB, binary, data string, env []string, args ...string) *server {
 	t.Helper()
-	s := &server{data: data, log: &lockedBuffer{}, exited: make(chan struct{})}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--addr", "127.0.0.1:0", "--data", data}, args...)...)
-	s.cmd.Env = append(cleanEnv(), env...)
+	command := exec.Command(binary, append([]string{"serve", "--addr", "127.0.0.1:0", "--data", data}, args...)...)
+	command.Env = append(cleanEnv(), env...)
+	return started(t, command, data)
+}
+
+// started starts a server, and waits until it says that it listens. It ends with
+// the test.
+func started(t testing.TB, command *exec.Cmd, data string) *server {
+	t.Helper()
+	s := &server{data: data, cmd: command, log: &lockedBuffer{}, exited: make(chan struct{})}
 	s.cmd.Stderr = s.log
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
