@@ -66,7 +66,9 @@ type ReplayQuery struct {
 // not recorded: there the recorded word is taken. Entries that are written
 // meanwhile are left out.
 //
-// It needs view:audit. It reads page by page; what it keeps grows with the changes in the trail, not with the calls.
+// Where a rule for calls alone decided, or could have, the outcome is not claimed:
+// SkipCallTime. It needs view:audit. It reads page by page; what it keeps grows with
+// the changes in the trail, not with the calls.
 func (s *Service) ReplayAudit(ctx context.Context, p Principal, q ReplayQuery, differs func(ReplayDifference) error) (Replay, error) {
 	op := operation{"audit.replay", viewAudit}
 	if err := s.allow(p, op.needs); err != nil {
