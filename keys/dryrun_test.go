@@ -101,7 +101,7 @@ func (w *world) everything() string {
 
 // visible are the things on offer that a key may use, by kind and id.
 func (w *world) visible(id string, offer keys.Offer) map[string]bool {
-	_, grant, err := w.svc.Grant(w.ctx, w.op, id)
+	st, err := w.svc.Standing(w.ctx, w.op, keys.Question{Key: id})
 	if err != nil {
 		w.r.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func (w *world) visible(id string, offer keys.Offer) map[string]bool {
 		if err != nil {
 			w.r.Fatal(err)
 		}
-		out[item.Kind+" "+item.Tool.ID] = grant.Visible(nil, catalog, w.clock.Now()).Has(0)
+		out[item.Kind+" "+item.Tool.ID] = st.Grant.Visible(nil, catalog, w.clock.Now()).Has(0)
 	}
 	return out
 }

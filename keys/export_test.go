@@ -7,3 +7,16 @@ func (l *HostLimit) Known() int { return len(l.hosts) }
 
 // FlushTrail writes the entries that wait.
 func FlushTrail(ctx context.Context, s *Service) error { return s.flushTrail(ctx) }
+
+// KeyFields are the names of a key's fields in the audit trail, and whether a
+// change of one can be taken back.
+func KeyFields() map[string]bool {
+	out := map[string]bool{}
+	for name := range new(Key).fields() {
+		out[name] = keyFields[name] != nil || policyFieldsRead[name] != nil
+	}
+	return out
+}
+
+// KeyAt is keyAt.
+var KeyAt = keyAt

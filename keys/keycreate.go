@@ -93,10 +93,8 @@ func openFields(n *NewKey) []string {
 
 // checkNew checks what only a new key has, and all that any key has.
 func (e *edit) checkNew(ctx context.Context, f *faults, k *Key) error {
-	switch k.Scope {
-	case policy.ScopeAPI, policy.ScopeMCPOnly, policy.ScopeFull:
-	default:
-		f.add("scope", "unknown scope %q: use api, mcp_only or full", clip(string(k.Scope)))
+	if err := (checks{e}).checkConfinement(ctx, f, k); err != nil {
+		return err
 	}
 	if k.Handle != "" {
 		checkHandle(f, k.Handle)
@@ -110,17 +108,10 @@ func (e *edit) checkNew(ctx context.Context, f *faults, k *Key) error {
 	if k.ExpiresAt != nil {
 		f.time("expiresAt", *k.ExpiresAt)
 	}
-	if k.ProjectID != "" {
-		if _, err := e.Project(ctx, k.TenantID, k.ProjectID); isNotFound(err) {
-			f.add("projectId", "no such project: %q", clip(k.ProjectID))
-		} else if err != nil {
-			return err
-		}
-	}
 	if err := e.checkParent(ctx, f, k.ParentKeyID); err != nil {
 		return err
 	}
-	return e.checkKey(ctx, f, k, &Key{})
+	return checks{e}.checkKey(ctx, f, k, &Key{})
 }
 
 func (e *edit) giveHandle(ctx context.Context, k *Key) (err error) {

@@ -72,9 +72,12 @@ func (pp *PolicyPatch) open() []string {
 	return out
 }
 
+// checks hold what is to be written, or might be, against what is there.
+type checks struct{ Reader }
+
 // checkKey lists what is wrong with a key as it is to be written; was is the
 // key that it replaces, the zero Key for a new one.
-func (e *snapshot) checkKey(ctx context.Context, f *faults, k, was *Key) error {
+func (e checks) checkKey(ctx context.Context, f *faults, k, was *Key) error {
 	f.text("name", k.Name, 1, maxName)
 	f.text("description", k.Description, 0, maxDescription)
 	f.text("deviceName", k.DeviceName, 0, maxName)
@@ -97,7 +100,7 @@ func (e *snapshot) checkKey(ctx context.Context, f *faults, k, was *Key) error {
 
 // checkPolicy lists what is wrong with a policy as it is to be written in place
 // of was.
-func (e *snapshot) checkPolicy(ctx context.Context, f *faults, tenantID string, p, was *policy.Policy) error {
+func (e checks) checkPolicy(ctx context.Context, f *faults, tenantID string, p, was *policy.Policy) error {
 	presets, err := e.Presets(ctx, tenantID)
 	if err != nil {
 		return err
@@ -129,7 +132,7 @@ func (e *snapshot) checkPolicy(ctx context.Context, f *faults, tenantID string, 
 
 // checkIDs takes an id that is already on the key again: what it named may
 // have been deleted, and the list must stay a list.
-func (e *snapshot) checkIDs(f *faults, field, noun string, ids, had policy.Limit, find func(string) error) error {
+func (e checks) checkIDs(f *faults, field, noun string, ids, had policy.Limit, find func(string) error) error {
 	old := had.Values()
 	if n := len(ids.Values()); n > maxIDs {
 		f.add(field, "has more than %d entries", maxIDs)
@@ -168,6 +171,22 @@ func tokensInRules(f *faults, p, was *policy.Policy) {
 	for _, r := range p.Limits {
 		check("mcpLimits", slices.Contains(was.Limits, r), r.Tool, string(r.Per))
 	}
+}
+
+// checkConfinement lists what is wrong with a new key's scope and project.
+func (e checks) checkConfinement(ctx context.Context, f *faults, k *Key) error {
+	if !k.Scope.Known() {
+		f.add("scope", "unknown scope %q: use api, mcp_only or full", clip(string(k.Scope)))
+	}
+	if k.ProjectID == "" {
+		return nil
+	}
+	_, err := e.Project(ctx, k.TenantID, k.ProjectID)
+	if isNotFound(err) {
+		f.add("projectId", "no such project: %q", clip(k.ProjectID))
+		return nil
+	}
+	return err
 }
 
 func checkTags(f *faults, tags []string) {
@@ -247,6 +266,7 @@ func (k *Key) fields() fields {
 		"projectId": k.ProjectID, "parentKeyId": k.ParentKeyID, "source": k.Source, "deviceName": k.DeviceName,
 		"expiresAt": expires, "revoked": k.RevokedAt != nil, "revokeReason": k.RevokeReason,
 	})
+	all["mcpShadow"] = nil
 	if k.Shadow != nil {
 		all["mcpShadow"] = policyFields(k.Shadow)
 	}

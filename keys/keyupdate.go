@@ -58,7 +58,7 @@ func (e *snapshot) patched(ctx context.Context, was *Key, p *KeyPatch) (Key, err
 	k.Tags, k.Permissions = distinct(k.Tags), distinct(k.Permissions)
 	p.PolicyPatch.applyTo(&k.Policy, policy.Default())
 	k.applyShadow(p.MCPShadow)
-	if err := e.checkKey(ctx, &f, &k, was); err != nil {
+	if err := (checks{e}).checkKey(ctx, &f, &k, was); err != nil {
 		return Key{}, err
 	}
 	return k, f.err()

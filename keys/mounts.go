@@ -21,15 +21,20 @@ func (s *Service) Mounts(ctx context.Context) (list []Instance, err error) {
 // ProjectNames are a tenant's projects as the arguments of calls name them.
 func (s *Service) ProjectNames(ctx context.Context, tenantID string) (names policy.Projects, err error) {
 	err = s.cfg.Store.Read(ctx, func(r Reader) error {
-		list, err := r.Projects(ctx, tenantID)
-		names = policy.Projects{}
-		for _, p := range list {
-			names.Add(p.ID, p.Slug)
-		}
+		names, err = projectNames(ctx, r, tenantID)
 		return err
 	})
+	return names, err
+}
+
+func projectNames(ctx context.Context, r Reader, tenantID string) (policy.Projects, error) {
+	list, err := r.Projects(ctx, tenantID)
 	if err != nil {
 		return nil, err
+	}
+	names := policy.Projects{}
+	for _, p := range list {
+		names.Add(p.ID, p.Slug)
 	}
 	return names, nil
 }

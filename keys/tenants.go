@@ -86,7 +86,7 @@ func (e *edit) patchJWTPolicy(ctx context.Context, f *faults, t *Tenant, o Opt[P
 	}
 	o.Value.applyTo(&t.JWTPolicy, DefaultJWTPolicy())
 	var own faults
-	if err := e.checkPolicy(ctx, &own, t.ID, &t.JWTPolicy, &was); err != nil {
+	if err := (checks{e}).checkPolicy(ctx, &own, t.ID, &t.JWTPolicy, &was); err != nil {
 		return err
 	}
 	for _, p := range own {

@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 
 	mcpgo "github.com/mark3labs/mcp-go/mcp"
@@ -38,33 +37,6 @@ func (q *question) heldArguments(grant *policy.Grant, c choice) policy.ArgumentD
 // hasArguments tells whether a method's arguments reach the upstream.
 func hasArguments(method string) bool {
 	return method == string(mcpgo.MethodToolsCall) || method == string(mcpgo.MethodPromptsGet)
-}
-
-// explainArguments adds to an explanation what a call's arguments must meet; given
-// are arguments to judge, nil = none. What takes no arguments is judged without any.
-func (t *tenant) explainArguments(grant *policy.Grant, tool *policy.Tool, given json.RawMessage,
-	decision policy.Decision, rules []policy.RuleResult) (policy.Decision, []policy.RuleResult) {
-	d := grant.DemandsOfArguments(tool)
-	if tool != nil && (given != nil || !t.catalog.Load().takesArguments(tool)) {
-		var projects policy.Projects
-		if known := t.projects.Load(); known != nil {
-			projects = *known
-		}
-		if d = grant.DecideArguments(tool, given, projects); decision.Allowed() && !d.Allowed() {
-			decision = decision.With(policy.RuleArgument)
-		}
-	}
-	return decision, append(rules, d.Explain()...)
-}
-
-// takesArguments tells a tool or prompt from a resource or template.
-func (c *catalog) takesArguments(t *policy.Tool) bool {
-	for _, k := range []kind{kindTool, kindPrompt} {
-		if found, _ := c.offers[k].tools.LookupID(t.ID); found == t {
-			return true
-		}
-	}
-	return false
 }
 
 // maxPointersNamed bounds what one error says.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
-	"github.com/bailiwick-mcp/bailiwick/mcp/rawjson"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -17,25 +16,7 @@ const viewAudit = "view:audit"
 
 // auditTools answer why and what happened.
 func (g *Gateway) auditTools() []builtin {
-	return []builtin{{
-		name: "explain_access", title: "Explain access", category: categoryAudit, permission: viewAudit, effect: policy.EffectRead,
-		description: "Tells whether a key may call a tool, get a prompt or read a resource, and which rules of its policy decide that.",
-		input: object(schema{
-			"id":        str("Key id, or its handle; default who asks"),
-			"tool":      str("Name as listed, or <instance>/<name>; of a resource or template <instance>/<uri>"),
-			"arguments": schema{"type": "object", "description": "Arguments of a call to judge too; without them, argument.not_allowed says what they must meet"},
-		}, "tool"),
-		output: answered(schema{
-			"decision": oneOf("Outcome", "allow", "deny"),
-			"reason":   nullable(str("First failing rule; null when allowed")),
-			"failed":   listOf(str("Rule"), "All failing rules, in order"),
-			"rules": listOf(object(schema{"rule": str("Rule"), "ok": flag("Whether it holds"),
-				"observed": str("What it saw"), "pattern": nullable(str("Allowlist pattern that decided"))},
-				"rule", "ok", "observed"), "Every rule that was evaluated, in order"),
-			"keyId": nullable(str("Key; null for the subject of a token")), "keyVersion": nullable(whole("Its version")), "epoch": whole("Edit as of which it was decided"),
-		}),
-		run: g.explainAccess,
-	}, {
+	return []builtin{g.explainTool(), {
 		name: "list_audit_events", title: "List audit events", category: categoryAudit, permission: viewAudit, effect: policy.EffectRead,
 		description: "Lists calls, denials and changes within this key's reach, newest first. A page may have fewer than limit; go on while next is not null.",
 		input: object(schema{
@@ -67,30 +48,6 @@ func eventProperties() schema {
 		"tenantId": str("Tenant"), "writer": nullable(str("Whose hash chain it is in")), "seq": nullable(whole("Its number in the chain")),
 		"hash": nullable(str("SHA-256 over the hash before and the fields")),
 	}
-}
-
-func (g *Gateway) explainAccess(ctx context.Context, r *request, raw json.RawMessage) (any, error) {
-	in, err := arguments[struct {
-		ID   keys.Opt[string] `json:"id"`
-		Tool keys.Opt[string] `json:"tool"`
-
-		Arguments map[string]any `json:"arguments"`
-	}](raw)
-	if err != nil {
-		return nil, err
-	}
-	if in.Tool.Value == "" {
-		return nil, invalidArgument("tool", "is required: a name as listed, or <instance>/<name or uri>")
-	}
-	id := in.ID.Value
-	if id == "" {
-		id = r.principal.KeyID()
-	}
-	var judged json.RawMessage
-	if in.Arguments != nil {
-		judged = rawjson.Field(raw, "arguments")
-	}
-	return g.explain(ctx, r.principal, id, in.Tool.Value, judged, func(t *policy.Tool) bool { return g.withheld(r, t) })
 }
 
 func (g *Gateway) listAuditEvents(ctx context.Context, r *request, raw json.RawMessage) (any, error) {

@@ -264,7 +264,9 @@ func TestAuditTools(t *testing.T) {
 		t.Errorf("unknown tool: %+v", got)
 	}
 	c.refused("explain_access", `{"id":"nope","tool":"x"}`, "not found")
-	c.refused("explain_access", `{}`, "tool")
+	c.refused("explain_access", `{"tool":""}`, "tool")
+	c.refused("explain_access", `{"at":"soon"}`, "at")
+	c.refused("explain_access", `{"limit":0}`, "limit")
 
 	denial := reference.FindStringSubmatch(w.connect(limited, "/mcp").call("a1__drop_x", `{}`).body)[1]
 	type page struct {

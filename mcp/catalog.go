@@ -71,20 +71,6 @@ func (c *catalog) lookup(k kind, name string) (*policy.Tool, *entry) {
 	return t, &c.offers[k].entries[i]
 }
 
-// named finds anything by its exposed name or its canonical id, tools first; nil
-// when there is none.
-func (c *catalog) named(name string) *policy.Tool {
-	for k := range c.offers {
-		if t, _ := c.offers[k].tools.Lookup(name); t != nil {
-			return t
-		}
-		if t, _ := c.offers[k].tools.LookupID(name); t != nil {
-			return t
-		}
-	}
-	return nil
-}
-
 // fingerprint sums up the names and definitions of what is marked.
 func (o *offer) fingerprint(set policy.Bitset) uint64 {
 	const prime = 1099511628211 // FNV-1a, 64 bits

@@ -257,6 +257,9 @@ func TestListedIsCallable(t *testing.T) {
 		if !slices.IsSorted(listed) {
 			rt.Fatalf("not in order: %v", listed)
 		}
+		if may := w.explained(k.Key.ID); path == "/mcp" && headers == nil && !slices.Equal(may, listed) {
+			rt.Fatalf("explained %v, listed %v", may, listed)
+		}
 		for _, name := range append(all, "a1__nope") {
 			// Built-ins are called with an argument they refuse, so that they do nothing.
 			a := c.call(name, `{"no such argument":1}`)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -249,8 +250,11 @@ func TestExplainingKinds(t *testing.T) {
 		"a1__x:a1/1": "allow", "a1/x:a1/1": "allow", "a1__x:noa1/1": "allowlist", "b2/x:b2/1": "instance.not_allowed",
 		"c3/x:c3/1": "tool.unknown", "nope/x:y": "tool.unknown", "a1__:x": "tool.unknown", "x:a1/1": "tool.unknown",
 	} {
-		e, err := w.gw.Explain(t.Context(), w.op, k.Key.ID, name)
+		st, err := w.svc.Standing(t.Context(), w.op, keys.Question{Key: k.Key.ID})
 		must(t, err)
+		offer, err := w.gw.Offer(t.Context(), w.op)
+		must(t, err)
+		e := wire.ExplanationOf(&st, offer, name)
 		got := e.Decision
 		if e.Reason != nil {
 			got = *e.Reason

@@ -48,5 +48,7 @@ func (c *catalog) offered() keys.Offer {
 			items = append(items, keys.Offered{Kind: kind(k).String(), Tool: *c.offers[k].tools.At(i)})
 		}
 	}
-	return keys.NewOffer(items)
+	offer := keys.NewOffer(items)
+	offer.Unlisted = c.unlisted
+	return offer
 }

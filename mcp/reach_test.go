@@ -56,7 +56,7 @@ func TestExplainWithinReach(t *testing.T) {
 	w, callers := reachWorld(t)
 	other := w.key().Key.ID
 	for name, c := range callers {
-		for _, id := range []string{"", `"id":"` + other + `",`} {
+		for _, id := range []string{`"at":"2026-01-31T12:00:00Z",`, `"at":"2026-01-31T12:00:00Z","id":"` + other + `",`} {
 			unknown := string(c.result("explain_access", `{`+id+`"tool":"far__nope"}`).Data)
 			if !strings.Contains(unknown, "tool.unknown") {
 				t.Fatalf("%s: %s", name, unknown)
@@ -68,6 +68,10 @@ func TestExplainWithinReach(t *testing.T) {
 			}
 			if got := string(c.result("explain_access", `{`+id+`"tool":"near__read_x"}`).Data); !strings.Contains(got, `"allow"`) {
 				t.Errorf("%s, in reach: %s", name, got)
+			}
+			all := string(c.result("explain_access", `{`+strings.TrimSuffix(id, ",")+`}`).Data)
+			if strings.Contains(all, "far") || !strings.Contains(all, "near__read_x") {
+				t.Errorf("%s, of all: %s", name, all)
 			}
 		}
 	}

@@ -81,14 +81,19 @@ func TestResultsMatchSchemas(t *testing.T) {
 		{"toggle_api_key", `{"id":"n1"}`},
 		{"rotate_api_key", `{"id":"n1","reveal":true,"graceSeconds":60}`},
 		{"explain_access", `{"tool":"a1__read_x","id":"n1"}`},
+		{"explain_access", `{"id":"n1","at":"2030-01-31T12:00:00Z","limit":3}`},
 		{"revoke_api_key", `{"id":"n1"}`},
 		{"list_audit_events", `{"limit":5}`},
 		{"list_projects", `{}`},
 		{"list_instances", `{}`},
 		{"list_instance_tools", `{"id":"a1"}`},
 	}
-	if len(calls) != len(schemas) {
-		t.Fatalf("%d calls, %d tools with a schema", len(calls), len(schemas))
+	answered := map[string]bool{}
+	for _, call := range calls {
+		answered[call[0]] = true
+	}
+	if len(answered) != len(schemas) {
+		t.Fatalf("%d tools are called, %d have a schema", len(answered), len(schemas))
 	}
 	for _, call := range calls {
 		r := c.result(call[0], call[1])

@@ -33,13 +33,14 @@ func eachFlag(t *testing.T, root *cobra.Command, fn func(cmd *cobra.Command, f *
 // One variable means one thing: two flags that share it have the same name,
 // type and default. No flag could hold a key or the root secret, but for --key
 // of the keys commands, which warns, and which no variable gives. The --key of
-// the audit commands names one, and they refuse a token there.
+// the audit commands and of explain names one, and they refuse a token there.
 func TestFlagsAndVariables(t *testing.T) {
 	c := &cli{out: io.Discard, errs: io.Discard, env: func(string) (string, bool) { return "", false }}
 	seen := map[string]*pflag.Flag{}
 	eachFlag(t, c.root(), func(cmd *cobra.Command, f *pflag.Flag) {
 		ring := strings.HasPrefix(cmd.CommandPath(), "bailiwick keys ")
-		names := strings.HasPrefix(cmd.CommandPath(), "bailiwick audit ") && strings.Contains(f.Usage, "by id, handle or name")
+		names := strings.HasPrefix(cmd.CommandPath(), "bailiwick audit ") && strings.Contains(f.Usage, "by id, handle or name") ||
+			cmd.CommandPath() == "bailiwick explain" && strings.Contains(f.Usage, "asked about, by id or handle")
 		if !names && (f.Name == "key" || f.Name == "secret" || f.Name == "token") && (!ring || hasEnv(f) || !strings.Contains(f.Usage, "lists of processes")) {
 			t.Errorf("%s has --%s", cmd.CommandPath(), f.Name)
 		}

@@ -19,6 +19,7 @@ var fieldFlags = map[string][]string{
 	"parentKeyId": {"parent"}, "projectId": {"confine", "project"}, "reason": {"reason"}, "graceSeconds": {"grace"},
 	"mcpPreset": {"preset"}, "mcpPermissions": {"categories"}, "mcpProjectIds": {"projects"}, "mcpInstanceIds": {"instances"},
 	"mcpToolAllowlist": {"allow", "deny"}, "mcpReadOnly": {"read-only"}, "maxEffect": {"max-effect"}, "mcpLimits": {"limit"},
+	"version": {"diff-version"}, "fromVersion": {"diff-version"}, "against": {"diff"}, "at": {"at"},
 	"quarantineNew": {"quarantine-new"}, "transport": {"transport"}, "command": {"command"}, "args": {"arg"}, "url": {"url"}, "env": {"env"}, "headers": {"header"},
 }
 

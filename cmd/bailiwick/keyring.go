@@ -32,6 +32,14 @@ type keyring interface {
 	InstanceID(ctx context.Context, idOrSlug string) (string, error)
 	// Events is one page of the audit trail, of at most 200 events.
 	Events(ctx context.Context, q keys.AuditQuery) (wire.AuditPage, error)
+
+	// Explain is about one tool, Matrix about all, and Difference about all in
+	// comparison. None of them changes anything.
+	Explain(ctx context.Context, q accessQuery) (wire.Explanation, error)
+	Matrix(ctx context.Context, q accessQuery) (wire.Matrix, error)
+	Difference(ctx context.Context, q accessQuery) (wire.Difference, error)
+	// Decision is the recorded one behind a denial's reference.
+	Decision(ctx context.Context, ref string) (wire.Explanation, error)
 }
 
 // keyQuery selects keys: by a part of name, handle or prefix, and whether

@@ -61,7 +61,7 @@ func newServer(f serveFlags, svc *keys.Service, pools func() (write, read sql.DB
 	api := rest.New(rest.Config{
 		Service: svc, Authenticate: authenticate, Ready: s.ready, Log: log.Named("rest"),
 		InstanceStatus: s.gateway.InstanceStatus, InstanceTools: toolsOf(s.gateway),
-		Explain: s.gateway.Explain, Offer: s.gateway.Offer,
+		Offer: s.gateway.Offer,
 	})
 	s.http = &http.Server{
 		Handler: closeWhileDraining(&s.draining, logRequests(log.Named("http"), s.metrics.requests, f.routes(s.gateway, api, s.metrics))), ErrorLog: zap.NewStdLog(log.Named("http")),

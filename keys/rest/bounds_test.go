@@ -65,8 +65,8 @@ func (h *house) each(token, id string, check func(route rest.Route, r response),
 			"updatePreset":        `{"permissions":[],"maxEffect":"read"}`,
 			"createKeyDefinition": `{"name":"made"}`, "replaceKeyDefinition": `{"enabled":true}`,
 			"createOrganizationKey": `{"name":"made","scopes":[]}`, "startLogin": `{}`,
-			"approveTools": `{"tools":[{"name":"get","digest":"` + strings.Repeat("0", 64) + `"}]}`,
-			"importKey":    oneImport, "importKeys": oneImport}[route.Operation]
+			"approveTools":  `{"tools":[{"name":"get","digest":"` + strings.Repeat("0", 64) + `"}]}`,
+			"explainPolicy": `{}`, "importKey": oneImport, "importKeys": oneImport}[route.Operation]
 		sent := headers
 		if body != "" {
 			sent = append([]string{"Content-Type", route.Kind()}, headers...)

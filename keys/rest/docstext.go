@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -46,7 +47,11 @@ func kindOf(s *schema) string {
 	case s.Items != nil:
 		return "array of " + kindOf(s.Items) + null
 	case len(s.AnyOf) > 0:
-		return name + " or null"
+		var either []string
+		for _, one := range s.AnyOf {
+			either = append(either, cmp.Or(componentName(one), "null"))
+		}
+		return strings.Join(either, " or ")
 	case s.Ref != "":
 		return name
 	case isMap:

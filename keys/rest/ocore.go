@@ -56,7 +56,8 @@ func ocoreShape(o operations) shape {
 
 			{"GET", "/api/tenant", "getTenant", 200, viewTenant, "Get the tenant", on(o.tenant, from(none), oneTenant)},
 			{"PUT", "/api/tenant", "updateTenant", 200, manageTenant, "Change the tenant; mcpEnabled is the switch of all its MCP access", on(s.UpdateTenant, fromJSON(tenantPatch).versioned(), editedTenant)},
-			{"GET", "/api/api-keys/{id}/explain", "explainKey", 200, viewAudit, "Tell why a key may or may not call a tool, rule by rule", on(o.explain, from(toolOfKey, toolParam), explanation)},
+			{"GET", "/api/api-keys/{id}/explain", "explainKey", 200, viewAudit, "Tell why a key may or may not call a tool, rule by rule, or which of all it may call", on(o.explain, from(keyToExplain, explainParams...), explained)},
+			{"POST", "/api/explain", "explainPolicy", 200, viewAudit, "Tell what a policy would decide that nobody has saved; nothing is written", on(o.explain, fromJSON(draftToExplain), explained)},
 			{"GET", "/api/decisions/{ref}", "getDecision", 200, viewAudit, "Get the whole decision behind a denial's reference", on(s.DecisionByRef, byRef(), recorded)},
 			{"GET", "/api/audit", "listAudit", 200, viewAudit, "List the audit trail", on(o.audit, from(auditQuery, auditParams...), auditEvents)},
 		},

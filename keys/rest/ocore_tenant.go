@@ -151,17 +151,6 @@ func queriedTime(name, text string) (at time.Time, err error) {
 
 func auditEvents(_ *call, p auditPage) wire.AuditPage { return wire.AuditPageOf(p.entries, p.limit) }
 
-var toolParam = param{name: "tool", kind: "string", required: true, doc: "The tool, prompt, resource or template: by its name as listed, or as <instance>/<name or uri>.",
-	example: "notes__read_note"}
-
-func toolOfKey(c *call) (explainTool, error) {
-	tool, err := c.query(toolParam.name)
-	if err == nil && tool == "" {
-		err = badQuery(toolParam.name, "is required: a name as listed, or <instance>/<name or uri>")
-	}
-	return explainTool{c.id(), tool}, err
-}
-
 // byRef reads the reference that a denial carried.
 func byRef() input[string] {
 	return from(func(c *call) (string, error) {
@@ -170,7 +159,5 @@ func byRef() input[string] {
 		return ref, nil
 	})
 }
-
-func explanation(_ *call, e wire.Explanation) wire.Explanation { return e }
 
 func recorded(_ *call, e keys.AuditEntry) wire.Explanation { return wire.RecordedDecision(e) }

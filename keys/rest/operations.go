@@ -14,9 +14,8 @@ type operations struct {
 	status func(id string) (state, problem string)
 	tools  func(ctx context.Context, i keys.Instance) ([]wire.Tool, error)
 
-	starts    *keys.HostLimit // of sign-ins
-	offer     func(ctx context.Context, p keys.Principal) (keys.Offer, error)
-	explained func(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error)
+	starts *keys.HostLimit // of sign-ins
+	offer  func(ctx context.Context, p keys.Principal) (keys.Offer, error)
 }
 
 // nothing is the request or answer of an operation that has none.
@@ -243,18 +242,4 @@ func (o operations) audit(ctx context.Context, p keys.Principal, q keys.AuditQue
 	q.Limit++
 	entries, err := o.svc.AuditEvents(ctx, p, q)
 	return auditPage{entries, limit}, err
-}
-
-type explainTool struct{ keyID, tool string }
-
-func (o operations) explain(ctx context.Context, p keys.Principal, r explainTool) (wire.Explanation, error) {
-	if o.explained != nil {
-		return o.explained(ctx, p, r.keyID, r.tool)
-	}
-	key, grant, err := o.svc.Grant(ctx, p, r.keyID)
-	if err != nil {
-		return wire.Explanation{}, err
-	}
-	decision, rules := grant.Explain(nil, nil, o.svc.Now())
-	return wire.ExplanationOf(decision, rules, key, p.Epoch()), nil
 }

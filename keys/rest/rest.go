@@ -27,10 +27,8 @@ type Config struct {
 	InstanceStatus func(id string) (state, problem string)
 	// InstanceTools lists an instance's tools; nil = none are known.
 	InstanceTools func(ctx context.Context, i keys.Instance) ([]wire.Tool, error)
-	// Explain tells why a key of the principal's tenant may or may not call a
-	// tool; nil = there is no catalog to ask, and every tool is unknown.
-	Explain func(ctx context.Context, p keys.Principal, keyID, tool string) (wire.Explanation, error)
-	// Offer is what the principal's tenant has on offer; nil = nothing is known.
+	// Offer is what the principal's tenant has on offer, which is asked for only
+	// when the permission was checked; nil = nothing, and every tool is unknown.
 	Offer func(ctx context.Context, p keys.Principal) (keys.Offer, error)
 	// Ready is nil while the server should get requests. Of its error only what a
 	// method NotReady() string says is told, and to anyone.
@@ -61,7 +59,7 @@ func New(cfg Config) *Handler {
 		cfg.Ready = func(context.Context) error { return nil }
 	}
 	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
-	ops := operations{svc: cfg.Service, status: cfg.InstanceStatus, tools: cfg.InstanceTools, explained: cfg.Explain, offer: cfg.Offer, starts: &keys.HostLimit{Burst: startsBurst, Every: startsEvery}}
+	ops := operations{svc: cfg.Service, status: cfg.InstanceStatus, tools: cfg.InstanceTools, offer: cfg.Offer, starts: &keys.HostLimit{Burst: startsBurst, Every: startsEvery}}
 	for _, s := range shapes(ops) {
 		h.mount(s)
 	}

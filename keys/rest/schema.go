@@ -102,6 +102,13 @@ func (g *schemas) of(t reflect.Type, u use) *schema {
 	if s := special(t); s != nil {
 		return s
 	}
+	if several, ok := reflect.New(t).Interface().(interface{ Alternatives() []any }); ok {
+		s := &schema{}
+		for _, one := range several.Alternatives() {
+			s.AnyOf = append(s.AnyOf, g.of(reflect.TypeOf(one), u))
+		}
+		return s
+	}
 	if opt, ok := reflect.New(t).Interface().(policy.StrictElem); ok {
 		return nullable(g.of(reflect.TypeOf(opt.StrictElem()), u))
 	}

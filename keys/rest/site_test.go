@@ -135,6 +135,9 @@ func offerOf(svc *keys.Service) func(context.Context, keys.Principal) (keys.Offe
 				items = append(items, keys.Offered{Kind: d.Kind, Tool: tool})
 			}
 		}
+		if items == nil {
+			return notesOffer, err
+		}
 		return keys.NewOffer(items), err
 	}
 }
@@ -261,3 +264,14 @@ func (s *site) object(status int, method, path, body string, more ...string) map
 	s.must(json.Unmarshal([]byte(r.body), &out))
 	return out
 }
+
+// notesOffer is what a site has on offer whose instances have announced nothing.
+var notesOffer = keys.NewOffer([]keys.Offered{
+	{Kind: "tool", Tool: policy.Tool{ID: "notes/delete_note", Name: "notes__delete_note", Category: "tools", Effect: policy.EffectDestructive,
+		InstanceID: "i1", ProjectID: "p1", WriteEnabled: true}},
+	{Kind: "tool", Tool: policy.Tool{ID: "notes/read_note", Name: "notes__read_note", Category: "tools", Effect: policy.EffectRead,
+		InstanceID: "i1", ProjectID: "p1", WriteEnabled: true}},
+	{Kind: "tool", Tool: policy.Tool{ID: "bailiwick/whoami", Name: "whoami", Category: "platform", Effect: policy.EffectRead}},
+	{Kind: "prompt", Tool: policy.Tool{ID: "notes/brief", Name: "notes__brief", Category: "tools", Effect: policy.EffectRead,
+		InstanceID: "i1", ProjectID: "p1", WriteEnabled: true}},
+})

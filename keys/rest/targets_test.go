@@ -128,6 +128,8 @@ var bodies = map[string]string{
 	"ocore updateTenant":   `{"name":"Changed %d"}`,
 	"ocore revokeKey":      `{"reason":"done %d"}`,
 
+	"ocore explainPolicy": `{"policy":{"mcpReadOnly":false},"tool":"whoami"}`,
+
 	"ocore importKey":  `{"name":"made-%d","hash":"HASH"}`,
 	"ocore importKeys": `{"name":"made-%d","hash":"HASH"}`,
 
