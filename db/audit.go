@@ -35,6 +35,7 @@ type auditRow struct {
 	Tool          string
 	Decision      string
 	Failed        list
+	Seen          string
 	Ref           string
 	ArgsDigest    string
 	Outcome       string
@@ -52,7 +53,7 @@ func newAuditRow(e *keys.AuditEntry) auditRow {
 	row := auditRow{
 		ID: e.ID, TenantID: e.TenantID, At: e.Time, Kind: e.Kind, Action: e.Action,
 		Actor: e.Actor, KeyID: e.KeyID, KeyVersion: e.KeyVersion, Subject: e.Subject,
-		Tool: e.Tool, Decision: e.Decision, Failed: e.Failed, Ref: e.Ref,
+		Tool: e.Tool, Decision: e.Decision, Failed: e.Failed, Seen: e.Seen, Ref: e.Ref,
 		ArgsDigest: e.ArgsDigest, Outcome: e.Outcome, LatencyUs: e.Latency.Microseconds(),
 		Client: e.Client, Epoch: e.Epoch, Writer: e.Writer, Seq: e.Seq, Hash: e.Hash,
 	}
@@ -75,7 +76,7 @@ func (r *auditRow) entry() keys.AuditEntry {
 	e := keys.AuditEntry{
 		ID: r.ID, TenantID: r.TenantID, Time: r.At.UTC(), Kind: r.Kind, Action: r.Action,
 		Actor: r.Actor, KeyID: r.KeyID, KeyVersion: r.KeyVersion, Subject: r.Subject,
-		Tool: r.Tool, Decision: r.Decision, Failed: notNil(r.Failed), Ref: r.Ref,
+		Tool: r.Tool, Decision: r.Decision, Failed: notNil(r.Failed), Seen: r.Seen, Ref: r.Ref,
 		ArgsDigest: r.ArgsDigest, Outcome: r.Outcome, Latency: time.Duration(r.LatencyUs) * time.Microsecond,
 		Client: r.Client, Epoch: r.Epoch, Writer: r.Writer, Seq: r.Seq, Hash: r.Hash,
 	}

@@ -150,6 +150,13 @@ func (d *DB) Epoch(ctx context.Context) (int64, error) {
 	return row.Value, late(ctx, err)
 }
 
+// AsOf is the last edit of the snapshot; see keys.Reader.
+func (r *reader) AsOf(ctx context.Context) (int64, error) {
+	row := epochRow{ID: 1}
+	err := r.tx.NewSelect().Model(&row).WherePK().Scan(ctx)
+	return row.Value, fault(ctx, err)
+}
+
 // writer is one edit.
 type writer struct {
 	reader
@@ -167,6 +174,8 @@ type writer struct {
 var _ keys.Writer = (*writer)(nil)
 
 func (w *writer) Epoch() int64 { return w.last + 1 }
+
+func (w *writer) AsOf(context.Context) (int64, error) { return w.last, nil }
 
 // take counts the epoch up, at the edit's first write.
 func (w *writer) take(ctx context.Context) error {

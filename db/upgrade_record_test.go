@@ -93,7 +93,7 @@ func fillStore(t *testing.T, d *db.DB) map[string]string {
 	must(err)
 	must(d.AppendAudit(ctx, []keys.AuditEntry{
 		{ID: newID(), TenantID: tenant.ID, Time: upgradeTime, Kind: "call", Action: "tools/call", Actor: "k", KeyID: "k", KeyVersion: 4,
-			Subject: "notes/read", Tool: "notes__read", Decision: "allow", ArgsDigest: "ab12", Outcome: "ok", Latency: 1500 * time.Microsecond, Client: "test/1", Epoch: 4},
+			Subject: "notes/read", Tool: "notes__read", Decision: "allow", Seen: `{"category":"tools","effect":"read"}`, ArgsDigest: "ab12", Outcome: "ok", Latency: 1500 * time.Microsecond, Client: "test/1", Epoch: 4},
 		{ID: newID(), TenantID: tenant.ID, Time: upgradeTime, Kind: "decision", Action: "tools/call", Actor: "k", KeyID: "k", KeyVersion: 4,
 			Tool: "it's; unknown", Decision: "deny", Failed: []string{"readonly", "allowlist"}, Ref: "ref-1", Epoch: 4},
 	}))

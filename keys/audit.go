@@ -11,7 +11,7 @@ import (
 type AuditEntry struct {
 	ID       string // UUIDv7
 	TenantID string
-	Time     time.Time
+	Time     time.Time // of a change or decision; of a call, when it ended: Latency after it was decided
 
 	Kind   string // decision, call, change
 	Action string // tools/call, key.create, instance.update, ...
@@ -24,6 +24,7 @@ type AuditEntry struct {
 
 	Decision string   // allow, deny
 	Failed   []string // all failing rules, in order
+	Seen     string   // of a call or decision over MCP, what it saw of the tool: see SeenOf; "" of all else
 	Ref      string   // the reference a denial carried; unique in the tenant
 
 	ArgsDigest string // hex SHA-256 of the arguments as received

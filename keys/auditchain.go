@@ -95,8 +95,9 @@ const unsigned = "-" // in LinkAudit alone
 //
 //	"bailiwick audit 1", hash before, tenant id, writer, number, id, time,
 //	kind, action, actor, key id, key version, subject, tool, decision, failed,
-//	ref, arguments' digest, outcome, latency, client, epoch, detail
+//	ref, arguments' digest, outcome, latency, client, epoch, detail, seen
 //
+// Without seen there is no netstring of it: entries of before have none.
 // A netstring is the length in bytes in decimal digits, ":", the bytes, ",".
 // Numbers are in decimal digits; the time is microseconds since 1970-01-01 UTC,
 // the latency microseconds; failed is the netstrings of its rules one after the
@@ -136,6 +137,9 @@ func AuditHash(before string, e *AuditEntry) string {
 	text(e.Client)
 	number(e.Epoch)
 	buf = appendNetstring(buf, detail)
+	if e.Seen != "" {
+		text(e.Seen)
+	}
 	sum := sha256.Sum256(buf)
 	var out [2 * sha256.Size]byte
 	hex.Encode(out[:], sum[:])

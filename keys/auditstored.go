@@ -18,7 +18,7 @@ import (
 // an error; a JSON null is no detail, and a version without a key none.
 func (e AuditEntry) Stored() (AuditEntry, error) {
 	for _, text := range []*string{&e.TenantID, &e.ID, &e.Writer, &e.Kind, &e.Action, &e.Actor, &e.KeyID, &e.Subject,
-		&e.Tool, &e.Decision, &e.Ref, &e.ArgsDigest, &e.Outcome, &e.Client} {
+		&e.Tool, &e.Decision, &e.Seen, &e.Ref, &e.ArgsDigest, &e.Outcome, &e.Client} {
 		*text = StorableText(*text)
 	}
 	failed := make([]string, len(e.Failed))

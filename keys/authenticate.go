@@ -148,7 +148,6 @@ func (s *Service) principal(ctx context.Context, hashes ...[32]byte) (Principal,
 }
 
 func (s *Service) loadPrincipal(ctx context.Context, hashes [][32]byte) (p Principal, err error) {
-	epoch, _ := s.Confirmed()
 	now := s.cfg.Now()
 	var c chain
 	err = s.cfg.Store.Read(ctx, func(r Reader) error {
@@ -166,6 +165,11 @@ func (s *Service) loadPrincipal(ctx context.Context, hashes [][32]byte) (p Princ
 			}
 			if !secretLive(&secret, now) || !c.live(now) {
 				return badCredential(RefusedEnded)
+			}
+			// Of the same snapshot: what is decided with it can be decided again later.
+			epoch, err := r.AsOf(ctx)
+			if err != nil {
+				return err
 			}
 			p = c.principal(hash, epoch)
 			p.is.until = earlier(p.is.until, secret.ExpiresAt)

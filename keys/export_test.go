@@ -8,6 +8,9 @@ func (l *HostLimit) Known() int { return len(l.hosts) }
 // Sweep forgets what has expired, as Run does now and then.
 func Sweep(ctx context.Context, s *Service) error { return s.sweep(ctx) }
 
+// FlushTrail writes the entries that wait.
+func FlushTrail(ctx context.Context, s *Service) error { return s.flushTrail(ctx) }
+
 // KeyFields are the names of a key's fields in the audit trail, and whether a
 // change of one can be taken back.
 func KeyFields() map[string]bool {

@@ -91,6 +91,9 @@ var ErrNotHeard = errors.New("no notifications arrive from this store")
 // Reader reads within one snapshot. tenantID confines every method that takes
 // it: a foreign id is ErrNotFound.
 type Reader interface {
+	// AsOf is the last edit that the snapshot has, 0 on an empty store; within
+	// an edit, the one before it.
+	AsOf(ctx context.Context) (int64, error)
 	Meta(ctx context.Context, name string) (string, error)
 
 	// Tenant finds by id, or else by slug.

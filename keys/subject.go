@@ -22,6 +22,8 @@ type SubjectClaims struct {
 	ExpiresAt   time.Time
 }
 
+const jwtActor = "jwt:" // how actors begin that are subjects
+
 // maxSubject is OpenID Connect's own limit of sub (Core 1.0, section 2).
 const maxSubject = 255
 
@@ -41,16 +43,17 @@ func (s *Service) Subject(ctx context.Context, c SubjectClaims) (Principal, erro
 	now := s.cfg.Now()
 	for range loadTries {
 		mark := s.cache.mark()
-		epoch, _ := s.Confirmed()
 		var p Principal
 		err := s.cfg.Store.Read(ctx, func(r Reader) (err error) {
-			p, _, err = c.principal(ctx, r)
+			if p, _, err = c.principal(ctx, r); err == nil {
+				p.is.epoch, err = r.AsOf(ctx)
+			}
 			return err
 		})
 		if err != nil {
 			return Principal{}, err
 		}
-		if p.is.hash, p.is.epoch = hash, epoch; p.expired(now) {
+		if p.is.hash = hash; p.expired(now) {
 			return Principal{}, ErrBadCredential
 		}
 		if s.cache.put(mark, p) {
@@ -69,7 +72,7 @@ func (c *SubjectClaims) wellFormed() bool {
 
 // actor is one text for each subject: the issuer has no | in it.
 func (c *SubjectClaims) actor() string {
-	return "jwt:" + strings.TrimPrefix(c.Issuer, "https://") + "|" + c.Subject
+	return jwtActor + strings.TrimPrefix(c.Issuer, "https://") + "|" + c.Subject
 }
 
 // hash is the place in the cache. That of a key is a MAC, so none can be both.
@@ -103,6 +106,12 @@ func (c *SubjectClaims) layer(ctx context.Context, r Reader, t Tenant) (policy.S
 	if err != nil {
 		return policy.Subject{}, err
 	}
+	return c.layerOf(t, presets), nil
+}
+
+// layerOf is the layer under a tenant's settings, of which the presets are those
+// that its JWTPolicy names.
+func (c *SubjectClaims) layerOf(t Tenant, presets map[string]policy.Preset) policy.Subject {
 	s := policy.Subject{
 		Enabled: true, TenantMCPEnabled: t.MCPEnabled, Scope: policy.ScopeFull,
 		Permissions: c.Permissions, Policy: t.JWTPolicy, Presets: presets,
@@ -111,7 +120,7 @@ func (c *SubjectClaims) layer(ctx context.Context, r Reader, t Tenant) (policy.S
 		at := c.ExpiresAt
 		s.ExpiresAt = &at
 	}
-	return s, nil
+	return s
 }
 
 // asSubject reads the subject's rights as they stand here. What

@@ -51,7 +51,7 @@ func newTrail() *trail {
 // ErrAuditFull. Its id and time are
 // set when they are empty. Before Run, a full trail is written by the caller;
 // after Run, every entry is. Of a token in what the client chose (action, tool,
-// client, detail) only the shown part is kept.
+// client, subject, detail) only the shown part is kept.
 func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if e.ID == "" {
 		id, err := s.ids.next()
@@ -63,7 +63,10 @@ func (s *Service) Record(ctx context.Context, e AuditEntry) error {
 	if e.Time.IsZero() {
 		e.Time = s.now()
 	}
-	e.Action, e.Client, e.Subject = WithoutToken(e.Action), WithoutToken(e.Client), WithoutToken(e.Subject)
+	e.Action, e.Client = WithoutToken(e.Action), WithoutToken(e.Client)
+	if subject := StorableText(WithoutToken(e.Subject)); subject != e.Subject {
+		e.Subject, e.Seen = subject, "" // of a name that is not kept nothing can be decided again
+	}
 	if e.Tool = WithoutToken(e.Tool); utf8.RuneCountInString(e.Tool) > maxAuditTool {
 		e.Tool = string([]rune(e.Tool)[:maxAuditTool])
 	}

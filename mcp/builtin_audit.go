@@ -44,6 +44,7 @@ func eventProperties() schema {
 		"outcome": nullable(str("ok, tool_error, upstream_error, input_required or canceled")), "latencyMs": nullable(schema{"type": "number", "description": "Duration"}),
 		"client": nullable(str("name/version as the client says")), "epoch": whole("Edit as of which it was decided"),
 		"detail":   schema{"description": "Of a change: the fields before and after; of a denial: every rule; of a tool call: its arguments, where the organization has them kept"},
+		"seen":     schema{"description": "What a decision over MCP saw of the tool: category, effect and the like"},
 		"tenantId": str("Tenant"), "writer": nullable(str("Whose hash chain it is in")), "seq": nullable(whole("Its number in the chain")),
 		"hash": nullable(str("SHA-256 over the hash before and the fields")),
 	}

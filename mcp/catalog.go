@@ -43,6 +43,7 @@ type entry struct {
 	builtin    *builtin        // nil = an instance's
 	template   template        // of a template that uris can be held against
 	tasks      string          // execution.taskSupport of a tool; "" = not said
+	seen       string          // what a decision sees of it, for the audit trail; "" = not made
 }
 
 // shelf is one mounted instance in the catalog.
@@ -109,7 +110,21 @@ func (d *draft) add(t policy.Tool, e entry) error {
 	return nil
 }
 
-func (d *draft) offer() (offer, error) {
+// seens are what decisions see of tools, one text for all of a class: an instance
+// may have thousands.
+type seens map[policy.Tool]string
+
+func (s seens) of(t policy.Tool) string {
+	t.ID, t.Name = "", ""
+	text, there := s[t]
+	if !there {
+		text = keys.SeenOf(&t)
+		s[t] = text
+	}
+	return text
+}
+
+func (d *draft) offer(classes seens) (offer, error) {
 	sorted, err := policy.NewCatalog(d.tools)
 	if err != nil {
 		return offer{}, err
@@ -117,6 +132,7 @@ func (d *draft) offer() (offer, error) {
 	o := offer{tools: sorted, entries: make([]entry, sorted.Len())}
 	for i := range o.entries {
 		o.entries[i] = d.byName[sorted.At(i).Name]
+		o.entries[i].seen = classes.of(*sorted.At(i))
 	}
 	return o, nil
 }
@@ -151,9 +167,10 @@ func newCatalog(builtins []builtin, parts []mounted) (*catalog, map[string][]ski
 		}
 		c.slugs[part.instance.Slug] = &shelf{instance: part.instance, mount: part.mount, known: part.known, reads: part.reads}
 	}
+	classes := seens{}
 	for k := range drafts {
 		var err error
-		if c.offers[k], err = drafts[k].offer(); err != nil {
+		if c.offers[k], err = drafts[k].offer(classes); err != nil {
 			return nil, nil, err
 		}
 		c.shelve(kind(k))

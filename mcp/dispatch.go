@@ -86,7 +86,8 @@ func (g *Gateway) mayRecord(ctx context.Context, p keys.Principal) *wire.Problem
 
 // mayConnect says why a key may not speak MCP at all, and records it.
 func (g *Gateway) mayConnect(ctx context.Context, p keys.Principal, action string) *wire.Problem {
-	d := p.Grant().DecideKey(g.cfg.Now())
+	now := g.cfg.Now()
+	d := p.Grant().DecideKey(now)
 	if p.Valid() && d.Allowed() {
 		return nil
 	}
@@ -99,7 +100,7 @@ func (g *Gateway) mayConnect(ctx context.Context, p keys.Principal, action strin
 		return full
 	}
 	r := &request{principal: p, msg: &message{method: action}}
-	g.recordDenial(ctx, r, verdict{decision: d}, newReference())
+	g.recordDenial(ctx, r, verdict{who: p, at: now, decision: d}, newReference())
 	return problem
 }
 

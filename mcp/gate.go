@@ -28,6 +28,8 @@ type question struct {
 // verdict is the gate's answer. The zero verdict is a denial.
 type verdict struct {
 	class    methodClass // classUnknown: no such method for this era
+	who      keys.Principal
+	at       time.Time
 	target   target
 	decision policy.Decision
 	tool     *policy.Tool // nil = the catalog has none of this name
@@ -76,7 +78,7 @@ func judge(q question, grant *policy.Grant) verdict {
 	if m.eras&q.era == 0 {
 		m.class = classUnknown
 	}
-	v := verdict{class: m.class, target: q.target, decision: grant.DecideKey(q.now)}
+	v := verdict{class: m.class, who: q.principal, at: q.now, target: q.target, decision: grant.DecideKey(q.now)}
 	if m.class != classCall && m.class != classTask {
 		return v
 	}

@@ -104,7 +104,7 @@ func (g *Gateway) subscribe(ctx context.Context, r *request) reply {
 	defer g.subs.end(r.subs)
 	st, done, ok := g.openStream(ctx, r, [upstream.Kinds]uint64{})
 	if !ok {
-		return g.rateLimited(ctx, r, verdict{class: classListen}, maxStreams, "streams open")
+		return g.rateLimited(ctx, r, verdict{class: classListen, who: r.principal, at: g.cfg.Now()}, maxStreams, "streams open")
 	}
 	defer done()
 	w, granted := wantsOf(r.msg)

@@ -43,7 +43,7 @@ func (g *Gateway) recordDenial(ctx context.Context, r *request, v verdict, ref s
 	e := g.entryOf(r, v)
 	e.Kind, e.Decision, e.Ref = "decision", "deny", ref
 	if v.class == classCall || v.class == classTask {
-		_, rules := r.principal.Grant().Explain(r.narrowing.session, v.tool, g.cfg.Now())
+		_, rules := v.who.Grant().Explain(r.narrowing.session, v.tool, v.at)
 		e.Detail = wire.RequestDetail(append(rules, v.arguments.Explain()...), keptArguments(r))
 	}
 	keepShadow(&e, v)
@@ -57,7 +57,8 @@ func (g *Gateway) recordCall(ctx context.Context, r *request, v verdict, outcome
 		return
 	}
 	e := g.entryOf(r, v)
-	e.Kind, e.Decision, e.Outcome, e.Latency = "call", "allow", outcome, took
+	e.Kind, e.Decision, e.Outcome, e.Latency = "call", "allow", outcome, took.Truncate(time.Microsecond)
+	e.Time = e.Time.Add(e.Latency)
 	if arguments := keptArguments(r); arguments != nil {
 		e.Detail = wire.RequestDetail(nil, arguments)
 	}
@@ -74,12 +75,16 @@ func (g *Gateway) skips() bool {
 	return g.cfg.AuditSkip > 0 && mathrand.Float64() < g.cfg.AuditSkip
 }
 
+// entryOf is what is recorded of a verdict, whatever came of it. All that it
+// depended on is in it or in the trail's changes up to its epoch, but for what the
+// session gave up, so that it can be made again: the time is that of the decision,
+// to which a call adds how long it took.
 func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
-	key := r.principal.Key()
+	key := v.who.Key()
 	e := keys.AuditEntry{
-		TenantID: r.principal.TenantID(), Time: g.cfg.Now(), Action: r.msg.method,
-		Actor: r.principal.Actor(), KeyID: key.ID, KeyVersion: key.Version,
-		Client: r.client, Epoch: r.principal.Epoch(), Failed: []string{},
+		TenantID: v.who.TenantID(), Time: v.at.UTC().Truncate(time.Microsecond), Action: r.msg.method,
+		Actor: v.who.Actor(), KeyID: key.ID, KeyVersion: key.Version,
+		Client: r.client, Epoch: v.who.Epoch(), Failed: []string{}, Seen: v.seen(),
 	}
 	if !v.decision.Allowed() {
 		e.Failed = failedRules(v.decision)
@@ -95,6 +100,19 @@ func (g *Gateway) entryOf(r *request, v verdict) keys.AuditEntry {
 		}
 	}
 	return e
+}
+
+// seen is what the decision saw of the tool. What was allowed was decided as what
+// its entry is; a denied uri may have been decided as something else than the
+// template that it fits.
+func (v verdict) seen() string {
+	switch {
+	case v.class != classCall && v.class != classTask:
+		return keys.SeenKeyAlone
+	case v.entry != nil && v.entry.seen != "" && v.decision.Allowed():
+		return v.entry.seen
+	}
+	return keys.SeenOf(v.tool)
 }
 
 // keptArguments are those of a tool's call whose tenant has them kept in its trail;

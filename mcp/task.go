@@ -149,7 +149,8 @@ func (g *Gateway) askTask(ctx context.Context, r *request, v verdict, c upstream
 	}
 	if born, ok := bornAt(answer.Result); c.Method == tasksGet && (!ok || !sameBirth(born, v.task.born)) {
 		now.task, now.tool = nil, nil
-		now.decision = r.principal.Grant().Decide(r.narrowing.session, nil, g.cfg.Now())
+		now.at = g.cfg.Now()
+		now.decision = now.who.Grant().Decide(r.narrowing.session, nil, now.at)
 		return no(g.unknown(ctx, r, now), "")
 	}
 	return answer.Result, nil, outcomeOK

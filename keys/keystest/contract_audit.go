@@ -41,6 +41,7 @@ var auditTests = []contractTest{
 		full := keys.AuditEntry{
 			ID: newID(), TenantID: b.acme, Time: begin, Kind: kindDecision, Action: "tools/call", Actor: "a", KeyID: "k",
 			KeyVersion: 7, Subject: "s", Tool: "it's ? a \"tool\"", Decision: "deny", Failed: []string{"readonly", "allowlist"}, Ref: "r",
+			Seen:       `{"category":"tools"}`,
 			ArgsDigest: "d", Outcome: "ok", Latency: 1234567 * time.Nanosecond, Client: "c/1", Epoch: 5, Detail: json.RawMessage(`{"a":[1]}`),
 			Writer: "w1", Seq: 99, Hash: "the store's to say",
 		}
@@ -277,6 +278,42 @@ var changeTests = []contractTest{
 		b.equal("changes", got, []keys.Change{
 			{Epoch: epoch, TenantID: b.acme, Kind: keys.ChangeKey, ID: k.ID},
 			{Epoch: epoch, TenantID: b.acme, Kind: keys.ChangeProject, ID: p.ID},
+		})
+	}},
+	{"a snapshot knows its last edit", func(b *bench) {
+		asOf := func(r keys.Reader) int64 {
+			epoch, err := r.AsOf(b.ctx)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return epoch
+		}
+		before := b.epoch()
+		inside := int64(-1)
+		after := b.edit(func(w keys.Writer) error {
+			err := w.InsertProject(b.ctx, &keys.Project{ID: newID(), TenantID: b.acme, Slug: "p"})
+			inside = asOf(w)
+			return err
+		})
+		b.equal("within the edit", inside, before)
+		b.read(func(r keys.Reader) error {
+			b.equal("before", asOf(r), after)
+			later := b.edit(func(w keys.Writer) error {
+				return w.InsertProject(b.ctx, &keys.Project{ID: newID(), TenantID: b.acme, Slug: "q"})
+			})
+			b.equal("beside an edit", asOf(r), after)
+			b.equal("the store's", b.epoch(), later)
+			return nil
+		})
+		_, _ = b.store.Edit(b.ctx, func(w keys.Writer) error {
+			if err := w.InsertProject(b.ctx, &keys.Project{ID: newID(), TenantID: b.acme, Slug: "r"}); err != nil {
+				b.Error(err)
+			}
+			return keys.ErrVersion
+		})
+		b.read(func(r keys.Reader) error {
+			b.equal("after one that failed", asOf(r), after+1)
+			return nil
 		})
 	}},
 	{"pages of whole epochs", func(b *bench) {

@@ -45,6 +45,8 @@ func found[V any](ctx context.Context, r *reader, v V, there bool, clone func(V)
 
 func same[V any](v V) V { return v }
 
+func (r *reader) AsOf(ctx context.Context) (int64, error) { return r.state.epoch, r.check(ctx) }
+
 func (r *reader) Meta(ctx context.Context, name string) (string, error) {
 	value, ok := r.state.meta[name]
 	return found(ctx, r, value, ok, same)

@@ -24,6 +24,8 @@ var _ keys.Writer = (*writer)(nil)
 
 func (w *writer) Epoch() int64 { return w.state.epoch }
 
+func (w *writer) AsOf(ctx context.Context) (int64, error) { return w.state.epoch - 1, w.check(ctx) }
+
 func (w *writer) changed(tenantID string, kind keys.ChangeKind, id string) {
 	w.wrote = true
 	w.changes[keys.Change{Epoch: w.Epoch(), TenantID: tenantID, Kind: kind, ID: id}] = true

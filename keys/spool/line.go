@@ -32,6 +32,7 @@ type line struct {
 	Tool       string    `json:"tool,omitempty"`
 	Decision   string    `json:"decision,omitempty"`
 	Failed     []string  `json:"failed"`
+	Seen       string    `json:"seen,omitempty"`
 	Ref        string    `json:"ref,omitempty"`
 	ArgsDigest string    `json:"argsDigest,omitempty"`
 	Outcome    string    `json:"outcome,omitempty"`
@@ -44,7 +45,7 @@ type line struct {
 func newLine(e *keys.AuditEntry) line {
 	return line{
 		ID: e.ID, TenantID: e.TenantID, Time: e.Time, Kind: e.Kind, Action: e.Action, Actor: e.Actor, KeyID: e.KeyID,
-		KeyVersion: e.KeyVersion, Subject: e.Subject, Tool: e.Tool, Decision: e.Decision, Failed: e.Failed, Ref: e.Ref,
+		KeyVersion: e.KeyVersion, Subject: e.Subject, Tool: e.Tool, Decision: e.Decision, Failed: e.Failed, Seen: e.Seen, Ref: e.Ref,
 		ArgsDigest: e.ArgsDigest, Outcome: e.Outcome, Latency: int64(e.Latency), Client: e.Client, Epoch: e.Epoch, Detail: e.Detail,
 	}
 }
@@ -52,7 +53,7 @@ func newLine(e *keys.AuditEntry) line {
 func (l *line) entry() keys.AuditEntry {
 	return keys.AuditEntry{
 		ID: l.ID, TenantID: l.TenantID, Time: l.Time, Kind: l.Kind, Action: l.Action, Actor: l.Actor, KeyID: l.KeyID,
-		KeyVersion: l.KeyVersion, Subject: l.Subject, Tool: l.Tool, Decision: l.Decision, Failed: l.Failed, Ref: l.Ref,
+		KeyVersion: l.KeyVersion, Subject: l.Subject, Tool: l.Tool, Decision: l.Decision, Failed: l.Failed, Seen: l.Seen, Ref: l.Ref,
 		ArgsDigest: l.ArgsDigest, Outcome: l.Outcome, Latency: time.Duration(l.Latency), Client: l.Client, Epoch: l.Epoch, Detail: l.Detail,
 	}
 }

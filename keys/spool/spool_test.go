@@ -22,7 +22,7 @@ func entry(n int) keys.AuditEntry {
 	return keys.AuditEntry{
 		ID: fmt.Sprintf("id-%04d", n), TenantID: "t", Time: time.Date(2026, 1, 2, 3, 4, 5, 678_901_000, time.UTC), Kind: "call",
 		Action: "tools/call", Actor: "a\nb", KeyID: "k", KeyVersion: 7, Subject: "s/x", Tool: "it's ? a \"tool\" ä",
-		Decision: "deny", Failed: []string{"readonly"}, Ref: "r", ArgsDigest: "d", Outcome: "ok",
+		Decision: "deny", Failed: []string{"readonly"}, Seen: `{"unknown":true}`, Ref: "r", ArgsDigest: "d", Outcome: "ok",
 		Latency: 1234567, Client: "c/1", Epoch: 5, Detail: json.RawMessage(`{"a": no JSON`),
 	}
 }

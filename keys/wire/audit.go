@@ -29,6 +29,7 @@ type AuditEvent struct {
 	Client     *string         `json:"client" doc:"The client's name and version, as it says." example:"claude-code/2.1.0"`
 	Epoch      int64           `json:"epoch" doc:"The edit as of which it was decided, or the edit itself." example:"42"`
 	Detail     json.RawMessage `json:"detail" doc:"Of a change, the fields before and after; of a denial, every rule; of a tool call, its arguments where the tenant has them kept, or argumentsOmitted where they are above 16 KiB; of a call that the key's draft policy would have decided otherwise, its shadow: the draft's decision (deny, allow, approval, error) and its failed rules." example:"null"`
+	Seen       json.RawMessage `json:"seen" doc:"What a decision over MCP saw of the tool: category, effect, instanceId, projectId, projectPointer, writeEnabled, permission, quarantined, each where it has one; unknown where the catalog had no such tool; empty where it was about the key alone. null of all else, and of before it was recorded." example:"{\"category\":\"tools\",\"effect\":\"destructive\",\"instanceId\":\"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d\",\"writeEnabled\":true}"`
 	TenantID   string          `json:"tenantId" doc:"The tenant whose trail it is in." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
 	Writer     *string         `json:"writer" doc:"Whose chain it is in: edits, or a server process; null of before there were chains." example:"edits"`
 	Seq        *int64          `json:"seq" doc:"Its number in the chain, from 1." example:"42"`
@@ -49,7 +50,7 @@ func AuditEventOf(e keys.AuditEntry) AuditEvent {
 		KeyID: optional(e.KeyID), Subject: optional(e.Subject), Tool: optional(e.Tool),
 		Decision: optional(e.Decision), Failed: list(e.Failed), Ref: optional(e.Ref),
 		ArgsDigest: optional(e.ArgsDigest), Outcome: optional(e.Outcome), Client: optional(e.Client),
-		Epoch: e.Epoch, Detail: sorted(e.Detail),
+		Epoch: e.Epoch, Detail: sorted(e.Detail), Seen: sorted(json.RawMessage(e.Seen)),
 		TenantID: e.TenantID, Writer: optional(e.Writer), Hash: optional(e.Hash),
 	}
 	if e.Seq != 0 {
@@ -74,6 +75,11 @@ func (a *AuditEvent) Entry() keys.AuditEntry {
 		Outcome: value(a.Outcome), Client: value(a.Client), Epoch: a.Epoch, Detail: a.Detail,
 		Writer: value(a.Writer), Seq: value(a.Seq), Hash: value(a.Hash),
 	}
+	seen, err := keys.CanonicalJSON(a.Seen)
+	if err != nil {
+		seen = a.Seen // what is no JSON was never hashed so
+	}
+	e.Seen = string(seen)
 	e.Latency = time.Duration(math.Round(value(a.LatencyMS)*1000)) * time.Microsecond
 	return e
 }

@@ -13,9 +13,10 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// TestWorkedExample: the documentation's two events have the hashes that it
+// TestWorkedExample: the documentation's events have the hashes that it
 // says, and the text is what the first one's is over.
 func TestWorkedExample(t *testing.T) {
 	text, err := os.ReadFile("../../docs/audit.md")
@@ -44,7 +45,7 @@ func TestWorkedExample(t *testing.T) {
 			seen++
 		}
 	}
-	if seen != 3 {
+	if seen != 4 {
 		t.Errorf("found %d events and texts in the documentation", seen)
 	}
 }
@@ -62,7 +63,8 @@ func TestHashOfAnExport(t *testing.T) {
 		e, err := keys.AuditEntry{
 			ID: "e1", TenantID: "t1", Time: time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, "time")), Kind: "call",
 			Action: text.Draw(t, "action"), Actor: text.Draw(t, "actor"), KeyID: text.Draw(t, "key"), KeyVersion: rapid.Int64().Draw(t, "version"),
-			Subject: text.Draw(t, "subject"), Tool: text.Draw(t, "tool"), Failed: rapid.SliceOf(text).Draw(t, "failed"), Ref: text.Draw(t, "ref"),
+			Subject: text.Draw(t, "subject"), Tool: text.Draw(t, "tool"), Failed: rapid.SliceOf(text).Draw(t, "failed"),
+			Seen: rapid.SampledFrom([]string{"", "{}", keys.SeenOf(nil), keys.SeenOf(&policy.Tool{Category: "a<b", Effect: policy.EffectRead})}).Draw(t, "seen"), Ref: text.Draw(t, "ref"),
 			Latency: time.Duration(rapid.Int64Range(0, 1e15).Draw(t, "latency")), Client: text.Draw(t, "client"),
 			Epoch: rapid.Int64().Draw(t, "epoch"), Detail: detail, Writer: "w1", Seq: 1,
 		}.Stored()
