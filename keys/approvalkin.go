@@ -3,50 +3,123 @@ package keys
 import (
 	"context"
 	"slices"
+	"strings"
+
+	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
 // mayAnswer refuses who would answer for calls of its own: the same principal, an
-// ancestor or child of it, and a key that the calling one has made, be it by way of
-// others.
+// ancestor or child of it, a key that the calling one has made, be it by way of
+// others, and any two keys that one which needs approval itself has made or is above,
+// that one included: it could call with the one and answer with the other.
 func (e *edit) mayAnswer(ctx context.Context, a *CallApproval) error {
 	own := &PermissionError{Hint: "a key answers neither for its own calls nor for those of its ancestors and children, " +
-		"nor a key for those of the key that made it: ask the holder of another key with " + manageApprovals}
+		"nor a key for those of the key that made it, nor one key for another where the same key, which needs approval itself, " +
+		"has made them: ask the holder of another key with " + manageApprovals}
 	if e.who.IsOperator() {
 		return nil
 	}
-	if e.who.ID() == a.Actor || slices.Contains(e.who.Chain(), a.KeyID) && a.KeyID != "" {
-		return own
-	}
-	made := e.who.of().key
-	for range maxMakers {
-		if made.CreatedBy == a.Actor {
-			return own
-		}
-		next, err := e.Key(ctx, a.TenantID, made.CreatedBy)
-		if isNotFound(err) || made.CreatedBy == "" {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		made = next
-	}
-	if a.KeyID == "" {
-		return nil
-	}
-	asker, err := e.Key(ctx, a.TenantID, a.KeyID)
-	if isNotFound(err) {
-		return nil // purged: nobody can use the approval
-	}
+	answers, ok1, err := e.kin(ctx, a.TenantID, e.who.ID())
 	if err != nil {
 		return err
 	}
-	c, err := loadChain(ctx, e, asker)
-	if err == nil && slices.Contains(c.ids(), e.who.KeyID()) {
+	asks, ok2, err := e.kin(ctx, a.TenantID, a.Actor)
+	if err != nil {
+		return err
+	}
+	if !ok1 || !ok2 || slices.Contains(answers.all(), a.Actor) || slices.Contains(asks.above, e.who.ID()) {
 		return own
 	}
-	return err
+	for _, shared := range answers.all() {
+		if !slices.Contains(asks.all(), shared) {
+			continue
+		}
+		needs, err := e.needsApprovals(ctx, a.TenantID, shared)
+		if err != nil {
+			return err
+		}
+		if needs {
+			return own
+		}
+	}
+	return nil
 }
 
-// maxMakers is how far back it is looked who made a key; behind it nobody is kin.
+// kin are a principal, those that are above it and those that have made it, by id.
+type kin struct {
+	above  []string // it, and its ancestors
+	makers []string // who made it, who made that, and so on
+}
+
+func (k kin) all() []string { return slices.Concat(k.above, k.makers) }
+
+// maxMakers is how far back it is looked who made a key. Who is further from its
+// beginning answers for nobody, and nobody but the operator for it: it could have
+// made as many keys in between to hide whose it is.
 const maxMakers = 32
+
+// kin finds those of a principal by id; ok is false when there are more than are
+// looked at.
+func (e *edit) kin(ctx context.Context, tenantID, id string) (all kin, ok bool, err error) {
+	all.above = []string{id}
+	for range maxMakers {
+		key, err := e.Key(ctx, tenantID, id)
+		switch {
+		case isNotFound(err): // the operator, a JWT's subject, or purged
+			return all, true, nil
+		case err != nil:
+			return kin{}, false, err
+		}
+		if len(all.makers) == 0 {
+			c, err := loadChain(ctx, e, key)
+			if err != nil {
+				return kin{}, false, err
+			}
+			all.above = c.ids()
+		}
+		if id = key.CreatedBy; id == "" {
+			return all, true, nil
+		}
+		all.makers = append(all.makers, id)
+	}
+	return kin{}, false, nil
+}
+
+// needsApprovals tells whether a person must approve any calls of a maker's. What a
+// maker that is gone needed, its keys need too.
+func (e *edit) needsApprovals(ctx context.Context, tenantID, maker string) (bool, error) {
+	if strings.HasPrefix(maker, jwtActor) {
+		tenant, err := e.Tenant(ctx, tenantID)
+		return len(tenant.JWTPolicy.Approvals) > 0, err
+	}
+	key, err := e.Key(ctx, tenantID, maker)
+	if isNotFound(err) {
+		return maker != "operator" && e.who.Grant().HasApprovals(), nil
+	}
+	if err != nil {
+		return false, err
+	}
+	c, err := loadChain(ctx, e, key)
+	if err != nil {
+		return false, err
+	}
+	return hasApprovals(c.layers), nil
+}
+
+func hasApprovals(layers []policy.Subject) bool {
+	return slices.ContainsFunc(layers, func(s policy.Subject) bool { return len(s.Policy.Approvals) > 0 })
+}
+
+// mayTake refuses the secret of another's key to who needs approval and may answer
+// for calls: it would ask with the one key and answer with the other.
+func (e *edit) mayTake(ctx context.Context, k *Key) error {
+	if e.who.IsOperator() || !hasApprovals(e.layers) || !e.who.Can(manageApprovals, e.now) {
+		return nil
+	}
+	c, err := loadChain(ctx, e, *k)
+	if err != nil || slices.Contains(c.ids(), e.who.KeyID()) && e.who.KeyID() != "" {
+		return err
+	}
+	return exceeds([]policy.Problem{{Field: "mcpApprovals",
+		Problem: "your own calls need approval, and you could give it with this key's secret: rotate only keys below your own"}})
+}

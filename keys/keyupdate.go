@@ -74,13 +74,31 @@ func (e *snapshot) mayBecome(ctx context.Context, was, becomes *Key) error {
 		return err
 	}
 	after, err := subjectOf(ctx, e, becomes, e.who.Tenant())
-	if err != nil || narrows(before, after) {
+	if err != nil || narrows(before, after) && keepsCounts(was, becomes) {
 		return err
 	}
 	if err := e.holds(ctx, was); err != nil {
 		return err
 	}
+	if slices.Contains(e.who.Chain(), was.ID) && !keepsCounts(was, becomes) {
+		return exceeds([]policy.Problem{{Field: "mcpLimits",
+			Problem: "your own limits keep their tool and period, for calls would be counted anew: lower their number, or add others beside them"}})
+	}
 	return e.within(ctx, becomes)
+}
+
+// keepsCounts tells whether every limit of a key stays with the calls that it has
+// counted, which go by its tools and period as written: another way to write them
+// begins at nothing.
+func keepsCounts(was, becomes *Key) bool {
+	for _, old := range was.Policy.Limits {
+		if !slices.ContainsFunc(becomes.Policy.Limits, func(l policy.RateLimit) bool {
+			return l.Tool == old.Tool && l.Per == old.Per && l.Requests <= old.Requests
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // saveKey writes a key that differs from what it was, with its audit entry.
@@ -145,6 +163,9 @@ func (s *Service) RotateKey(ctx context.Context, p Principal, id string, r Rotat
 			return Key{}, &ConflictError{Problem: "the key has expired; make a new one"}
 		}
 		if err := e.holds(ctx, &was); err != nil {
+			return Key{}, err
+		}
+		if err := e.mayTake(ctx, &was); err != nil {
 			return Key{}, err
 		}
 		key := was
