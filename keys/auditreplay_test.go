@@ -211,6 +211,9 @@ func TestReplayOfRulesForCalls(t *testing.T) {
 	approved := key(func(pp *keys.PolicyPatch) {
 		pp.MCPApprovals = keys.Some([]policy.ApprovalRule{{Tool: "*", Effect: policy.EffectWrite}})
 	})
+	spelled := key(func(pp *keys.PolicyPatch) {
+		pp.MCPApprovals = keys.Some([]policy.ApprovalRule{{Tool: "a1/w", Effect: policy.EffectRead}})
+	})
 	confined := key(func(pp *keys.PolicyPatch) { pp.MCPProjectIDs = keys.Some(policy.Only(one.ID)) })
 	reader, project, elsewhere := *writer, *writer, *writer
 	reader.ID, reader.Name, reader.Effect = "a1/r", "a1__r", policy.EffectRead
@@ -228,6 +231,11 @@ func TestReplayOfRulesForCalls(t *testing.T) {
 		"allowed, with a rule for arguments":            {held, writer, "", "", skipped},
 		"allowed, with a rule for another's arguments":  {held, &reader, "", "", same},
 		"a uri, with a rule for another's arguments":    {held, &reader, "resources/read", "", skipped},
+		"a uri, which another spelling has approved":    {spelled, &reader, "resources/read", "approval.required", skipped},
+		"a uri that passed, with another's approval":    {spelled, &reader, "resources/read", "", skipped},
+		"a tool, with another's approval":               {spelled, &reader, "", "approval.required", different},
+		"a uri that passed, with another's limit":       {limited, &reader, "resources/read", "", skipped},
+		"news of a uri, which nobody approves":          {spelled, &reader, "resources/subscribe", "", same},
 		"allowed, with a limit":                         {limited, writer, "", "", skipped},
 		"allowed, with a limit for another":             {limited, &reader, "", "", same},
 		"allowed, with an approval":                     {approved, writer, "", "", skipped},

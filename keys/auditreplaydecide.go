@@ -65,7 +65,7 @@ func callRulesOf(e *AuditEntry, tool *policy.Tool, grant *policy.Grant) [policy.
 		return can
 	}
 	can[policy.RuleArgument] = demandsArguments(e, tool, grant)
-	can[policy.RuleApproval] = grant.NeedsApproval(tool)
+	can[policy.RuleApproval] = mayNeedApproval(e, tool, grant)
 	can[policy.RuleStale] = true
 	return can
 }
@@ -75,6 +75,24 @@ func callRulesOf(e *AuditEntry, tool *policy.Tool, grant *policy.Grant) [policy.
 // other tools to a policy.
 func demandsArguments(e *AuditEntry, tool *policy.Tool, grant *policy.Grant) bool {
 	return len(grant.DemandsOfArguments(tool).Explain()) > 0 || strings.HasPrefix(e.Action, "resources/") && grant.HoldsArguments()
+}
+
+// mayNeedApproval tells whether a person may have had to approve the request: by its
+// own name, or a uri by another spelling. Subscribing needs nobody.
+func mayNeedApproval(e *AuditEntry, tool *policy.Tool, grant *policy.Grant) bool {
+	switch e.Action {
+	case "resources/subscribe", "resources/unsubscribe":
+		return false
+	case "resources/read":
+		return grant.NeedsApproval(tool) || grant.ApprovesReads()
+	}
+	return grant.NeedsApproval(tool)
+}
+
+// counts tells whether the request may have counted against a limit, a uri by another
+// spelling, too.
+func counts(e *AuditEntry, tool *policy.Tool, grant *policy.Grant) bool {
+	return len(grant.Limits(tool)) > 0 || strings.HasPrefix(e.Action, "resources/") && grant.Limited()
 }
 
 // dependsOnCall tells whether a rule for calls alone denied, or let through what it
@@ -88,5 +106,5 @@ func dependsOnCall(e *AuditEntry, tool *policy.Tool, grant *policy.Grant, calls 
 	if e.Decision != "allow" || tool == nil || strings.HasPrefix(e.Action, "tasks/") {
 		return false
 	}
-	return calls[policy.RuleArgument] || calls[policy.RuleApproval] || len(grant.Limits(tool)) > 0
+	return calls[policy.RuleArgument] || calls[policy.RuleApproval] || counts(e, tool, grant)
 }

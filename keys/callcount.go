@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,12 +79,20 @@ func (c *callCounts) over(now time.Time) map[CallWindow]*callCount {
 	return running
 }
 
-// CountCall counts a call of the tool against all limits of the principal's key
-// and of its ancestors, or against none of them. It answers how each stands; nil
+// CountCall counts a call against all limits of the principal's key and of its
+// ancestors that name any of the tools, which are what the call may be taken for;
+// each once, or against none of them. It answers how each stands; nil
 // without limits. Errors: *LimitError, of the limit that lasts longest, and those
 // of the store, which let no call through.
-func (s *Service) CountCall(ctx context.Context, p Principal, t *policy.Tool) ([]CallLimit, error) {
-	applied := p.Grant().Limits(t)
+func (s *Service) CountCall(ctx context.Context, p Principal, tools ...*policy.Tool) ([]CallLimit, error) {
+	var applied []policy.AppliedLimit
+	for _, t := range tools {
+		for _, l := range p.Grant().Limits(t) {
+			if !slices.Contains(applied, l) {
+				applied = append(applied, l)
+			}
+		}
+	}
 	if len(applied) == 0 {
 		return nil, nil
 	}

@@ -164,6 +164,33 @@ func TestHeldSpellings(t *testing.T) {
 	}
 }
 
+// TestHeldCompletion: its context is approved with it, and shown.
+func TestHeldCompletion(t *testing.T) {
+	w := newWorld(t, hasty)
+	w.mount("a1", newUpstream(t).with(others{prompts: []string{prompt("p")}}))
+	k := w.key(needing("*", policy.EffectRead))
+	ask := func(context string) string {
+		t.Helper()
+		_, id := held(t, w.modern(k, "/mcp", "completion/complete",
+			`"ref":{"type":"ref/prompt","name":"a1__p"},"argument":{"name":"a","value":"b"}`+context), "pending")
+		return id
+	}
+	plain, one, other := ask(""), ask(`,"context":{"arguments":{"c":"1"}}`), ask(`,"context":{"arguments":{"c":"2"}}`)
+	if plain == one || one == other {
+		t.Error("completions of other contexts share an approval")
+	}
+	shown, err := w.svc.CallApproval(t.Context(), w.op, other)
+	must(t, err)
+	if want := `{"argument":{"name":"a","value":"b"},"context":{"arguments":{"c":"2"}}}`; string(shown.Arguments) != want {
+		t.Errorf("shown: %s", shown.Arguments)
+	}
+	a := w.modern(k, "/mcp", "completion/complete",
+		`"ref":{"type":"ref/prompt","name":"a1__p"},"argument":{"name":"a","value":"b"},"context":{"arguments":{"c":"1","c":"2"}}`)
+	if !strings.Contains(a.body, "another way") {
+		t.Errorf("a context that reads in two ways: %s", a.body)
+	}
+}
+
 // TestHeldArgumentsReadTwice: a person would see one of two values, and the tool the other.
 func TestHeldArgumentsReadTwice(t *testing.T) {
 	h := newHeldWorld(t, hasty)

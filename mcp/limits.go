@@ -23,7 +23,7 @@ import (
 // request that goes on to where it is answered is a call, each of a client's that
 // comes again with an upstream's state among them, for it could come often.
 func (g *Gateway) count(ctx context.Context, r *request, v verdict) *reply {
-	limits, err := g.svc.CountCall(ctx, r.principal, v.tool)
+	limits, err := g.svc.CountCall(ctx, r.principal, countedAs(r, v)...)
 	if err == nil {
 		announce(r.answerHeader, limits)
 		return nil
@@ -37,6 +37,23 @@ func (g *Gateway) count(ctx context.Context, r *request, v verdict) *reply {
 	ref := g.recordLimited(ctx, r, v, "the call can't be counted: the store can't be reached")
 	refused := failure(r.msg.id, codeRateLimited, "This key's calls are counted, and can't be just now: try again (ref "+ref+")", retryData())
 	return &refused
+}
+
+// countedAs is what a call counts as. A resource counts under each spelling of its
+// uri, so that no limit is passed by another one.
+func countedAs(r *request, v verdict) []*policy.Tool {
+	tools := []*policy.Tool{v.tool}
+	if v.target.kind != kindResource || !r.principal.Grant().Limited() {
+		return tools
+	}
+	slug, c := slugOf(v.tool), r.tenant.catalog.Load()
+	if c == nil || c.slugs[slug] == nil {
+		return tools
+	}
+	for _, uri := range spellings(v.target.name) {
+		tools = append(tools, c.itself(slug, uri))
+	}
+	return tools
 }
 
 // overLimit refuses a call beyond a limit, and says when to come again.

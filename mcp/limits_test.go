@@ -98,3 +98,23 @@ func TestLimitsWithoutTheStore(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 }
+
+// TestLimitsOfSpellings: no resource is read beyond its limit by another spelling of
+// its uri, and one read counts once.
+func TestLimitsOfSpellings(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t).with(others{resources: []string{resource("x:/b")}, templates: []string{template("x:/t/{id}")}})
+	for _, uri := range []string{"x:/b", "x:/t/1", "x:/t/%31", "x:/t/2"} {
+		up.on(uri, func(c fakeCall) string { return `{"contents":[{"uri":` + quoted(c.URI) + `,"text":"t"}]}` })
+	}
+	w.mount("a1", up)
+	for _, first := range []string{"x:/t/1", "x:/t/%31"} {
+		k := w.key(limits(perDay("a1/x:/t/1", 1), perDay("a1/*", 4)))
+		for _, c := range []struct{ uri, want string }{{"x:/t/2", `"text":"t"`}, {first, `"text":"t"`},
+			{"x:/t/1", "-32029"}, {"x:/t/%31", "-32029"}, {"x:/b", `"text":"t"`}, {"x:/t/2", `"text":"t"`}, {"x:/b", "-32029"}} {
+			if a := w.modern(k, "/mcp", "resources/read", `"uri":`+quoted(c.uri)); !strings.Contains(a.body, c.want) {
+				t.Errorf("first %s, then %s: %s, want %s", first, c.uri, a.body, c.want)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -42,6 +43,7 @@ func (g *Gateway) trailWithin(r *request, entries []keys.AuditEntry) []keys.Audi
 		case g.reachesSubject(r, &e):
 		case e.Kind == "decision" && e.Actor == r.principal.Actor():
 			e.Subject, e.Failed, e.Detail = "", []string{policy.RuleUnknown.String()}, nil
+			e.Seen, e.Hash = keys.SeenOf(nil), "" // the hash is over all that is left out
 		default:
 			continue
 		}
@@ -64,13 +66,21 @@ func (g *Gateway) reachesSubject(r *request, e *keys.AuditEntry) bool {
 			return !g.outsideIDs(r, e.Subject, project)
 		case "project":
 			return !g.outside(r, &keys.Instance{Slug: "probe", ProjectID: e.Subject}, policy.RuleProject)
+		case "approval": // of a call
+			var detail struct{ After struct{ Subject string } }
+			return json.Unmarshal(e.Detail, &detail) == nil && g.reachesTool(r, detail.After.Subject)
 		}
 		return true
 	}
 	if e.Tool == "" && e.Subject == "" {
 		return true // about the key alone
 	}
-	slug, _, ok := strings.Cut(e.Subject, "/")
+	return g.reachesTool(r, e.Subject)
+}
+
+// reachesTool tells whether what has a canonical id is within reach.
+func (g *Gateway) reachesTool(r *request, id string) bool {
+	slug, _, ok := strings.Cut(id, "/")
 	if !ok || slug == serverName {
 		return ok
 	}

@@ -72,11 +72,19 @@ func (m *message) missing() string {
 	return "params.uri must be a string that names a resource"
 }
 
-// digested is what the audit trail keeps a digest of: the arguments, or what a
-// completion completes.
+// digested is what the audit trail keeps a digest of, and who approves a call sees:
+// the arguments, or what a completion completes, with its context where it has one.
 func (m *message) digested() json.RawMessage {
-	if m.method == string(mcpgo.MethodCompletionComplete) {
-		return rawjson.Field(m.params, "argument")
+	if m.method != string(mcpgo.MethodCompletionComplete) {
+		return m.arguments
 	}
-	return m.arguments
+	argument, context := rawjson.Field(m.params, "argument"), rawjson.Field(m.params, "context")
+	if context == nil {
+		return argument
+	}
+	both := rawjson.Prepend([]byte(`{}`), "context", context)
+	if argument != nil {
+		both = rawjson.Prepend(both, "argument", argument)
+	}
+	return both
 }

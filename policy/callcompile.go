@@ -134,6 +134,14 @@ func (g *Grant) HasApprovals() bool {
 	return g == nil || slices.ContainsFunc(g.layers, func(l layer) bool { return l.rules != nil && len(l.rules.approvals) > 0 })
 }
 
+// ApprovesReads tells whether a person must approve any calls that only read, of
+// whatever tool, as resources do.
+func (g *Grant) ApprovesReads() bool {
+	return g == nil || slices.ContainsFunc(g.layers, func(l layer) bool {
+		return l.rules != nil && slices.ContainsFunc(l.rules.approvals, func(a approvalRule) bool { return a.Effect <= EffectRead })
+	})
+}
+
 // ExplainApproval is the line of an explanation that says why each call of the tool
 // needs a person's approval; ok is false when none does.
 func (g *Grant) ExplainApproval(t *Tool) (line RuleResult, ok bool) {
