@@ -74,25 +74,25 @@ func (e *snapshot) mayBecome(ctx context.Context, was, becomes *Key) error {
 		return err
 	}
 	after, err := subjectOf(ctx, e, becomes, e.who.Tenant())
-	if err != nil || narrows(before, after) && keepsCounts(was, becomes) {
+	if err != nil || narrows(before, after) && keepsCounts(&was.Policy, &becomes.Policy) {
 		return err
 	}
 	if err := e.holds(ctx, was); err != nil {
 		return err
 	}
-	if slices.Contains(e.who.Chain(), was.ID) && !keepsCounts(was, becomes) {
+	if slices.Contains(e.who.Chain(), was.ID) && !keepsCounts(&was.Policy, &becomes.Policy) {
 		return exceeds([]policy.Problem{{Field: "mcpLimits",
 			Problem: "your own limits keep their tool and period, for calls would be counted anew: lower their number, or add others beside them"}})
 	}
 	return e.within(ctx, becomes)
 }
 
-// keepsCounts tells whether every limit of a key stays with the calls that it has
+// keepsCounts tells whether every limit of a policy stays with the calls that it has
 // counted, which go by its tools and period as written: another way to write them
 // begins at nothing.
-func keepsCounts(was, becomes *Key) bool {
-	for _, old := range was.Policy.Limits {
-		if !slices.ContainsFunc(becomes.Policy.Limits, func(l policy.RateLimit) bool {
+func keepsCounts(was, becomes *policy.Policy) bool {
+	for _, old := range was.Limits {
+		if !slices.ContainsFunc(becomes.Limits, func(l policy.RateLimit) bool {
 			return l.Tool == old.Tool && l.Per == old.Per && l.Requests <= old.Requests
 		}) {
 			return false

@@ -43,3 +43,24 @@ func TestNobodyBeginsToCountAnew(t *testing.T) {
 		t.Errorf("a key without limits: %v", err)
 	}
 }
+
+// TestSubjectsBeginNotToCountAnew: the same for the policy of JWTs' subjects.
+func TestSubjectsBeginNotToCountAnew(t *testing.T) {
+	h := newHouse(t)
+	limits := func(tool string, n int64) keys.PolicyPatch {
+		p := full()
+		p.MCPLimits = keys.Some([]policy.RateLimit{{Tool: tool, Requests: n, Per: policy.PerDay}})
+		return p
+	}
+	h.jwtPolicy(limits("notes/*", 5))
+	subject := h.subject("*")
+	update := func(p keys.PolicyPatch) error {
+		return errOf(h.svc.UpdateTenant(h.ctx, subject, keys.TenantPatch{JWTPolicy: keys.Some(p)}))
+	}
+	if err := update(limits("*", 5)); !isDenied(err) || strings.Join(fieldsOf(err), " ") != "jwtPolicy" {
+		t.Errorf("written in another way: %v %v", err, fieldsOf(err))
+	}
+	if err := update(limits("notes/*", 4)); err != nil {
+		t.Errorf("lowered: %v %v", err, details(err))
+	}
+}

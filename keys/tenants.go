@@ -115,7 +115,7 @@ func (e *edit) widenedTenant(ctx context.Context, was, becomes *Tenant) (fields 
 	if err != nil {
 		return nil, err
 	}
-	if !narrows(before, after) {
+	if !narrows(before, after) || !keepsCounts(&was.JWTPolicy, &becomes.JWTPolicy) {
 		fields = append(fields, "jwtPolicy")
 	}
 	return fields, nil

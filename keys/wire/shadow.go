@@ -69,16 +69,21 @@ func shadowUseOf(u keys.ShadowUse) ShadowUse {
 		Examples: each(u.Examples, usageExampleOf)}
 }
 
-// Applied is the update that puts the draft in the place of the key's own policy.
+// Applied is the update that puts the draft in the place of the key's own policy. It
+// resumes no key that was paused since the draft was set.
 func (r ShadowReport) Applied() UpdateKey {
 	d := r.Draft
-	return UpdateKey{
+	u := UpdateKey{
 		PolicyFields: PolicyFields{
-			MCPActive: keys.Some(d.MCPActive), MCPReadOnly: keys.Some(d.MCPReadOnly), MCPPreset: keys.Some(d.MCPPreset),
+			MCPReadOnly: keys.Some(d.MCPReadOnly), MCPPreset: keys.Some(d.MCPPreset),
 			MCPPermissions: keys.Some(d.MCPPermissions), MCPAllowlistMode: keys.Some(d.MCPAllowlistMode), MCPToolAllowlist: keys.Some(d.MCPToolAllowlist),
 			MCPProjectIDs: keys.Some(d.MCPProjectIDs), MCPInstanceIDs: keys.Some(d.MCPInstanceIDs),
 			MCPArgumentRules: keys.Some(d.MCPArgumentRules), MCPApprovals: keys.Some(d.MCPApprovals), MCPLimits: keys.Some(d.MCPLimits),
 		},
 		ShadowField: ShadowField{keys.Null[PolicyFields]()},
 	}
+	if !d.MCPActive {
+		u.MCPActive = keys.Some(false)
+	}
+	return u
 }
