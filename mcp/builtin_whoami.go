@@ -33,7 +33,7 @@ func (g *Gateway) whoamiTool() builtin {
 				"id": str("Organization id"), "slug": str("Its short name"), "name": str("Its name"),
 			}),
 			"kind":    oneOf("What authenticated: an API key, or the subject of an identity provider's token", "key", "subject"),
-			"key":     nullable(answered(keyProperties())),
+			"key":     nullable(answered(keyProperties().and(schema{"mcpShadow": schema{"type": "null", "description": "Not told here"}}))),
 			"subject": nullable(answered(subjectProperties())),
 			"tools":   whole("Number of tools visible to this connection now"),
 		}),
@@ -56,6 +56,7 @@ func (g *Gateway) whoami(_ context.Context, r *request, raw json.RawMessage) (an
 		out.Kind, out.Subject = "subject", &subject
 	} else {
 		key := wire.KeyOf(r.principal.Key())
+		key.MCPShadow = nil // who is tried is not told: it would name what is hidden, and act for the trial
 		out.Key = &key
 	}
 	return out, nil

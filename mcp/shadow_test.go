@@ -282,3 +282,14 @@ func TestShadowFails(t *testing.T) {
 		t.Errorf("a decision that breaks off: %q", got)
 	}
 }
+
+// TestShadowIsNotTold: whoami, which every key may call, says nothing of a draft.
+func TestShadowIsNotTold(t *testing.T) {
+	w := newWorld(t)
+	k := w.key(drafted(keys.PolicyPatch{MCPAllowlistMode: keys.Some(policy.ModeAllow), MCPToolAllowlist: keys.Some([]string{"hidden/secret"})}))
+	for era, ask := range w.eras(k, "/mcp") {
+		if a := ask("tools/call", `"name":"whoami"`); !strings.Contains(a.body, `"handle"`) || strings.Contains(a.body, "hidden/secret") {
+			t.Errorf("%s: %s", era, a.body)
+		}
+	}
+}
