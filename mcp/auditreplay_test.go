@@ -67,7 +67,7 @@ type schedule struct {
 }
 
 func newSchedule(t *testing.T, seed uint64) *schedule {
-	s := &schedule{w: newWorld(t), r: rand.New(rand.NewPCG(seed, 1))}
+	s := &schedule{w: newWorld(t, hasty), r: rand.New(rand.NewPCG(seed, 1))}
 	w := s.w
 	s.upstream = newUpstream(t, tool("r", "r"), tool("w", "w"), tool("d", "d")).with(everyKind())
 	s.upstream.onAny(func(fakeCall) string { return `{}` })
@@ -167,6 +167,9 @@ func (s *schedule) edit() error {
 	case n < 8 && id != "":
 		patch := keys.KeyPatch{PolicyPatch: s.policy(), Permissions: some(r, []string{"*"}, []string{}, []string{"view:api-keys"}),
 			Name: some(r, "a", "b")}
+		if r.IntN(3) == 0 {
+			patch.MCPShadow = keys.ShadowPatch{Set: true, Value: s.policy()}
+		}
 		_, err = w.svc.UpdateKey(ctx, w.op, id, patch)
 	case n < 9 && id != "":
 		_, err = w.svc.UpdateKey(ctx, w.op, id, keys.KeyPatch{Enabled: keys.Some(false)})
@@ -219,8 +222,8 @@ func (s *schedule) policy() keys.PolicyPatch {
 		MCPProjectIDs:    some(r, policy.Unlimited(), policy.Only(s.project.ID), policy.Only()),
 		MCPInstanceIDs:   some(r, policy.Unlimited(), policy.Only(s.instances[0].ID), policy.Only(s.instances[1].ID)),
 		MCPArgumentRules: some(r, nil, nil, []policy.ArgumentRule{{Tool: "a1/r", Pointer: "/p", Allow: []string{"x*"}}}),
-		MCPApprovals:     some(r, nil, nil, []policy.ApprovalRule{{Tool: "a1/*", Effect: policy.EffectWrite}}),
-		MCPLimits:        some(r, nil, nil, []policy.RateLimit{{Tool: "b2/*", Requests: 1, Per: policy.PerHour}}),
+		MCPApprovals:     some(r, nil, nil, []policy.ApprovalRule{{Tool: "a1/*", Effect: policy.EffectWrite}}, []policy.ApprovalRule{{Tool: "a1/x:a", Effect: policy.EffectRead}}),
+		MCPLimits:        some(r, nil, nil, []policy.RateLimit{{Tool: "b2/*", Requests: 1, Per: policy.PerHour}}, []policy.RateLimit{{Tool: "a1/x:a", Requests: 1, Per: policy.PerHour}}),
 	}
 }
 
@@ -242,7 +245,7 @@ func (s *schedule) call(r *rand.Rand) {
 	case 0:
 		s.w.modern(k, path, "prompts/get", `"name":`+quoted(oneOf(r, "a1__p", "a1__nope")))
 	case 1:
-		s.w.modern(k, path, "resources/read", `"uri":`+quoted(oneOf(r, "x:a", "x:t/1", "x:unlisted", "x:%61")))
+		s.w.modern(k, path, "resources/read", `"uri":`+quoted(oneOf(r, "x:a", "x:t/1", "x:unlisted", "x:%61", "X:a")))
 	case 2:
 		a := s.w.post(path, initialize, auth(k)...)
 		if id := a.header.Get("Mcp-Session-Id"); id != "" {
