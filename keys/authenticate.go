@@ -28,8 +28,12 @@ func (s *Service) Authenticate(ctx context.Context, token Secret) (Principal, er
 	d := digest(token)
 	// As nearly always: under the current root secret, and known.
 	p, ok, err := s.cached(s.derived.byAge[0].hash(d))
-	if err == nil && !ok {
+	switch {
+	case err != nil:
+	case !ok:
 		p, err = s.lookUp(ctx, s.derived.hashes(d))
+	case p.is.draftUnread():
+		p, err = s.reread(ctx, p)
 	}
 	if err != nil {
 		return Principal{}, err

@@ -63,7 +63,7 @@ func (c *cache) mark() uint64 {
 }
 
 // put keeps a principal, unless something it depends on has changed since the mark.
-// Nobody else has it yet. One whose draft could not be read serves its request only.
+// Nobody else has it yet.
 func (c *cache) put(mark uint64, p Principal) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -75,9 +75,6 @@ func (c *cache) put(mark uint64, p Principal) bool {
 		if c.changed[tag] > mark {
 			return false
 		}
-	}
-	if is.undecided() {
-		return true
 	}
 	for _, other := range c.entries {
 		if len(c.entries) < c.limit {

@@ -2,6 +2,8 @@ package keys
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
@@ -23,8 +25,29 @@ func (p Principal) Draft() (grant *policy.Grant, has bool) {
 	return p.of().draft, p.of().key.Shadow != nil
 }
 
-// undecided tells that the draft is to be read again for the next request.
-func (is *identity) undecided() bool { return is.key.Shadow != nil && is.draft == nil }
+// draftUnread tells that the draft is to be read again for the next request.
+func (is *identity) draftUnread() bool { return is.key.Shadow != nil && is.draft == nil }
+
+// rereadFor bounds what reading a draft again adds to a request.
+const rereadFor = time.Second
+
+// reread looks a principal up anew whose draft could not be read. While the store is
+// away it stays as it is, for as long as a principal without a draft.
+func (s *Service) reread(ctx context.Context, p Principal) (Principal, error) {
+	brief, cancel := context.WithTimeout(ctx, rereadFor)
+	defer cancel()
+	mark := s.cache.mark()
+	fresh, err := s.loadPrincipal(brief, [][32]byte{p.is.hash})
+	switch {
+	case errors.Is(err, ErrBadCredential):
+		return Principal{}, err
+	case err != nil:
+		return p, nil
+	case s.cache.put(mark, fresh):
+		return fresh, nil
+	}
+	return s.principal(ctx, p.is.hash) // an edit beside it has dropped what was kept
+}
 
 // compileDraft compiles the draft of the chain's key. It reads in a transaction of
 // its own, after all that the live policy needs: what goes wrong here is recorded

@@ -293,3 +293,33 @@ func TestShadowIsNotTold(t *testing.T) {
 		}
 	}
 }
+
+// TestShadowUnreadAndTheStoreAway: while the store is away, a key whose draft could not
+// be read passes for as long as one without a draft.
+func TestShadowUnreadAndTheStoreAway(t *testing.T) {
+	var broken atomic.Bool
+	w := newWorldOver(t, func(m *keystest.Memory) keys.Store { return presetless{m, &broken} })
+	w.mount("a1", newUpstream(t, tool("read", "r")))
+	_, err := w.svc.CreatePreset(t.Context(), w.op, keys.NewPreset{Name: "own", Permissions: []string{"mcp:other"}, MaxEffect: policy.EffectRead})
+	must(t, err)
+	with, without := w.key(drafted(keys.PolicyPatch{MCPPreset: keys.Some("own")})), w.key()
+	broken.Store(true)
+	for _, down := range []bool{false, true, true} {
+		w.store.SetDown(down)
+		for name, k := range map[string]keys.Issued{"with a draft": with, "without": without} {
+			if a := w.modern(k, "/mcp", "tools/call", `"name":"a1__read"`); !strings.Contains(a.body, `"result"`) {
+				t.Errorf("%s, store away %v: %d %s", name, down, a.status, a.body)
+			}
+		}
+	}
+	w.store.SetDown(false)
+	broken.Store(false)
+	_, err = w.svc.RevokeKey(t.Context(), w.op, with.Key.ID, keys.Revocation{})
+	must(t, err)
+	broken.Store(true)
+	w.store.SetDown(true)
+	if a := w.modern(with, "/mcp", "tools/call", `"name":"a1__read"`); strings.Contains(a.body, `"result"`) {
+		t.Errorf("revoked: %s", a.body)
+	}
+	w.store.SetDown(false)
+}
