@@ -3,6 +3,7 @@ package keys_test
 import (
 	"time"
 
+	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -39,4 +40,22 @@ func (c oneCall) passes(g *policy.Grant, tool *policy.Tool, now time.Time) bool 
 		}
 	}
 	return true
+}
+
+// checkCalls holds what a key may say in calls of one tool, how often, and without a
+// person, to the same.
+func (w *world) checkCalls(p keys.Principal, above []*policy.Grant, tool, original *policy.Tool, now time.Time) {
+	for _, c := range calls {
+		if !c.passes(p.Grant(), tool, now) {
+			continue
+		}
+		if !anyOf(w.starts, func(g *policy.Grant) bool { return c.passes(g, original, now) }) {
+			w.r.Fatalf("key %+v may call %+v as %+v, which the first never could: %v", p.Key(), tool, c, w.starts[0].Decide(nil, original, now).Failed())
+		}
+		for _, g := range above {
+			if !c.passes(g, tool, now) {
+				w.r.Fatalf("key %+v may call %+v as %+v, which a key above it can't: %v", p.Key(), tool, c, g.Decide(nil, tool, now).Failed())
+			}
+		}
+	}
 }
