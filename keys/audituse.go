@@ -2,6 +2,22 @@ package keys
 
 import "time"
 
+// The period of recorded use that a suggestion, a draft's report or a dry run looks
+// at, in days.
+const (
+	UseDays    = 30 // where nothing is said
+	MaxUseDays = 365
+)
+
+// checkDays holds such a period to at least so many days.
+func checkDays(days, least int) error {
+	var f faults
+	if days < least || days > MaxUseDays {
+		f.add("days", "must be from %d to %d", least, MaxUseDays)
+	}
+	return f.err()
+}
+
 // AuditUseQuery selects the recorded requests that AuditUse counts.
 type AuditUseQuery struct {
 	KeyID    string    // "" = of everybody

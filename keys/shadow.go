@@ -4,18 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
-)
-
-// The period that a ShadowReport looks at, in days.
-const (
-	ShadowDays    = 30 // where nothing is said
-	MaxShadowDays = 365
 )
 
 // ShadowReport is where a key's draft would have decided recorded calls otherwise.
@@ -44,15 +37,15 @@ type ShadowUse struct {
 }
 
 // Shadow reports where the draft of a key (by id, or else by handle) would have
-// decided the calls otherwise that it made in the last days (1 to MaxShadowDays), as
+// decided the calls otherwise that it made in the last days (1 to MaxUseDays), as
 // the audit trail has it. Calls of the keys below it were decided by its live policy
 // alone and are not counted. It needs view:audit and view:api-keys.
 func (s *Service) Shadow(ctx context.Context, p Principal, idOrHandle string, days int) (out ShadowReport, err error) {
 	if err := s.Need(ctx, p, "key.shadow", viewAudit); err != nil {
 		return out, err
 	}
-	if days < 1 || days > MaxShadowDays {
-		return out, &InvalidError{Fields: []policy.Problem{{Field: "days", Problem: fmt.Sprintf("must be from 1 to %d", MaxShadowDays)}}}
+	if err := checkDays(days, 1); err != nil {
+		return out, err
 	}
 	out.Days, out.Since, out.Differences = days, s.now().AddDate(0, 0, -days), []ShadowUse{}
 	err = s.read(ctx, p, operation{"key.shadow", viewKeys}, func(r Reader) error {
