@@ -78,14 +78,11 @@ func (e *snapshot) family(ctx context.Context, was, becomes *Key) (all []*relati
 	}
 	all = []*relative{first}
 	for i := 0; i < len(all); i++ {
-		children, _, err := e.Keys(ctx, was.TenantID, KeyQuery{ParentKeyID: all[i].key.ID})
+		children, _, err := e.Keys(ctx, was.TenantID, KeyQuery{ParentKeyID: all[i].key.ID, LiveAt: e.now, Limit: MaxFamily + 1})
 		if err != nil {
 			return nil, false, err
 		}
 		for _, child := range children {
-			if !child.Live(e.now) {
-				continue
-			}
 			if len(all) > MaxFamily {
 				return all, true, nil
 			}

@@ -142,7 +142,8 @@ func (out *ShadowReport) count(ctx context.Context, r Reader) error {
 		out.Differences, out.Truncated = out.Differences[:maxUseEffects], true
 	}
 	for i := range out.Differences[:min(maxExampled, len(out.Differences))] {
-		if err := out.exemplify(ctx, r, &out.Differences[i]); err != nil {
+		u := &out.Differences[i]
+		if u.Examples, err = examplesOf(ctx, r, out.Key.TenantID, u.uses, out.Since); err != nil {
 			return err
 		}
 	}
@@ -171,19 +172,4 @@ func (u *ShadowUse) add(use AuditUse) {
 		}
 	}
 	u.uses = append(u.uses, use)
-}
-
-// exemplify finds the newest calls of a group.
-func (out *ShadowReport) exemplify(ctx context.Context, r Reader, u *ShadowUse) error {
-	var found []AuditEntry
-	for _, use := range u.uses {
-		entries, err := r.Audit(ctx, out.Key.TenantID, AuditQuery{KeyID: use.KeyID, Action: use.Action, Subject: use.Subject, Tool: use.Tool,
-			Decision: use.Decision, Shadow: use.Shadow, Since: out.Since, Limit: maxExamples})
-		if err != nil {
-			return err
-		}
-		found = append(found, entries...)
-	}
-	u.Examples = newest(found)
-	return nil
 }
