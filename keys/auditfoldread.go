@@ -58,6 +58,16 @@ type foldedKey struct {
 	Revoked     bool         `json:"revoked"`
 }
 
+// key has what decides and nothing else.
+func (k *foldedKey) key() Key {
+	key := Key{Scope: k.Scope, Permissions: k.Permissions, Enabled: k.Enabled, ProjectID: k.ProjectID,
+		ParentKeyID: k.ParentKeyID, ExpiresAt: k.ExpiresAt, Policy: k.Policy}
+	if k.Revoked {
+		key.RevokedAt = new(time.Time)
+	}
+	return key
+}
+
 type foldedTenant struct {
 	MCPEnabled bool          `json:"mcpEnabled"`
 	JWTPolicy  policy.Policy `json:"jwtPolicy"`
@@ -109,11 +119,7 @@ func (r *foldReader) layers(ctx context.Context, e *AuditEntry, g *foldGrant) ([
 		if err != nil {
 			return nil, err
 		}
-		key := Key{Scope: k.Scope, Permissions: k.Permissions, Enabled: k.Enabled, ProjectID: k.ProjectID,
-			ExpiresAt: k.ExpiresAt, Policy: k.Policy}
-		if k.Revoked {
-			key.RevokedAt = new(time.Time)
-		}
+		key := k.key()
 		layers, id = append(layers, subject(&key, t, presets)), k.ParentKeyID
 	}
 	return layers, nil

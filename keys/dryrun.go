@@ -2,7 +2,6 @@ package keys
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"slices"
 	"time"
@@ -13,15 +12,15 @@ import (
 // DryRunUpdate tells what UpdateKey would do with the same arguments, and does
 // nothing: what is on offer that the key gains and loses, and which of the
 // requests that it and the keys below it made in the last days (0 to
-// MaxReplayDays; 0 = none) would be decided otherwise. Its errors are those of
+// MaxUseDays; 0 = none) would be decided otherwise. Its errors are those of
 // UpdateKey. It needs manage:api-keys; what tells of recorded requests needs
 // view:audit beside it and is left out without.
 //
 // Everything is decided as of now, by the rules that hide things: what sessions
 // narrowed and what the rules of a call's arguments say is in no record.
 func (s *Service) DryRunUpdate(ctx context.Context, p Principal, id string, patch KeyPatch, offer Offer, days int) (out Effects, err error) {
-	if days < 0 || days > MaxReplayDays {
-		return out, &InvalidError{Fields: []policy.Problem{{Field: "days", Problem: fmt.Sprintf("must be from 0 to %d", MaxReplayDays)}}}
+	if err := checkDays(days, 0); err != nil {
+		return out, err
 	}
 	err = s.review(ctx, p, operation{"key.dry_run", manageKeys}, func(e *snapshot) error {
 		was, becomes, err := e.updated(ctx, id, &patch)
@@ -79,14 +78,11 @@ func (e *snapshot) family(ctx context.Context, was, becomes *Key) (all []*relati
 	}
 	all = []*relative{first}
 	for i := 0; i < len(all); i++ {
-		children, _, err := e.Keys(ctx, was.TenantID, KeyQuery{ParentKeyID: all[i].key.ID})
+		children, _, err := e.Keys(ctx, was.TenantID, KeyQuery{ParentKeyID: all[i].key.ID, LiveAt: e.now, Limit: MaxFamily + 1})
 		if err != nil {
 			return nil, false, err
 		}
 		for _, child := range children {
-			if !child.Live(e.now) {
-				continue
-			}
 			if len(all) > MaxFamily {
 				return all, true, nil
 			}

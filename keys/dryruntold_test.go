@@ -104,7 +104,7 @@ func TestDryRunTellsOnlyWhatMayBeKnown(t *testing.T) {
 func TestDryRunLimits(t *testing.T) {
 	h := newHouse(t)
 	k := h.mint(h.op, keys.NewKey{Name: "k", PolicyPatch: full()}).Key
-	for _, days := range []int{-1, keys.MaxReplayDays + 1} {
+	for _, days := range []int{-1, keys.MaxUseDays + 1} {
 		if _, err := h.svc.DryRunUpdate(h.ctx, h.op, k.ID, keys.KeyPatch{}, keys.Offer{}, days); !slices.Equal(fieldsOf(err), []string{"days"}) {
 			t.Errorf("%d days: %v", days, err)
 		}

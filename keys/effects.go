@@ -43,7 +43,6 @@ type UseEffect struct {
 
 // The limits of Effects.
 const (
-	MaxReplayDays = 365
 	MaxFamily     = 256  // keys below the changed one
 	maxUseEffects = 1000 // in NewlyDenied, and in NewlyAllowed
 	maxExamples   = 3

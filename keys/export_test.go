@@ -23,3 +23,14 @@ func KeyFields() map[string]bool {
 
 // KeyAt is keyAt.
 var KeyAt = keyAt
+
+// FoldedKeys answer a key as a replay of the audit trail has it, as of any edit: of
+// what decides alone.
+func FoldedKeys(ctx context.Context, s *Service, tenantID, id string) (func(epoch int64) (Key, error), error) {
+	r, err := readFold(ctx, s.cfg.Store, tenantID)
+	return func(epoch int64) (Key, error) {
+		var k foldedKey
+		err := r.thing(ctx, foldID{"key", id}, epoch, &foldGrant{}, &k)
+		return k.key(), err
+	}, err
+}

@@ -50,6 +50,9 @@ func TestKeyVersions(t *testing.T) {
 		had := []keys.Key{key}
 		for range rapid.IntRange(1, 8).Draw(r, "edits") {
 			w.clock.Advance(time.Second)
+			if w.flip("an edit of something else") {
+				w.mint(w.op, w.drawKey())
+			}
 			edit := rapid.SampledFrom([]string{"update", "update", "toggle", "rotate", "revoke"}).Draw(r, "edit")
 			next, err := w.edited(edit, key.ID)
 			if err != nil {
@@ -69,6 +72,7 @@ func TestKeyVersions(t *testing.T) {
 				r.Fatalf("version %d:\n%+v\nwas\n%+v", want.Version, got, want)
 			}
 		}
+		w.sameByReplay(had)
 		if _, err := w.versionOf(key.ID, key.Version-1); strings.Join(fieldsOf(err), "") != "version" {
 			r.Fatalf("before it was made: %v", err)
 		}
@@ -91,6 +95,44 @@ func (w *world) edited(edit, id string) (keys.Key, error) {
 	n := w.drawKey()
 	return w.svc.UpdateKey(w.ctx, w.op, id, keys.KeyPatch{PolicyPatch: n.PolicyPatch, Permissions: n.Permissions, Enabled: n.Enabled,
 		Name: maybe(w, "name", "k", "l"), Description: maybe(w, "description", "", "for <x>"), Tags: maybe(w, "tags", []string{}, []string{"a", "b"})})
+}
+
+// sameByReplay holds what a replay of the trail takes a key for, as of every edit,
+// to the key's versions.
+func (w *world) sameByReplay(versions []keys.Key) {
+	id := versions[0].ID
+	folded, err := keys.FoldedKeys(w.ctx, w.svc, w.op.TenantID(), id)
+	if err != nil {
+		w.r.Fatal(err)
+	}
+	if k, err := folded(versions[0].Version - 1); err == nil {
+		w.r.Fatalf("before it was made: %+v", k)
+	}
+	end, err := w.store.Epoch(w.ctx)
+	if err != nil {
+		w.r.Fatal(err)
+	}
+	for epoch := versions[0].Version; epoch <= end; epoch++ {
+		if len(versions) > 1 && versions[1].Version == epoch {
+			versions = versions[1:]
+		}
+		was, err := w.versionOf(id, versions[0].Version)
+		if err != nil {
+			w.r.Fatal(err)
+		}
+		got, err := folded(epoch)
+		if err != nil {
+			w.r.Fatalf("edit %d: %v", epoch, err)
+		}
+		want := keys.Key{Scope: was.Scope, Permissions: was.Permissions, Enabled: was.Enabled, ProjectID: was.ProjectID,
+			ParentKeyID: was.ParentKeyID, ExpiresAt: was.ExpiresAt, Policy: was.Policy}
+		if was.RevokedAt != nil {
+			want.RevokedAt = new(time.Time)
+		}
+		if !sameKey(got, want) {
+			w.r.Fatalf("edit %d:\n%+v\nin its version %d\n%+v", epoch, got, was.Version, want)
+		}
+	}
 }
 
 // sameKey takes null and an empty list of tags for the same.

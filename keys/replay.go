@@ -129,31 +129,11 @@ func (e *snapshot) ranked(ctx context.Context, out *Effects, all useEffects, sin
 		list, out.Truncated = list[:maxUseEffects], true
 	}
 	for i := range list[:min(maxExampled, len(list))] {
-		if err := e.exemplify(ctx, &list[i], since); err != nil {
+		u := &list[i]
+		var err error
+		if u.Examples, err = examplesOf(ctx, e, u.Key.TenantID, u.uses, since); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
-}
-
-// exemplify finds the newest requests of a group.
-func (e *snapshot) exemplify(ctx context.Context, u *UseEffect, since time.Time) error {
-	var found []AuditEntry
-	for _, use := range u.uses {
-		entries, err := e.Audit(ctx, u.Key.TenantID, AuditQuery{KeyID: use.KeyID, Action: use.Action, Subject: use.Subject, Tool: use.Tool,
-			Decision: use.Decision, Since: since, Limit: maxExamples})
-		if err != nil {
-			return err
-		}
-		found = append(found, entries...)
-	}
-	u.Examples = newest(found)
-	return nil
-}
-
-// newest are the newest of the entries, each once, as examples.
-func newest(found []AuditEntry) []AuditEntry {
-	slices.SortFunc(found, func(a, b AuditEntry) int { return strings.Compare(b.ID, a.ID) })
-	found = slices.CompactFunc(found, func(a, b AuditEntry) bool { return a.ID == b.ID })
-	return found[:min(maxExamples, len(found))]
 }

@@ -37,10 +37,39 @@ func (w *world) drawKey() keys.NewKey {
 			MCPInstanceIDs:   w.drawInstances(),
 		},
 	}
+	w.drawRules(&n.PolicyPatch)
 	if w.flip("expires") {
 		n.ExpiresAt = &in
 	}
 	return n
+}
+
+// drawKeyOf is in half of the draws as its maker, but for one permission and the
+// rules for calls: else most are refused.
+func (w *world) drawKeyOf(p keys.Principal) keys.NewKey {
+	n := w.drawKey()
+	if w.flip("as its maker") {
+		n = keys.NewKey{Name: "k", Permissions: keys.Some([]string{"manage:api-keys"}), PolicyPatch: samePolicy(p.Key().Policy)}
+		w.drawRules(&n.PolicyPatch)
+	}
+	return n
+}
+
+// drawRules sets any of the rules for calls.
+func (w *world) drawRules(to *keys.PolicyPatch) {
+	patch(&to.MCPArgumentRules, maybe(w, "argument rules", nil, []policy.ArgumentRule{{Tool: "*", Pointer: "/repo", Allow: []string{"acme/*"}}},
+		[]policy.ArgumentRule{{Tool: "*", Pointer: "/repo", Allow: []string{"acme/web", "other"}}}))
+	patch(&to.MCPApprovals, maybe(w, "approvals", nil, []policy.ApprovalRule{{Tool: "*", Effect: policy.EffectWrite}},
+		[]policy.ApprovalRule{{Tool: "*"}}, []policy.ApprovalRule{{Tool: "read"}, {Tool: "p2-*", Effect: policy.EffectDestructive}}))
+	patch(&to.MCPLimits, maybe(w, "limits", nil, []policy.RateLimit{{Tool: "*", Requests: 4, Per: policy.PerMinute}},
+		[]policy.RateLimit{{Tool: "*", Requests: 2, Per: policy.PerMinute}}, []policy.RateLimit{{Tool: "*", Requests: 1, Per: policy.PerMinute}},
+		[]policy.RateLimit{{Tool: "p1-i0/*", Requests: 4, Per: policy.PerHour}}))
+}
+
+func patch[T any](to *keys.Opt[T], drawn keys.Opt[T]) {
+	if drawn.Set {
+		*to = drawn
+	}
 }
 
 func (w *world) drawInstances() keys.Opt[policy.Limit] {

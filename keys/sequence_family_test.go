@@ -64,6 +64,7 @@ func samePolicy(from policy.Policy) keys.PolicyPatch {
 		MCPActive: keys.Some(from.Active), MCPReadOnly: keys.Some(from.ReadOnly), MCPPreset: keys.Some(from.Preset),
 		MCPPermissions: keys.Some(from.Permissions), MCPAllowlistMode: keys.Some(from.AllowlistMode),
 		MCPToolAllowlist: keys.Some(from.ToolAllowlist), MCPProjectIDs: keys.Some(from.ProjectIDs), MCPInstanceIDs: keys.Some(from.InstanceIDs),
+		MCPArgumentRules: keys.Some(from.ArgumentRules), MCPApprovals: keys.Some(from.Approvals), MCPLimits: keys.Some(from.Limits),
 	}
 }
 
@@ -97,8 +98,10 @@ func (w *world) got(p keys.Principal, issued keys.Issued) {
 		k := all[slices.IndexFunc(all, func(k keys.Key) bool { return k.ID == id })]
 		limits := w.limitsOf(k)
 		for _, tool := range tools {
-			if made.Grant().Decide(nil, tool, now).Allowed() && !limits.Decide(nil, tool, now).Allowed() {
-				w.r.Fatalf("%+v came to %+v, and may call %+v: %v", issued.Key, k, tool, limits.Decide(nil, tool, now).Failed())
+			for _, c := range calls {
+				if c.passes(made.Grant(), tool, now) && !c.passes(limits, tool, now) {
+					w.r.Fatalf("%+v came to %+v, and may call %+v as %+v: %v", issued.Key, k, tool, c, limits.Decide(nil, tool, now).Failed())
+				}
 			}
 		}
 		for _, permission := range policy.KnownPermissions() {

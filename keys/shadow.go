@@ -4,18 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
-)
-
-// The period that a ShadowReport looks at, in days.
-const (
-	ShadowDays    = 30 // where nothing is said
-	MaxShadowDays = 365
 )
 
 // ShadowReport is where a key's draft would have decided recorded calls otherwise.
@@ -44,15 +37,15 @@ type ShadowUse struct {
 }
 
 // Shadow reports where the draft of a key (by id, or else by handle) would have
-// decided the calls otherwise that it made in the last days (1 to MaxShadowDays), as
+// decided the calls otherwise that it made in the last days (1 to MaxUseDays), as
 // the audit trail has it. Calls of the keys below it were decided by its live policy
 // alone and are not counted. It needs view:audit and view:api-keys.
 func (s *Service) Shadow(ctx context.Context, p Principal, idOrHandle string, days int) (out ShadowReport, err error) {
 	if err := s.Need(ctx, p, "key.shadow", viewAudit); err != nil {
 		return out, err
 	}
-	if days < 1 || days > MaxShadowDays {
-		return out, &InvalidError{Fields: []policy.Problem{{Field: "days", Problem: fmt.Sprintf("must be from 1 to %d", MaxShadowDays)}}}
+	if err := checkDays(days, 1); err != nil {
+		return out, err
 	}
 	out.Days, out.Since, out.Differences = days, s.now().AddDate(0, 0, -days), []ShadowUse{}
 	err = s.read(ctx, p, operation{"key.shadow", viewKeys}, func(r Reader) error {
@@ -149,7 +142,8 @@ func (out *ShadowReport) count(ctx context.Context, r Reader) error {
 		out.Differences, out.Truncated = out.Differences[:maxUseEffects], true
 	}
 	for i := range out.Differences[:min(maxExampled, len(out.Differences))] {
-		if err := out.exemplify(ctx, r, &out.Differences[i]); err != nil {
+		u := &out.Differences[i]
+		if u.Examples, err = examplesOf(ctx, r, out.Key.TenantID, u.uses, out.Since); err != nil {
 			return err
 		}
 	}
@@ -178,19 +172,4 @@ func (u *ShadowUse) add(use AuditUse) {
 		}
 	}
 	u.uses = append(u.uses, use)
-}
-
-// exemplify finds the newest calls of a group.
-func (out *ShadowReport) exemplify(ctx context.Context, r Reader, u *ShadowUse) error {
-	var found []AuditEntry
-	for _, use := range u.uses {
-		entries, err := r.Audit(ctx, out.Key.TenantID, AuditQuery{KeyID: use.KeyID, Action: use.Action, Subject: use.Subject, Tool: use.Tool,
-			Decision: use.Decision, Shadow: use.Shadow, Since: out.Since, Limit: maxExamples})
-		if err != nil {
-			return err
-		}
-		found = append(found, entries...)
-	}
-	u.Examples = newest(found)
-	return nil
 }

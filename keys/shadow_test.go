@@ -126,7 +126,7 @@ func TestShadowReportIsRefused(t *testing.T) {
 			t.Errorf("with %v: %v", permissions, err)
 		}
 	}
-	for _, days := range []int{0, keys.MaxShadowDays + 1} {
+	for _, days := range []int{0, keys.MaxUseDays + 1} {
 		if err := errOf(h.svc.Shadow(h.ctx, h.op, k.ID, days)); !slices.Equal(fieldsOf(err), []string{"days"}) {
 			t.Errorf("%d days: %v", days, err)
 		}

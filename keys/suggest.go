@@ -9,12 +9,6 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// The period whose use a suggestion is made of, in days.
-const (
-	SuggestionDays    = 30 // where nothing is said
-	MaxSuggestionDays = 365
-)
-
 // Suggestion is the tightest policy that would have allowed what a key was used for.
 type Suggestion struct {
 	Key           Key // as the suggestion saw it
@@ -37,18 +31,16 @@ type UsedTool struct {
 }
 
 // Suggest reads what a key (by id, or else by handle) and its live descendants, whose
-// calls go through it, were recorded to use in the last days (1 to
-// MaxSuggestionDays), and answers the tightest policy that allows just that. What
-// the offer lacks, and what the key may not use any more, is left out and noted.
+// calls go through it, were recorded to use in the last days (1 to MaxUseDays), and
+// answers the tightest policy that allows just that. What the offer lacks, and what
+// the key may not use any more, is left out and noted.
 // It needs view:audit and view:api-keys.
 func (s *Service) Suggest(ctx context.Context, p Principal, idOrHandle string, offer Offer, days int) (out Suggestion, err error) {
 	if err := s.Need(ctx, p, "key.suggest", viewAudit); err != nil {
 		return out, err
 	}
-	if days < 1 || days > MaxSuggestionDays {
-		var f faults
-		f.add("days", "must be from 1 to %d", MaxSuggestionDays)
-		return out, f.err()
+	if err := checkDays(days, 1); err != nil {
+		return out, err
 	}
 	now := s.now()
 	out.Days, out.Since = days, now.AddDate(0, 0, -days)

@@ -30,19 +30,20 @@ func readUse(ctx context.Context, r Reader, k *Key, since time.Time) (use keyUse
 		if err != nil {
 			return use, err
 		}
-		use.groups, use.cut = append(use.groups, groups...), use.cut || len(groups) >= MaxAuditUse
-		children, _, err := r.Keys(ctx, k.TenantID, KeyQuery{ParentKeyID: ids[i]})
+		if use.groups = append(use.groups, groups...); len(use.groups) >= MaxAuditUse {
+			use.cut = true // and nothing is suggested
+			break
+		}
+		children, _, err := r.Keys(ctx, k.TenantID, KeyQuery{ParentKeyID: ids[i], LiveAt: since, Limit: MaxFamily + 1})
 		if err != nil {
 			return use, err
 		}
 		for c := range children {
-			switch end := children[c].ExpiresAt; {
-			case end != nil && end.Before(since):
-			case len(ids) > MaxFamily:
+			if len(ids) > MaxFamily {
 				use.cut = true
-			default:
-				ids = append(ids, children[c].ID)
+				break
 			}
+			ids = append(ids, children[c].ID)
 		}
 	}
 	use.descendants = len(ids) - 1
@@ -55,12 +56,6 @@ type foundUse struct {
 	tools         []policy.Tool // as policies see the used ones
 	unlisted      int           // of the used ones
 	gone, refused []string      // not on offer any more; not allowed any more
-}
-
-// offeredKinds are the kinds of thing that a method names.
-var offeredKinds = map[string][]string{
-	"tools": {KindTool}, "tasks": {KindTool}, "prompts": {"prompt"},
-	"resources": {"resource", "template"}, "completion": {"prompt", "template"},
 }
 
 // find looks up what was used.
@@ -108,15 +103,14 @@ func (u keyUse) find(offer *Offer, grant *policy.Grant, instances []Instance) (f
 // to be, of a uri that nothing lists each spelling; and beside a template the
 // same in each category that a uri of it may have.
 func spelledOut(offer *Offer, offered []*Offered, g *AuditUse, instances []Instance) (kind string, must, perhaps []policy.Tool) {
-	method, _, _ := strings.Cut(g.Action, "/")
 	if len(offered) == 0 {
-		if method == "resources" && offer.Spellings != nil {
+		if strings.HasPrefix(g.Action, "resources/") && offer.Spellings != nil {
 			must = offer.Spellings(g.Subject)
 		}
-		return "resource", must, nil
+		return KindResource, must, nil
 	}
-	chosen := offered[max(0, slices.IndexFunc(offered, func(o *Offered) bool { return slices.Contains(offeredKinds[method], o.Kind) }))]
-	if chosen.Kind == "template" {
+	chosen := offered[max(0, slices.IndexFunc(offered, func(o *Offered) bool { return slices.Contains(usedKinds[g.Action], o.Kind) }))]
+	if chosen.Kind == KindTemplate {
 		for _, category := range categoriesAt(instances, chosen.Tool.InstanceID) {
 			t := chosen.Tool
 			t.Category = category

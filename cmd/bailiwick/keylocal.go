@@ -5,7 +5,6 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
-	"github.com/bailiwick-mcp/bailiwick/mcp"
 )
 
 // localKeys is the keyring of the local store, for its operator.
@@ -48,11 +47,7 @@ func (l localKeys) UpdateSeen(ctx context.Context, id string, version int64, bod
 
 // DryRun goes by what instances have announced last: the local store mounts none.
 func (l localKeys) DryRun(ctx context.Context, id string, body wire.UpdateKey, days int) (wire.Effects, error) {
-	gateway, err := mcp.New(mcp.Config{Service: l.svc, Authenticate: nobody, Version: version})
-	if err != nil {
-		return wire.Effects{}, err
-	}
-	offer, err := gateway.StoredOffer(ctx, l.p)
+	offer, err := l.offer(ctx)
 	if err != nil {
 		return wire.Effects{}, err
 	}

@@ -58,8 +58,8 @@ func (c *cli) keysShadow() *cobra.Command {
 		cmd   *cobra.Command
 	)
 	cmd = c.keyCommand("shadow", "Tell where a key's draft policy would have decided its calls otherwise", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
-		if days < 1 || days > keys.MaxShadowDays {
-			return &usageError{fmt.Sprintf("--days must be from 1 to %d", keys.MaxShadowDays), "see " + cmd.CommandPath() + " --help"}
+		if err := checkDays(cmd, days); err != nil {
+			return err
 		}
 		report, err := ring.Shadow(ctx, k.ID, days)
 		if err != nil {
@@ -82,7 +82,7 @@ func (c *cli) keysShadow() *cobra.Command {
 		"and changes nothing; set one with `bailiwick keys update KEY --shadow`. Calls of the\n" +
 		"keys below it, and limits, are not looked at. --apply makes the draft the key's policy."
 	cmd.Example = "  bailiwick keys shadow note-taker\n  bailiwick keys shadow note-taker --days 7 --apply"
-	cmd.Flags().IntVar(&days, "days", keys.ShadowDays, "how many `days` of calls to look at, up to 365")
+	cmd.Flags().IntVar(&days, "days", keys.UseDays, "how many `days` of calls to look at, up to 365")
 	cmd.Flags().BoolVar(&apply, "apply", false, "make the draft the key's policy, unless somebody has changed the key meanwhile")
 	variables(cmd.Flags(), "days")
 	variables(cmd.Flags(), "apply") // none: what is typed is what is done

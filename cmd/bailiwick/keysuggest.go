@@ -13,7 +13,6 @@ import (
 
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
-	"github.com/bailiwick-mcp/bailiwick/mcp"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
@@ -24,8 +23,8 @@ func (c *cli) keysSuggest() *cobra.Command {
 		cmd   *cobra.Command
 	)
 	cmd = c.keyCommand("suggest", "Suggest the tightest policy that would have allowed what a key was used for", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
-		if days < 1 || days > keys.MaxSuggestionDays {
-			return &usageError{fmt.Sprintf("--days must be from 1 to %d", keys.MaxSuggestionDays), "see " + cmd.CommandPath() + " --help"}
+		if err := checkDays(cmd, days); err != nil {
+			return err
 		}
 		s, err := ring.Suggest(ctx, k.ID, days)
 		if err != nil {
@@ -46,9 +45,17 @@ func (c *cli) keysSuggest() *cobra.Command {
 		"handle. Nothing changes without --apply; the last line is the command that does the\n" +
 		"same. What is not in the trail is not known: read the notes first."
 	cmd.Example = "  bailiwick keys suggest note-taker\n  bailiwick keys suggest note-taker --days 90 --apply"
-	cmd.Flags().IntVar(&days, "days", keys.SuggestionDays, "of how many `days` the use is counted, up to 365")
+	cmd.Flags().IntVar(&days, "days", keys.UseDays, "of how many `days` the use is counted, up to 365")
 	cmd.Flags().BoolVar(&apply, "apply", false, "change the key so, unless somebody has changed it meanwhile")
 	return cmd
+}
+
+// checkDays holds a period of recorded use to what there is a report of.
+func checkDays(cmd *cobra.Command, days int) error {
+	if days < 1 || days > keys.MaxUseDays {
+		return &usageError{fmt.Sprintf("--days must be from 1 to %d", keys.MaxUseDays), "see " + cmd.CommandPath() + " --help"}
+	}
+	return nil
 }
 
 // writeSuggestion shows what was used, what to know, and the command to run.
@@ -154,11 +161,7 @@ func changedRows(was, is wire.Key) (out []row) {
 
 // Suggest knows what is on offer from what the instances have announced last.
 func (l localKeys) Suggest(ctx context.Context, id string, days int) (wire.Suggestion, error) {
-	gateway, err := mcp.New(mcp.Config{Service: l.svc, Authenticate: nobody, Version: version})
-	if err != nil {
-		return wire.Suggestion{}, err
-	}
-	offer, err := gateway.StoredOffer(ctx, l.p)
+	offer, err := l.offer(ctx)
 	if err != nil {
 		return wire.Suggestion{}, err
 	}

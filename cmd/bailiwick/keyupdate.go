@@ -11,8 +11,6 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/keys/wire"
 )
 
-const defaultReplayDays = 30
-
 // updateFlags are a change of a key, and whether it is only tried.
 type updateFlags struct {
 	keyFlags
@@ -30,7 +28,7 @@ func (f *updateFlags) flags(flags *pflag.FlagSet) {
 		flags.Lookup(flag).DefValue = "" // unchanged, not a new key's default
 	}
 	flags.BoolVar(&f.dryRun, "dry-run", false, "change nothing: show which tools would come and go, and which recorded calls would be decided otherwise")
-	flags.IntVar(&f.days, "days", defaultReplayDays, "with --dry-run, how many days of recorded calls to look at, up to 365; 0 is none")
+	flags.IntVar(&f.days, "days", keys.UseDays, "with --dry-run, how many days of recorded calls to look at, up to 365; 0 is none")
 	variables(flags, "dry-run") // none: what is typed is what is done
 	variables(flags, "days")
 }
@@ -39,8 +37,8 @@ func (f *updateFlags) check(flags *pflag.FlagSet) error {
 	switch {
 	case flags.Changed("days") && !f.dryRun:
 		return &usageError{"--days means nothing without --dry-run", "give --dry-run too, or leave it out"}
-	case f.days < 0 || f.days > keys.MaxReplayDays:
-		return &usageError{fmt.Sprintf("--days must be from 0 to %d", keys.MaxReplayDays), "as many as the audit trail is kept for"}
+	case f.days < 0 || f.days > keys.MaxUseDays:
+		return &usageError{fmt.Sprintf("--days must be from 0 to %d", keys.MaxUseDays), "as many as the audit trail is kept for"}
 	}
 	return checkExclusive(flags)
 }

@@ -11,16 +11,6 @@ var (
 	revokedParam = param{name: "includeRevoked", kind: "boolean", doc: "Revoked keys too.", example: "true"}
 )
 
-var suggestionDaysParam = param{name: "days", kind: "integer", low: 1, high: keys.MaxSuggestionDays, absent: keys.SuggestionDays,
-	doc: "Of how many days the use is counted.", example: "30"}
-
-func useOfKey(c *call) (suggestKey, error) {
-	days, err := c.number(suggestionDaysParam)
-	return suggestKey{c.id(), days}, err
-}
-
-func suggestion(_ *call, s keys.Suggestion) wire.Suggestion { return wire.SuggestionOf(s) }
-
 // allKeys: the document has no paging, so the list is complete.
 func allKeys(c *call) (q keys.KeyQuery, err error) {
 	if q.Search, err = c.text(searchParam); err != nil {
@@ -56,45 +46,6 @@ func newKeyOfTenant(c *call, body wire.CreateKey) (newTenantKey, error) {
 func keyPatch(c *call, body wire.UpdateKey) (editKey, error) {
 	version, err := c.ifMatch()
 	return editKey{c.id(), body.Patch(version)}, err
-}
-
-var (
-	dryRunParam = param{name: "dryRun", kind: "boolean", example: "true",
-		doc: "Only tell what the change would do: nothing is changed, and the answer is an Effects, without an ETag. What is refused is refused alike."}
-	daysParam = param{name: "days", kind: "integer", low: 0, high: keys.MaxReplayDays, absent: 30, example: "30",
-		doc: "With dryRun=true, how many days of recorded use are decided anew; 0 is none."}
-)
-
-func keyChange(c *call, body wire.UpdateKey) (out changeKey, err error) {
-	if out.dryRun, err = c.flag(dryRunParam.name); err != nil {
-		return out, err
-	}
-	if out.days, err = c.number(daysParam); err != nil {
-		return out, err
-	}
-	if !out.dryRun && c.values.Has(daysParam.name) {
-		return out, badQuery(daysParam.name, "means nothing without dryRun=true")
-	}
-	out.editKey, err = keyPatch(c, body)
-	return out, err
-}
-
-var shadowDaysParam = param{name: "days", kind: "integer", low: 1, high: keys.MaxShadowDays, absent: keys.ShadowDays,
-	doc: "How many days of recorded calls are looked at.", example: "30"}
-
-func draftOfKey(c *call) (shadowKey, error) {
-	days, err := c.number(shadowDaysParam)
-	return shadowKey{c.id(), days}, err
-}
-
-func shadowReport(_ *call, r keys.ShadowReport) wire.ShadowReport { return wire.ShadowReportOf(r) }
-
-// changedKey is the key as it is now, or what would become of it.
-func changedKey(c *call, k keyChanged) any {
-	if k.effects != nil {
-		return *k.effects
-	}
-	return editedKey(c, k.key)
 }
 
 func keyFlip(c *call) (toggleKey, error) {

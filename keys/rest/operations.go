@@ -73,45 +73,6 @@ func (o operations) updateKey(ctx context.Context, p keys.Principal, r editKey) 
 	return o.svc.UpdateKey(ctx, p, r.id, r.patch)
 }
 
-// changeKey asks for an edit, or for what it would do.
-type changeKey struct {
-	editKey
-	dryRun bool
-	days   int
-}
-
-// keyChanged is the key as it is now, or what would become of it.
-type keyChanged struct {
-	key     keys.Key
-	effects *wire.Effects
-}
-
-func (o operations) changeKey(ctx context.Context, p keys.Principal, r changeKey) (out keyChanged, err error) {
-	if !r.dryRun {
-		out.key, err = o.updateKey(ctx, p, r.editKey)
-		return out, err
-	}
-	var offer keys.Offer
-	if o.offer != nil {
-		if offer, err = o.offer(ctx, p); err != nil {
-			return out, err
-		}
-	}
-	found, err := o.svc.DryRunUpdate(ctx, p, r.id, r.patch, offer, r.days)
-	effects := wire.EffectsOf(found, r.days)
-	out.effects = &effects
-	return out, err
-}
-
-type shadowKey struct {
-	id   string
-	days int
-}
-
-func (o operations) shadow(ctx context.Context, p keys.Principal, r shadowKey) (keys.ShadowReport, error) {
-	return o.svc.Shadow(ctx, p, r.id, r.days)
-}
-
 func (o operations) toggleKey(ctx context.Context, p keys.Principal, r toggleKey) (keys.Key, error) {
 	return o.svc.ToggleKey(ctx, p, r.id, r.ifVersion)
 }
@@ -251,17 +212,4 @@ func (o operations) audit(ctx context.Context, p keys.Principal, q keys.AuditQue
 	q.Limit++
 	entries, err := o.svc.AuditEvents(ctx, p, q)
 	return auditPage{entries, limit}, err
-}
-
-type suggestKey struct {
-	id   string
-	days int
-}
-
-func (o operations) suggest(ctx context.Context, p keys.Principal, r suggestKey) (keys.Suggestion, error) {
-	offer, err := o.offered(ctx, p)
-	if err != nil {
-		return keys.Suggestion{}, err
-	}
-	return o.svc.Suggest(ctx, p, r.id, offer, r.days)
 }
