@@ -46,7 +46,7 @@ func (f *shadowFlags) given(flags *pflag.FlagSet) (out wire.ShadowField, err err
 	out.MCPShadow.Set = true
 	// A file's null would take the draft away, which --no-shadow says.
 	if err := policy.UnmarshalStrict(text, &out.MCPShadow.Value); err != nil {
-		return out, &usageError{"--shadow: the draft: " + err.Error(), `like: --shadow '{"mcpAllowlistMode": "allow", "mcpToolAllowlist": ["get_*"]}'`}
+		return out, &usageError{"--shadow: " + err.Error(), `like: --shadow '{"mcpAllowlistMode": "allow", "mcpToolAllowlist": ["get_*"]}'`}
 	}
 	return out, nil
 }
