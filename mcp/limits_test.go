@@ -44,7 +44,7 @@ func TestLimits(t *testing.T) {
 	}
 	called := len(up.seen())
 	refused := s.call("a1__other", `{}`)
-	for _, want := range []string{`"code":-32029`, `"retryAfterSeconds":4`, `"limit":{"tool":"a1/other","requests":1,"per":"day"}`, "Rate limited: 1 calls a day of the tools a1/other are used up", "(ref "} {
+	for _, want := range []string{`"code":-32029`, `"retryAfterSeconds":4`, `"limit":{"tool":"a1/other","requests":1,"per":"day"}`, "Rate limited: 1 calls per day of the tools a1/other are used up", "(ref "} {
 		if !strings.Contains(refused.body, want) {
 			t.Errorf("refused with %s, without %s", refused.body, want)
 		}

@@ -14,10 +14,18 @@ import (
 )
 
 func (c *cli) approvals() *cobra.Command {
-	return group("approvals", "See calls that wait for a person, and approve or deny them",
+	g := group("approvals", "See calls that wait for a person, and approve or deny them",
 		c.approvalsList(), c.approvalsShow(),
 		c.approvalsDecide("approve ID", "Approve a call that waits: it is made, once", true),
 		c.approvalsDecide("deny ID", "Deny a call that waits", false))
+	g.Long = "See calls that wait for a person, and approve or deny them: in the store on this\n" +
+		"machine (--data, --database-url), as its operator, or with --url on a running server,\n" +
+		"as the key that is given there with BAILIWICK_KEY or --key-file; it needs\n" +
+		"view:approvals, and to see arguments or to answer manage:approvals.\n\n" +
+		"An approval lets one call through, with the arguments that it is about. A denial holds\n" +
+		"for that call until the approval expires. Nobody answers for calls of their own key.\n\n" +
+		"BAILIWICK_APPROVALS_URL sets --url for all of these commands."
+	return g
 }
 
 // onApprovals makes a command that works on the approvals of the local store or of a
@@ -36,7 +44,6 @@ func (c *cli) approvalsList() *cobra.Command {
 		cmd.Flags().StringVar(&status, "status", string(keys.ApprovalPending), "only this `status`: "+strings.Join(choices["status"], ", "))
 		cmd.Flags().IntVar(&limit, "limit", keys.DefaultApprovalLimit, "how many, 200 at most")
 		cmd.Flags().StringVar(&cursor, "cursor", "", "go on behind this `id`, which the list before ended with")
-		_ = cmd.RegisterFlagCompletionFunc("cursor", cobra.NoFileCompletions)
 		cmd.Example = "  bailiwick approvals list\n  bailiwick approvals list --status any -o json"
 		return func(ctx context.Context, ring keyring, _ []string) error {
 			q, err := approvalQuery(status, cursor, limit)
@@ -88,7 +95,7 @@ func approvalCaller(a wire.Approval) string {
 }
 
 func (c *cli) approvalsShow() *cobra.Command {
-	return c.onApprovals("show ID", "Show a call that waits for approval, with its arguments", exactly("ID"), func(_ *cobra.Command, out *output) keyAct {
+	cmd := c.onApprovals("show ID", "Show a call that waits for approval, with its arguments", exactly("ID"), func(_ *cobra.Command, out *output) keyAct {
 		return func(ctx context.Context, ring keyring, args []string) error {
 			a, err := ring.Approval(ctx, args[0])
 			if err != nil {
@@ -97,13 +104,14 @@ func (c *cli) approvalsShow() *cobra.Command {
 			return c.writeApproval(out, a)
 		}
 	})
+	cmd.SuggestFor = []string{"get"}
+	return cmd
 }
 
 func (c *cli) approvalsDecide(use, short string, approve bool) *cobra.Command {
 	return c.onApprovals(use, short, exactly("ID"), func(cmd *cobra.Command, out *output) keyAct {
 		var reason string
 		cmd.Flags().StringVar(&reason, "reason", "", "why, in a `text` for the audit trail; a denied client is told")
-		_ = cmd.RegisterFlagCompletionFunc("reason", cobra.NoFileCompletions)
 		verb, _, _ := strings.Cut(use, " ")
 		cmd.Example = "  bailiwick approvals " + verb + " 0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d --reason 'as agreed'"
 		return func(ctx context.Context, ring keyring, args []string) error {

@@ -29,7 +29,6 @@ func (c *cli) auditList() *cobra.Command {
 	flags.IntVar(&limit, "limit", 50, "how many events")
 	flags.StringVar(&cursor, "cursor", "", "go on behind this `id`, which the list before ended with")
 	flags.BoolVar(&all, "all", false, "all events")
-	_ = cmd.RegisterFlagCompletionFunc("cursor", cobra.NoFileCompletions)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		id, err := uuid.Parse(cursor)
 		switch {

@@ -38,19 +38,14 @@ func (f *auditFlags) flags(cmd *cobra.Command) {
 	flags.StringVar(&f.kind, "kind", "", "only this kind of event: decision (a refusal), call or change")
 	flags.StringVar(&f.ref, "ref", "", "only the event whose refusal carried this `reference`")
 	f.sinceFlag(cmd)
-	for _, name := range []string{"key", "tool", "ref"} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
-	}
 }
 
 func (f *auditFlags) sinceFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.since, "since", "", "only from this `time` on, as in RFC 3339, or as long ago as this: 90m, 24h")
-	_ = cmd.RegisterFlagCompletionFunc("since", cobra.NoFileCompletions)
 }
 
 func (f *auditFlags) untilFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.until, "until", "", "only before this `time`, as in RFC 3339, or as long ago as this: 90m, 24h")
-	_ = cmd.RegisterFlagCompletionFunc("until", cobra.NoFileCompletions)
 }
 
 // query reads the flags, all but --key, which takes a look at the keys.
@@ -131,6 +126,7 @@ func named(ctx context.Context, ring keyring, name string) (string, error) {
 // onTrail makes a command that reads a trail.
 func (c *cli) onTrail(cmd *cobra.Command, f *auditFlags, fn func(ctx context.Context, ring keyring, q keys.AuditQuery) error) *cobra.Command {
 	cmd.Args = exactly()
+	_ = cmd.RegisterFlagCompletionFunc("key", f.completing(c, keyHandles))
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		q, err := f.query(time.Now())
 		if err != nil {

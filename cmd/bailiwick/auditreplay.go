@@ -65,7 +65,6 @@ func (c *cli) auditReplay() *cobra.Command {
 		flags := cmd.Flags()
 		flags.StringVar(&tenant, "tenant", "", "only of this `tenant`, by id or slug")
 		flags.StringVar(&f.key, "key", "", "only this `key`'s, by id, handle or name")
-		_ = cmd.RegisterFlagCompletionFunc("key", cobra.NoFileCompletions)
 		f.sinceFlag(cmd)
 		f.untilFlag(cmd)
 		return func(ctx context.Context, svc *keys.Service, p keys.Principal, _ []string) error {

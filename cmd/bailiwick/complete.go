@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
@@ -21,8 +22,12 @@ var choices = map[string][]string{
 	"log-level":  {"debug", "info", "warn", "error"},
 }
 
-// complete tells shells the values of flags, and that the arguments of all
-// commands but import and run are no files.
+// files are what flags take of which a shell can tell the names; a draft policy
+// is @FILE.
+var files = []string{"file", "folder", "command", "argument", "policy"}
+
+// complete tells shells the values of flags, that other flags take no files, and
+// that the arguments of all commands but import and run are none.
 func complete(cmd *cobra.Command) {
 	for name, values := range choices {
 		if cmd.Flags().Lookup(name) != nil {
@@ -33,6 +38,12 @@ func complete(cmd *cobra.Command) {
 			_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		// A flag that has a completion keeps it.
+		if what, _ := pflag.UnquoteUsage(f); !slices.Contains(files, what) {
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions)
+		}
+	})
 	if cmd.Name() != "import" && cmd.Name() != "run" && !cmd.HasSubCommands() && cmd.ValidArgsFunction == nil {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}

@@ -44,9 +44,13 @@ func (c *cli) explain() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return flagFaults(cmd, f.do(cmd.Context(), c, cmd.Flags(), func(ring keyring) error {
+		err = flagFaults(cmd, f.do(cmd.Context(), c, cmd.Flags(), func(ring keyring) error {
 			return c.explained(cmd.Context(), &out, ring, f.ref, q)
 		}))
+		if errors.Is(err, keys.ErrNotFound) && f.policy != "" && f.key == "" && len(args) == 1 {
+			return withHint(err, "the first argument is a key; for a tool of --policy without any, say --tool "+printable(args[0]))
+		}
+		return err
 	}
 	return cmd
 }

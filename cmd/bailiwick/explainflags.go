@@ -51,9 +51,6 @@ func (f *explainFlags) flags(c *cli, cmd *cobra.Command) {
 	for _, name := range []string{"key", "tool", "at", "ref", "all", "diff", "diff-version", "policy"} {
 		variables(flags, name, "BAILIWICK_EXPLAIN_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
 	}
-	for _, name := range []string{"at", "ref", "diff-version"} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
-	}
 	keyNames, toolNames := f.completing(c, keyHandles), f.completing(c, toolsOnOffer)
 	for name, complete := range map[string]cobra.CompletionFunc{"key": keyNames, "diff": keyNames, "tool": toolNames} {
 		_ = cmd.RegisterFlagCompletionFunc(name, complete)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,9 +54,19 @@ func (c *cli) inUTF8() bool {
 func (t accessTable) explanation(e wire.Explanation) error {
 	rows := make([]row, 0, len(e.Rules)+1)
 	for _, r := range e.Rules {
-		rows = append(rows, row{t.marks[r.OK], r.Rule, strings.TrimSpace(r.Observed + " " + orNone(r.Pattern))})
+		rows = append(rows, row{t.marks[r.OK], r.Rule, observedText(r)})
 	}
 	return t.write(e, row{e.Decision}, append(rows, basisRow(e.Basis, orNone(e.CatalogVersion))))
+}
+
+// observedText has the pattern that decided behind what was observed, unless that
+// says it already.
+func observedText(r wire.RuleResult) string {
+	pattern := orNone(r.Pattern)
+	if pattern == "" || strings.Contains(r.Observed, strconv.Quote(pattern)) {
+		return r.Observed
+	}
+	return strings.TrimSpace(r.Observed + " " + pattern)
 }
 
 func (t accessTable) matrix(m wire.Matrix) error {
@@ -78,7 +89,11 @@ func (t accessTable) difference(d wire.Difference) error {
 	from, to := basisRow(d.From.Basis, d.CatalogVersion), basisRow(d.To.Basis, d.CatalogVersion)
 	rows = append(rows, row{fmt.Sprintf("%d gained, %d lost, %d the same", len(d.Gained), len(d.Lost), d.Same)},
 		row{"from " + from[0]}, row{"to " + to[0]})
-	return t.write(d, offeredHeader, rows)
+	header := offeredHeader
+	if len(d.Gained)+len(d.Lost) == 0 {
+		header = nil
+	}
+	return t.write(d, header, rows)
 }
 
 var offeredHeader = row{"", "KIND", "NAME", "CATEGORY", "EFFECT", "FAILS"}

@@ -35,7 +35,7 @@ func effectRows(k wire.Key, e wire.Effects) []row {
 		section(fmt.Sprintf("newly allowed, of the calls recorded in %d days: %d", e.Days, requests(*e.Allowed)), usageRows("+", k, *e.Allowed))
 	}
 	if n := orZero(e.Unjudged); n > 0 {
-		section(fmt.Sprintf("recorded calls of what is not on offer any more, not judged: %d", n), nil)
+		section(fmt.Sprintf("recorded calls of what is not on offer now, not judged: %d", n), nil)
 	}
 	if e.Truncated {
 		section("there is more than is shown", nil)

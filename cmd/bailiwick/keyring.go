@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -71,7 +72,6 @@ func (w *place) flags(cmd *cobra.Command, variable string) {
 	w.locate(cmd, variable)
 	cmd.Flags().StringVar(&w.key, "key", "", "with --url, the `key` to ask as, - to read it from standard input; lists of processes show flags, so rather use --key-file or $BAILIWICK_KEY")
 	variables(cmd.Flags(), "key")
-	_ = cmd.RegisterFlagCompletionFunc("key", cobra.NoFileCompletions)
 }
 
 // locate adds all flags but --key.
@@ -85,9 +85,6 @@ func (w *place) locate(cmd *cobra.Command, variable string) {
 	// the local store to a server.
 	variables(flags, "url", variable)
 	shared(flags, "key-file")
-	for _, name := range []string{"url", "tenant"} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
-	}
 }
 
 // check refuses flags that would be ignored.
@@ -151,8 +148,23 @@ func (c *cli) onRing(variable, use, short string, args cobra.PositionalArgs, fn 
 	flags := func(cmd *cobra.Command) { w.flags(cmd, variable) }
 	return command(use, short, args, flags, func(cmd *cobra.Command, out *output) action {
 		do := fn(cmd, out)
+		if names := argumentNames[argument(use)]; names != nil {
+			cmd.ValidArgsFunction = first(w.completing(c, names))
+		}
+		if cmd.Flags().Lookup("parent") != nil {
+			_ = cmd.RegisterFlagCompletionFunc("parent", w.completing(c, keyHandles))
+		}
 		return func(ctx context.Context, args []string) error {
 			return w.do(ctx, c, cmd.Flags(), func(ring keyring) error { return do(ctx, ring, args) })
 		}
 	})
+}
+
+// argumentNames complete an argument, by what a command's use calls it.
+var argumentNames = map[string]func(context.Context, localKeys) ([]cobra.Completion, error){"KEY": keyHandles, "ID": waitingCalls}
+
+// argument is what a command's use calls its one argument.
+func argument(use string) string {
+	_, name, _ := strings.Cut(use, " ")
+	return strings.Trim(name, "[]")
 }

@@ -83,9 +83,11 @@ func (c *cli) warnOf(p wire.Propagation) {
 }
 
 func (c *cli) keysGet() *cobra.Command {
-	return c.keyCommand("get", "Show a key", func(_ context.Context, _ keyring, k wire.Key, out *output) error {
+	cmd := c.keyCommand("get", "Show a key", func(_ context.Context, _ keyring, k wire.Key, out *output) error {
 		return c.writeKey(k, out)
 	})
+	cmd.SuggestFor = []string{"show"} // which is nearer to shadow
+	return cmd
 }
 
 func (c *cli) keyFlip(verb, short string, patch wire.UpdateKey) *cobra.Command {
@@ -135,6 +137,7 @@ func (c *cli) keysRevoke() *cobra.Command {
 		return c.writeEdited(edited, out)
 	})
 	cmd.Flags().StringVar(&reason, "reason", "", "`text` to keep with it")
+	cmd.SuggestFor = []string{"delete", "remove"}
 	return cmd
 }
 

@@ -46,7 +46,7 @@ func (f *shadowFlags) given(flags *pflag.FlagSet) (out wire.ShadowField, err err
 	out.MCPShadow.Set = true
 	// A file's null would take the draft away, which --no-shadow says.
 	if err := policy.UnmarshalStrict(text, &out.MCPShadow.Value); err != nil {
-		return out, &usageError{"--shadow: the draft" + err.Error(), `like: --shadow '{"mcpAllowlistMode": "allow", "mcpToolAllowlist": ["get_*"]}'`}
+		return out, &usageError{"--shadow: " + err.Error(), `like: --shadow '{"mcpAllowlistMode": "allow", "mcpToolAllowlist": ["get_*"]}'`}
 	}
 	return out, nil
 }
@@ -69,7 +69,7 @@ func (c *cli) keysShadow() *cobra.Command {
 			return withHint(fmt.Errorf("key %q has no draft policy", k.Handle), "set one: bailiwick keys update "+k.Handle+` --shadow '{"mcpReadOnly": true}'`)
 		}
 		if !apply {
-			return out.write(c.out, report, nil, shadowRows(k, report))
+			return out.write(c.out, report, nil, shadowRows(k, report, whereFlags(cmd.Flags())))
 		}
 		edited, err := ring.UpdateSeen(ctx, k.ID, report.KeyVersion, report.Applied())
 		if err != nil {
@@ -98,8 +98,9 @@ var shadowTitles = []struct{ decision, mark, title string }{
 }
 
 // shadowRows are a report for people: a line for each tool that the draft decides
-// otherwise, with the audit events of the newest calls.
-func shadowRows(k wire.Key, r wire.ShadowReport) []row {
+// otherwise, with the audit events of the newest calls. The last line is a command
+// for the key that where says.
+func shadowRows(k wire.Key, r wire.ShadowReport, where []string) []row {
 	counts := map[string]int{keys.ShadowDeny: r.Denied, keys.ShadowAllow: r.Allowed, keys.ShadowApproval: r.Approvals, keys.ShadowError: r.Errors}
 	rows := []row{{fmt.Sprintf("%s: %d recorded calls since %s", k.Handle, r.Calls, when(&r.Since))}}
 	for _, t := range shadowTitles {
@@ -116,7 +117,8 @@ func shadowRows(k wire.Key, r wire.ShadowReport) []row {
 	if r.Truncated {
 		rows = append(rows, row{"there is more than is shown"})
 	}
-	return append(rows, row{"to apply the draft: bailiwick keys shadow " + k.Handle + " --apply"})
+	apply := shellWords(append(append([]string{"bailiwick", "keys", "shadow", k.Handle}, where...), "--apply"))
+	return append(rows, row{"to apply the draft: " + apply})
 }
 
 // exampleOf names the newest call: by the reference that it carried, or else by its

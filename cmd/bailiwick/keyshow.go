@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func keyState(k wire.Key, now time.Time) string {
 func keyRecord(k wire.Key) []row {
 	patterns := string(k.MCPAllowlistMode)
 	if k.MCPAllowlistMode != policy.ModeAll {
-		patterns += " " + strings.Join(k.MCPToolAllowlist, ", ")
+		patterns += " " + cmp.Or(strings.Join(k.MCPToolAllowlist, ", "), "none")
 	}
 	rows := []row{
 		{"id", k.ID}, {"handle", k.Handle}, {"name", k.Name}, {"prefix", k.Prefix}, {"state", keyState(k, time.Now())},

@@ -33,17 +33,24 @@ func (c *cli) keysSuggest() *cobra.Command {
 		if !apply {
 			return c.writeSuggestion(k, s, out, cmd.Flags())
 		}
+		if err := c.writeUse(s, out); err != nil {
+			return err
+		}
 		edited, err := ring.UpdateSeen(ctx, k.ID, s.KeyVersion, wire.UpdateKey{PolicyFields: s.Update.Fields()})
 		if err != nil {
 			return err
 		}
 		c.warnOf(edited.Propagation)
-		return out.write(c.out, edited, row{"FIELD", "WAS", "IS"}, changedRows(k, edited.Key))
+		changed := changedRows(k, edited.Key)
+		if len(changed) == 0 && out.format != "json" {
+			return c.nothingToChange()
+		}
+		return out.write(c.out, edited, row{"FIELD", "WAS", "IS"}, changed)
 	})
 	cmd.Long = "Suggest the tightest policy that would have allowed what a key was used for, as the\n" +
 		"audit trail has it: the calls of the key and of the keys below it. KEY is an id or a\n" +
-		"handle. Nothing changes without --apply; the last line is the command that does the\n" +
-		"same. What is not in the trail is not known: read the notes first."
+		"handle. Nothing changes without --apply; without it, the last line is the command that\n" +
+		"does the same. What is not in the trail is not known: read the notes first."
 	cmd.Example = "  bailiwick keys suggest note-taker\n  bailiwick keys suggest note-taker --days 90 --apply"
 	cmd.Flags().IntVar(&days, "days", keys.UseDays, "of how many `days` the use is counted, up to 365")
 	cmd.Flags().BoolVar(&apply, "apply", false, "change the key so, unless somebody has changed it meanwhile")
@@ -63,6 +70,31 @@ func (c *cli) writeSuggestion(k wire.Key, s wire.Suggestion, out *output, flags 
 	if out.format == "json" {
 		return out.write(c.out, s, nil, nil)
 	}
+	if err := c.writeUse(s, out); err != nil {
+		return err
+	}
+	update := suggestedFlags(s.Update)
+	if len(update) == 0 {
+		return c.nothingToChange()
+	}
+	line := shellWords(append(append([]string{"bailiwick", "keys", "update", k.Handle}, whereFlags(flags)...), update...))
+	if printable(line) != line {
+		line = "A pattern can't be shown: run this again with --apply, or with -o json."
+	}
+	_, err := fmt.Fprintln(c.out, line)
+	return err
+}
+
+func (c *cli) nothingToChange() error {
+	_, err := fmt.Fprintln(c.out, "There is nothing to change.")
+	return err
+}
+
+// writeUse shows to people what was used and what to know.
+func (c *cli) writeUse(s wire.Suggestion, out *output) error {
+	if out.format == "json" {
+		return nil
+	}
 	fmt.Fprintf(c.out, "uses %d of %d tools (since %s)\n", s.Used, s.Allowed, when(&s.Since))
 	if len(s.UsedTools) > 0 {
 		rows := make([]row, len(s.UsedTools))
@@ -76,16 +108,6 @@ func (c *cli) writeSuggestion(k wire.Key, s wire.Suggestion, out *output, flags 
 	for _, note := range s.Notes {
 		fmt.Fprintln(c.out, "note:", printable(note))
 	}
-	update := suggestedFlags(s.Update)
-	if len(update) == 0 {
-		fmt.Fprintln(c.out, "There is nothing to change.")
-		return nil
-	}
-	line := shellWords(append(append([]string{"bailiwick", "keys", "update", k.Handle}, whereFlags(flags)...), update...))
-	if printable(line) != line {
-		line = "A pattern can't be shown: run this again with --apply, or with -o json."
-	}
-	fmt.Fprintln(c.out, line)
 	return nil
 }
 

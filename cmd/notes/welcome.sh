@@ -42,7 +42,8 @@ Claude Desktop, which starts its servers itself:
 
 TXT
   if [ -z "$key" ]; then
-    echo "The first key was shown when $data was new. Another one: bin/bailiwick keys create --data $data --name mine"
+    echo "The first key was shown when $data was new. A new secret for it: bin/bailiwick keys rotate first-key --data $data"
+    echo "A key that only reads: bin/bailiwick keys create --name mine --data $data"
   fi
   echo "Stop with Ctrl-C."
 }
