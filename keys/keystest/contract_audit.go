@@ -296,15 +296,28 @@ var changeTests = []contractTest{
 			return err
 		})
 		b.equal("within the edit", inside, before)
+		edited := make(chan int64, 1)
 		b.read(func(r keys.Reader) error {
 			b.equal("before", asOf(r), after)
-			later := b.edit(func(w keys.Writer) error {
-				return w.InsertProject(b.ctx, &keys.Project{ID: newID(), TenantID: b.acme, Slug: "q"})
-			})
+			go func() { // a store of one connection has it wait for the snapshot's end
+				epoch, err := b.tryEdit(func(w keys.Writer) error {
+					return w.InsertProject(b.ctx, &keys.Project{ID: newID(), TenantID: b.acme, Slug: "q"})
+				})
+				if err != nil {
+					b.Error(err)
+				}
+				edited <- epoch
+			}()
+			select {
+			case later := <-edited:
+				edited <- later
+			case <-time.After(100 * time.Millisecond):
+			}
 			b.equal("beside an edit", asOf(r), after)
-			b.equal("the store's", b.epoch(), later)
 			return nil
 		})
+		later := <-edited
+		b.equal("the store's", b.epoch(), later)
 		_, _ = b.store.Edit(b.ctx, func(w keys.Writer) error {
 			if err := w.InsertProject(b.ctx, &keys.Project{ID: newID(), TenantID: b.acme, Slug: "r"}); err != nil {
 				b.Error(err)
