@@ -11,16 +11,51 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/bailiwick-mcp/bailiwick/keys"
+	"github.com/bailiwick-mcp/bailiwick/mcp/upstream/http1"
 )
 
 // errPrivate is an address that this upstream may not be on.
 var errPrivate = errors.New("loopback, link-local and private addresses are not allowed for this upstream")
 
-// newTransport is a pool of connections of one upstream: shared with nobody,
-// so that no connection carries what another upstream's credentials opened. It
-// uses no proxy, because behind one the address could not be checked, and has
-// no time limit on answers: streams and slow tools are normal, and every call
-// has its own context.
+// connections are the pools of one upstream: shared with nobody, so that no
+// connection carries what another upstream's credentials opened. They use no
+// proxy, because behind one the address could not be checked, and have no time
+// limit on answers: streams and slow tools are normal, and every call has its own
+// context.
+type connections struct {
+	*http.Transport
+	plain *http1.Transport // for what it can send; nil = nothing
+}
+
+func (c connections) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.plain != nil && c.plain.Sends(req) {
+		return c.plain.RoundTrip(req)
+	}
+	return c.Transport.RoundTrip(req)
+}
+
+func (c connections) CloseIdleConnections() {
+	c.Transport.CloseIdleConnections()
+	if c.plain != nil {
+		c.plain.CloseIdleConnections()
+	}
+}
+
+const (
+	idleTimeout = 90 * time.Second
+	maxHeader   = 64 << 10
+)
+
+func newConnections(cfg *Config) connections {
+	c := connections{Transport: newTransport(cfg)}
+	if http1.Supported && cfg.Transport != keys.TransportEmbedded { // a pipe has no buffer, which plain needs
+		c.plain = &http1.Transport{Dial: c.DialContext, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
+	}
+	return c
+}
+
 func newTransport(cfg *Config) *http.Transport {
 	d := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}
 	dial := d.DialContext
@@ -41,13 +76,13 @@ func newTransport(cfg *Config) *http.Transport {
 		DialContext:           dial,
 		TLSHandshakeTimeout:   10 * time.Second,
 		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       90 * time.Second,
+		IdleConnTimeout:       idleTimeout,
 		ExpectContinueTimeout: time.Second,
 		ForceAttemptHTTP2:     true,
 		// Compression costs more than it saves next door, and a small answer
 		// could grow without bound.
 		DisableCompression:     true,
-		MaxResponseHeaderBytes: 64 << 10,
+		MaxResponseHeaderBytes: maxHeader,
 		// A stream over a dead HTTP/2 connection ends within a minute.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}

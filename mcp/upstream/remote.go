@@ -16,7 +16,7 @@ import (
 // remote is where an HTTP or SSE upstream is and how it is reached. It lives
 // as long as the Upstream, over all its sessions.
 type remote struct {
-	transport *http.Transport
+	transport connections
 	url       *url.URL
 	header    http.Header    // the configured one; read-only
 	work      sync.WaitGroup // streams that are read on in the background
@@ -46,7 +46,7 @@ func newRemote(cfg *Config) (*remote, error) {
 	if h.Get("User-Agent") == "" {
 		h.Set("User-Agent", "bailiwick")
 	}
-	return &remote{transport: newTransport(cfg), url: u, header: h}, nil
+	return &remote{transport: newConnections(cfg), url: u, header: h}, nil
 }
 
 // checkHeader refuses names and values that cannot be sent, and names that are
