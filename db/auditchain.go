@@ -203,6 +203,11 @@ func inTheWay(err error) bool {
 }
 
 func (d *DB) append(ctx context.Context, entries []keys.AuditEntry, look bool) error {
+	if d.sqlite {
+		if err := d.auditInsert.prepare(ctx, d.write); err != nil {
+			return err
+		}
+	}
 	return d.change(ctx, func(ctx context.Context, tx bun.Tx) error {
 		if look {
 			var err error
@@ -214,7 +219,11 @@ func (d *DB) append(ctx context.Context, entries []keys.AuditEntry, look bool) e
 		if err := d.link(ctx, tx, chains, entries); err != nil {
 			return err
 		}
-		for some := range slices.Chunk(newAuditRows(entries), batch) {
+		rows := newAuditRows(entries)
+		if d.sqlite {
+			return d.auditInsert.write(ctx, tx, rows)
+		}
+		for some := range slices.Chunk(rows, batch) {
 			// Without an own word on it, bun would read each row's detail back.
 			if _, err := tx.NewInsert().Model(&some).Returning("").Exec(ctx); err != nil {
 				return fault(ctx, err)

@@ -40,6 +40,7 @@ type DB struct {
 	patience    *patience // nil = endless
 	now         func() time.Time
 	signer      atomic.Pointer[keys.AuditSigner]
+	auditInsert auditInsert // of SQLite
 }
 
 var _ keys.Store = (*DB)(nil)
