@@ -14,7 +14,8 @@
 // (edit.go). Run keeps the session: it makes the link, shakes hands in the
 // upstream's era (handshake.go), reads the list (list.go), reads it again when
 // the upstream says that it changed (follow.go), and begins anew when the link is
-// lost (supervise.go, backoff.go).
+// lost (supervise.go, backoff.go). Over plain HTTP, requests go out by http1, all
+// others by net/http (dial.go).
 //
 // The other way: what an upstream of the legacy era asks during a call finds the
 // call that it belongs to (callers.go has the rule), whose Ask answers
