@@ -21,7 +21,7 @@ type CallLimit struct {
 type LimitError struct{ Limit CallLimit }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("%d calls per %s of the tools %s are used up", e.Limit.Requests, e.Limit.Per, e.Limit.Tool)
+	return fmt.Sprintf("the limit of %s is used up", e.Limit.RateLimit)
 }
 
 const (

@@ -20,7 +20,7 @@ func (e *edit) checkParent(ctx context.Context, f *faults, id string) error {
 	}
 	c, err := e.chainOf(ctx, id)
 	if isNotFound(err) {
-		f.add("parentKeyId", "no such key: %q", clip(id))
+		f.add("parentKeyId", "no key has the id %q", clip(id))
 		return nil
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package keys_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,18 @@ func TestChildEndsWithItsAncestors(t *testing.T) {
 				t.Errorf("a child of an ended chain: %v", err)
 			}
 		})
+	}
+}
+
+// A parent goes by its id alone, which who gives a handle is told.
+func TestParentByHandle(t *testing.T) {
+	h := newHouse(t)
+	if err := errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "parent"})); err != nil {
+		t.Fatal(err)
+	}
+	err := errOf(h.svc.CreateKey(h.ctx, h.op, keys.NewKey{Name: "child", ParentKeyID: "parent"}))
+	if err == nil || !strings.Contains(err.Error(), `no key has the id "parent"`) {
+		t.Errorf("by handle: %v", err)
 	}
 }
 

@@ -107,7 +107,7 @@ func (v reveal) check() error {
 	if v.Reveal.Value {
 		return nil
 	}
-	return invalidArgument("reveal", "must be true, because the answer puts a secret into this conversation's transcript; nothing was done. Use the REST API, the console or the command line to keep it out")
+	return invalidArgument("reveal", "must be true, because the answer puts a secret into this conversation's transcript; nothing was done. Use the REST API or the command line to keep it out")
 }
 
 // confirm is the caller's word that it means its own key.

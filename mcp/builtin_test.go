@@ -73,7 +73,7 @@ func TestKeyTools(t *testing.T) {
 	}
 	before := count()
 
-	c.refused("create_api_key", `{"name":"x"}`, "reveal", "nothing was done")
+	c.refused("create_api_key", `{"name":"x"}`, "reveal", "nothing was done", "Use the REST API or the command line")
 	c.refused("create_api_key", `{"name":"x","reveal":false}`, "reveal")
 	c.refused("create_api_key", `{"reveal":true}`, "name")
 	c.refused("create_api_key", `{"name":"x","reveal":true,"nope":1}`, "nope")

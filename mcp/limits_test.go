@@ -44,7 +44,7 @@ func TestLimits(t *testing.T) {
 	}
 	called := len(up.seen())
 	refused := s.call("a1__other", `{}`)
-	for _, want := range []string{`"code":-32029`, `"retryAfterSeconds":4`, `"limit":{"tool":"a1/other","requests":1,"per":"day"}`, "Rate limited: 1 calls per day of the tools a1/other are used up", "(ref "} {
+	for _, want := range []string{`"code":-32029`, `"retryAfterSeconds":4`, `"limit":{"tool":"a1/other","requests":1,"per":"day"}`, "Rate limited: the limit of 1 call per day of a1/other is used up", "(ref "} {
 		if !strings.Contains(refused.body, want) {
 			t.Errorf("refused with %s, without %s", refused.body, want)
 		}
@@ -74,7 +74,7 @@ func TestLimits(t *testing.T) {
 	w.until("the refusals are recorded", func() bool {
 		list, err := w.svc.AuditEvents(t.Context(), w.op, keys.AuditQuery{KeyID: k.Key.ID, Decision: "deny", Tool: "a1__other"})
 		return err == nil && len(list) == 1 && list[0].Failed[0] == "rate.limited" && strings.Contains(refused.body, list[0].Ref) &&
-			strings.Contains(string(list[0].Detail), "are used up")
+			strings.Contains(string(list[0].Detail), "is used up")
 	})
 	w.clock.Advance(24 * time.Hour)
 	if a := w.connect(k, "/mcp").call("a1__other", `{}`); !strings.Contains(a.body, `"result"`) {

@@ -102,7 +102,7 @@ func (g *Grant) Limits(t *Tool) []AppliedLimit {
 func (g *Grant) ExplainLimits(t *Tool) (line RuleResult, ok bool) {
 	var all []string
 	for _, l := range g.Limits(t) {
-		text := fmt.Sprintf("%d calls per %s of %s", l.Requests, l.Per, l.Tool)
+		text := l.RateLimit.String()
 		if l.Layer > 0 {
 			text = fmt.Sprintf("ancestor %d: %s", l.Layer, text)
 		}

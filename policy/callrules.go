@@ -33,6 +33,18 @@ type RateLimit struct {
 	Per      Period `json:"per" doc:"In which time: of the clock, in UTC." required:"true" example:"minute"`
 }
 
+// String says it to people: 1 call per day of notes/delete_*; of all tools, no tool is named.
+func (r RateLimit) String() string {
+	text := fmt.Sprintf("%d calls per %s", r.Requests, r.Per)
+	if r.Requests == 1 {
+		text = "1 call per " + string(r.Per)
+	}
+	if r.Tool == "*" {
+		return text
+	}
+	return text + " of " + r.Tool
+}
+
 // Period is the time that a RateLimit is for.
 type Period string
 

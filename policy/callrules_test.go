@@ -126,7 +126,7 @@ func TestLimitsOfACall(t *testing.T) {
 		t.Errorf("whoami counts against %+v", got)
 	}
 	line, ok := g.ExplainLimits(&policy.Tool{ID: "a/x", Name: "a__x"})
-	if !ok || line.Observed != "at most 5 calls per second of a/*, ancestor 1: 100 calls per day of *" {
+	if !ok || line.Observed != "at most 5 calls per second of a/*, ancestor 1: 100 calls per day" {
 		t.Errorf("explained as %+v", line)
 	}
 	if _, ok := policy.Compile(openSubject()).ExplainLimits(&policy.Tool{ID: "a/x", Name: "a__x"}); ok {

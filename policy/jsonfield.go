@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -86,13 +88,23 @@ func addField(all map[string]field, name string, f field) {
 	}
 }
 
+// maxNamed is how many fields an object may have for all to be named to who wrote another.
+const maxNamed = 8
+
 func unknownField(fields map[string]field, name string) string {
 	for known := range fields {
 		if strings.EqualFold(known, name) {
 			return "is not a field: names are case-sensitive, write " + known
 		}
 	}
-	return "is not a field"
+	verb := "are"
+	switch n := len(fields); {
+	case n == 0 || n > maxNamed:
+		return "is not a field"
+	case n == 1:
+		verb = "is"
+	}
+	return "is not a field: there " + verb + " " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 }
 
 // wants says what a value of the type looks like.

@@ -63,7 +63,7 @@ func (c *cli) explained(ctx context.Context, out *output, ring keyring, ref stri
 		e, err := ring.Decision(ctx, ref)
 		if errors.Is(err, keys.ErrNotFound) {
 			return withHint(fmt.Errorf("reference %q: %w", ref, err),
-				"it is the 16 characters behind ref in the denial; bailiwick audit list --decision deny shows those that are kept")
+				"it is the 16 characters behind ref in the denial, kept within a second of it; bailiwick audit list --decision deny shows those that are kept")
 		}
 		if err != nil {
 			return err

@@ -78,13 +78,20 @@ func (t accessTable) matrix(m wire.Matrix) error {
 	return t.write(m, offeredHeader, rows)
 }
 
+// difference says of the rules that fail on which side: of what is gained they are
+// those of the key that it is held against.
 func (t accessTable) difference(d wire.Difference) error {
 	var rows []row
+	add := func(mark, side string, o wire.Offered, failed []string) {
+		r := offeredRow(mark, o, failed)
+		r[len(r)-1] = side + ": " + r[len(r)-1]
+		rows = append(rows, r)
+	}
 	for _, g := range d.Gained {
-		rows = append(rows, offeredRow("+", g.Offered, g.Failed))
+		add("+", "from", g.Offered, g.Failed)
 	}
 	for _, l := range d.Lost {
-		rows = append(rows, offeredRow("-", l.Offered, l.Failed))
+		add("-", "to", l.Offered, l.Failed)
 	}
 	from, to := basisRow(d.From.Basis, d.CatalogVersion), basisRow(d.To.Basis, d.CatalogVersion)
 	rows = append(rows, row{fmt.Sprintf("%d gained, %d lost, %d the same", len(d.Gained), len(d.Lost), d.Same)},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,17 +54,21 @@ func (c *cli) keysList() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var states map[string]string
+			if out.format == "table" {
+				if states, err = stateTexts(ctx, ring, list.Keys, time.Now()); err != nil {
+					return err
+				}
+			}
 			rows := make([]row, len(list.Keys))
 			for i, k := range list.Keys {
 				rows[i] = row{k.Handle, k.Prefix, string(k.Scope), k.MCPPreset, yesNo(k.MCPReadOnly),
-					keyState(k, time.Now()), when(k.LastUsedAt), k.ID}
+					states[k.ID], when(k.LastUsedAt), k.ID}
 			}
 			return out.write(c.out, list, row{"HANDLE", "PREFIX", "SCOPE", "PRESET", "READ-ONLY", "STATE", "LAST USED", "ID"}, rows)
 		}
 	})
 }
-
-func (c *cli) writeKey(k wire.Key, out *output) error { return out.write(c.out, k, nil, keyRecord(k)) }
 
 // writeEdited shows a key as an edit left it.
 func (c *cli) writeEdited(k wire.EditedKey, out *output) error {
@@ -83,8 +88,16 @@ func (c *cli) warnOf(p wire.Propagation) {
 }
 
 func (c *cli) keysGet() *cobra.Command {
-	cmd := c.keyCommand("get", "Show a key", func(_ context.Context, _ keyring, k wire.Key, out *output) error {
-		return c.writeKey(k, out)
+	cmd := c.keyCommand("get", "Show a key", func(ctx context.Context, ring keyring, k wire.Key, out *output) error {
+		rows := keyRecord(k)
+		if out.format == "table" {
+			states, err := stateTexts(ctx, ring, []wire.Key{k}, time.Now())
+			if err != nil {
+				return err
+			}
+			rows[slices.IndexFunc(rows, func(r row) bool { return r[0] == "state" })][1] = states[k.ID]
+		}
+		return out.write(c.out, k, nil, rows)
 	})
 	cmd.SuggestFor = []string{"show"} // which is nearer to shadow
 	return cmd

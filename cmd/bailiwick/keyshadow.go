@@ -46,7 +46,7 @@ func (f *shadowFlags) given(flags *pflag.FlagSet) (out wire.ShadowField, err err
 	out.MCPShadow.Set = true
 	// A file's null would take the draft away, which --no-shadow says.
 	if err := policy.UnmarshalStrict(text, &out.MCPShadow.Value); err != nil {
-		return out, &usageError{"--shadow: " + err.Error(), `like: --shadow '{"mcpAllowlistMode": "allow", "mcpToolAllowlist": ["get_*"]}'`}
+		return out, &usageError{"--shadow: " + err.Error(), `like: --shadow '{"mcpAllowlistMode": "allow", "mcpToolAllowlist": ["get_*"]}', or from a file: --shadow @FILE`}
 	}
 	return out, nil
 }
@@ -65,11 +65,13 @@ func (c *cli) keysShadow() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if report.Draft == nil && (apply || out.format != "json") {
+		switch {
+		case out.format == "json" && !apply: // without a draft too
+			return out.write(c.out, report, nil, nil)
+		case report.Draft == nil:
 			return withHint(fmt.Errorf("key %q has no draft policy", k.Handle), "set one: bailiwick keys update "+k.Handle+` --shadow '{"mcpReadOnly": true}'`)
-		}
-		if !apply {
-			return out.write(c.out, report, nil, shadowRows(k, report, whereFlags(cmd.Flags())))
+		case !apply:
+			return out.write(c.out, nil, nil, shadowRows(k, report, whereFlags(cmd.Flags())))
 		}
 		edited, err := ring.UpdateSeen(ctx, k.ID, report.KeyVersion, report.Applied())
 		if err != nil {
@@ -97,12 +99,18 @@ var shadowTitles = []struct{ decision, mark, title string }{
 	{keys.ShadowError, "!", "not decided, because of an error"},
 }
 
-// shadowRows are a report for people: a line for each tool that the draft decides
-// otherwise, with the audit events of the newest calls. The last line is a command
-// for the key that where says.
+// shadowRows are a report for people: what the draft says otherwise than the key,
+// and a line for each tool that it decides otherwise, with the audit events of the
+// newest calls. The last line is a command for the key that where says.
 func shadowRows(k wire.Key, r wire.ShadowReport, where []string) []row {
 	counts := map[string]int{keys.ShadowDeny: r.Denied, keys.ShadowAllow: r.Allowed, keys.ShadowApproval: r.Approvals, keys.ShadowError: r.Errors}
-	rows := []row{{fmt.Sprintf("%s: %d recorded calls since %s", k.Handle, r.Calls, when(&r.Since))}}
+	drafted := k
+	drafted.Policy = *r.Draft
+	rows := []row{{"the draft says what the key says now"}}
+	if changed := changedRows(k, drafted); len(changed) > 0 {
+		rows = append([]row{{"FIELD", "NOW", "DRAFT"}}, changed...)
+	}
+	rows = append(rows, row{fmt.Sprintf("%s: %d recorded calls since %s", k.Handle, r.Calls, when(&r.Since))})
 	for _, t := range shadowTitles {
 		if counts[t.decision] == 0 && (t.decision == keys.ShadowApproval || t.decision == keys.ShadowError) {
 			continue

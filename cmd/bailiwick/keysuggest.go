@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -167,15 +168,26 @@ func shellWords(words []string) string {
 	return strings.Join(out, " ")
 }
 
-// changedRows are the lines of a key's record that differ.
+// changedRows are the lines of a key's record that differ, also those that only
+// one of the two has; lines of one name are one.
 func changedRows(was, is wire.Key) (out []row) {
-	before := map[string]string{}
-	for _, r := range keyRecord(was) {
-		before[r[0]] = r[1]
+	before, after, names := map[string]string{}, map[string]string{}, []string{}
+	gather := func(k wire.Key, texts map[string]string) {
+		for _, r := range keyRecord(k) {
+			if texts[r[0]] != "" {
+				texts[r[0]] += "; "
+			}
+			texts[r[0]] += r[1]
+			if !slices.Contains(names, r[0]) {
+				names = append(names, r[0])
+			}
+		}
 	}
-	for _, r := range keyRecord(is) {
-		if r[1] != before[r[0]] {
-			out = append(out, row{r[0], before[r[0]], r[1]})
+	gather(is, after)
+	gather(was, before)
+	for _, name := range names {
+		if before[name] != after[name] {
+			out = append(out, row{name, orDash(before[name]), orDash(after[name])})
 		}
 	}
 	return out

@@ -65,8 +65,8 @@ func forbidden(p wire.Problem) error {
 	case "exceeds_rights":
 		if faults := (&keys.InvalidError{Fields: p.Errors}); len(p.Errors) > 0 {
 			p.Detail += ": " + allFaults(faults)
-		}
-		hint = "use a key that has all the rights that this one would have"
+			hint = "use a key that has all the rights that this one would have"
+		} // without fields it is no key that is made, and the detail says what to do
 	}
 	return withHint(errors.New(p.Detail), hint)
 }

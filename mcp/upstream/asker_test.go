@@ -15,12 +15,14 @@ import (
 // asker is a server of the legacy era that asks during its calls:
 //   - ask says the lines of its arguments, and answers with what is answered to
 //     each, once all is;
-//   - hold answers when release is called; hold and ask mind no cancellation.
+//   - hold answers when release is called, or was, for calls may overtake each
+//     other on the way; hold and ask mind no cancellation.
 type asker struct {
-	mu   sync.Mutex
-	held []func(result string)
-	open map[string]*asking // by the ids of their questions
-	last *asking
+	mu       sync.Mutex
+	held     []func(result string)
+	released bool
+	open     map[string]*asking // by the ids of their questions
+	last     *asking
 }
 
 type asking struct {
@@ -58,8 +60,9 @@ func (a *asker) call(m message, say func(line string), reply func(result string)
 			say(string(line))
 		}
 	case "hold":
-		a.held = append(a.held, reply)
+		a.keep(reply)
 	case "release":
+		a.released = true
 		for _, release := range a.held {
 			release(`{}`)
 		}
@@ -73,6 +76,14 @@ func (a *asker) call(m message, say func(line string), reply func(result string)
 func (a *asker) hold(reply func(result string)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.keep(reply)
+}
+
+func (a *asker) keep(reply func(result string)) {
+	if a.released {
+		reply(`{}`)
+		return
+	}
 	a.held = append(a.held, reply)
 }
 
