@@ -27,6 +27,9 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, n NewKey) (Issued,
 
 // newKey checks a request and makes the key of it, still without an id.
 func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
+	if e.limited() && e.who.IsSubject() {
+		return Key{}, e.countsElsewhere()
+	}
 	if e.limited() && n.ParentKeyID == "" {
 		n.ParentKeyID = e.who.KeyID()
 	}
