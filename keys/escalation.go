@@ -54,6 +54,15 @@ func (e *snapshot) within(ctx context.Context, k *Key) error {
 	return exceeds(exceeding(e.layers, s))
 }
 
+// withinDraft is within for a new key's draft.
+func (e *snapshot) withinDraft(ctx context.Context, k *Key) error {
+	if k.Shadow == nil {
+		return nil
+	}
+	inForce := k.draftInForce()
+	return ofDraft(e.within(ctx, &inForce))
+}
+
 // holds checks a key that stands. In the principal's own subtree the rights are
 // within the principal's whatever the key's own layer says, because the
 // principal's layers are met with it in every decision.

@@ -52,6 +52,10 @@ func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
 	if err := e.fit(ctx, &k, openFields(n)); err != nil {
 		return Key{}, err
 	}
+	k.applyShadow(n.MCPShadow) // over what has come in of the maker's
+	if err := e.withinDraft(ctx, &k); err != nil {
+		return Key{}, err
+	}
 	if checkPermissions(&f, &k); f != nil { // the maker's projectId may have come in
 		return Key{}, f.err()
 	}
