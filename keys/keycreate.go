@@ -56,8 +56,12 @@ func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
 	if err := e.withinDraft(ctx, &k); err != nil {
 		return Key{}, err
 	}
-	if checkPermissions(&f, &k); f != nil { // the maker's projectId may have come in
-		return Key{}, f.err()
+	// The maker's projectId and rules may have come in.
+	if err := (checks{e}).checkKey(ctx, &f, &k, &k); err != nil {
+		return Key{}, err
+	}
+	if err := f.err(); err != nil {
+		return Key{}, err
 	}
 	return k, e.giveHandle(ctx, &k)
 }
