@@ -117,9 +117,10 @@ func (r *reader) PendingCalls(ctx context.Context, tenantID, actor string, at ti
 	if !storable(tenantID) || !storable(actor) {
 		return 0, 0, nil
 	}
+	counted := []string{string(keys.ApprovalPending), string(keys.ApprovalWithdrawn)}
 	count := func(where ...eq) int {
 		q := r.tx.NewSelect().Model((*approvalRow)(nil)).Where("tenant_id = ?", tenantID).
-			Where("status = ?", string(keys.ApprovalPending)).Where("expires_at > ?", stamp(at))
+			Where("status IN (?)", bun.List(counted)).Where("expires_at > ?", stamp(at))
 		for _, c := range where {
 			q.Where("? = ?", bun.Ident(c.column), c.value)
 		}

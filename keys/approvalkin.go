@@ -10,8 +10,9 @@ import (
 
 // mayAnswer refuses who would answer for calls of its own: the same principal, an
 // ancestor or child of it, a key that the calling one has made, be it by way of
-// others, and any two keys that one which needs approval itself has made or is above,
-// that one included: it could call with the one and answer with the other.
+// others or of keys below it, and any two keys that one which needs approval itself has
+// made or is above, that one included: it could call with the one and answer with the
+// other.
 func (e *edit) mayAnswer(ctx context.Context, a *CallApproval) error {
 	own := &PermissionError{Hint: "a key answers neither for its own calls nor for those of its ancestors and children, " +
 		"nor a key for those of the key that made it, nor one key for another where the same key, which needs approval itself, " +
@@ -27,11 +28,11 @@ func (e *edit) mayAnswer(ctx context.Context, a *CallApproval) error {
 	if err != nil {
 		return err
 	}
-	if !ok1 || !ok2 || slices.Contains(answers.all(), a.Actor) || slices.Contains(asks.above, e.who.ID()) {
+	if !ok1 || !ok2 || slices.Contains(answers.all, a.Actor) || slices.Contains(asks.above, e.who.ID()) {
 		return own
 	}
-	for _, shared := range answers.all() {
-		if !slices.Contains(asks.all(), shared) {
+	for _, shared := range answers.all {
+		if !slices.Contains(asks.all, shared) {
 			continue
 		}
 		needs, err := e.needsApprovals(ctx, a.TenantID, shared)
@@ -45,44 +46,44 @@ func (e *edit) mayAnswer(ctx context.Context, a *CallApproval) error {
 	return nil
 }
 
-// kin are a principal, those that are above it and those that have made it, by id.
+// kin are a principal and all that could have it in hand, by id.
 type kin struct {
-	above  []string // it, and its ancestors
-	makers []string // who made it, who made that, and so on
+	above []string // it, and its ancestors
+	all   []string // those, and who made each of them, and who is above that one, and so on
 }
 
-func (k kin) all() []string { return slices.Concat(k.above, k.makers) }
+// maxKin is how many are looked at. Who has more answers for nobody, and nobody but
+// the operator for it: it could have made as many keys in between to hide whose it is.
+const maxKin = 32
 
-// maxMakers is how far back it is looked who made a key. Who is further from its
-// beginning answers for nobody, and nobody but the operator for it: it could have
-// made as many keys in between to hide whose it is.
-const maxMakers = 32
-
-// kin finds those of a principal by id; ok is false when there are more than are
-// looked at.
-func (e *edit) kin(ctx context.Context, tenantID, id string) (all kin, ok bool, err error) {
-	all.above = []string{id}
-	for range maxMakers {
-		key, err := e.Key(ctx, tenantID, id)
+// kin finds those of a principal by id: who is above a key can take its secret, and who
+// made one has it. ok is false when there are more than are looked at.
+func (e *edit) kin(ctx context.Context, tenantID, id string) (found kin, ok bool, err error) {
+	found.above, found.all = []string{id}, []string{id}
+	for i := 0; i < len(found.all); i++ {
+		if i == maxKin {
+			return kin{}, false, nil
+		}
+		key, err := e.Key(ctx, tenantID, found.all[i])
 		switch {
 		case isNotFound(err): // the operator, a JWT's subject, or purged
-			return all, true, nil
+			continue
 		case err != nil:
 			return kin{}, false, err
-		}
-		if len(all.makers) == 0 {
+		case i == 0:
 			c, err := loadChain(ctx, e, key)
 			if err != nil {
 				return kin{}, false, err
 			}
-			all.above = c.ids()
+			found.above = c.ids()
 		}
-		if id = key.CreatedBy; id == "" {
-			return all, true, nil
+		for _, other := range []string{key.ParentKeyID, key.CreatedBy} {
+			if other != "" && !slices.Contains(found.all, other) {
+				found.all = append(found.all, other)
+			}
 		}
-		all.makers = append(all.makers, id)
 	}
-	return kin{}, false, nil
+	return found, true, nil
 }
 
 // needsApprovals tells whether a person must approve any calls of a maker's. What a

@@ -37,6 +37,9 @@ func TestNobodyAnswersByKeysOfItsMaking(t *testing.T) {
 		"two children":                             {made(agent, agent.KeyID()), made(agent, agent.KeyID())},
 		"two children that the operator made":      {made(h.op, agent.KeyID()), made(h.op, agent.KeyID())},
 		"a key of a key that it made, and a child": {made(made(agent, ""), ""), made(agent, agent.KeyID())},
+		"a key that its child made":                {agent, made(made(h.op, agent.KeyID()), "")},
+		"a child of a key that it made":            {agent, made(h.op, made(agent, "").KeyID())},
+		"a key that such a child made asks":        {made(made(h.op, made(agent, "").KeyID()), ""), agent},
 		"a key forty makers away answers":          {agent, far},
 		"a key forty makers away asks":             {far, agent},
 	} {

@@ -269,6 +269,25 @@ func TestPendingIsBounded(t *testing.T) {
 	h.hold(next, held(`{}`))
 }
 
+// TestWithdrawnCallsKeepTheirPlace: who takes each call back could else have as many kept
+// as it makes, with their arguments, and each in an edit of its own.
+func TestWithdrawnCallsKeepTheirPlace(t *testing.T) {
+	h := newHouse(t)
+	agent := h.as(keys.NewKey{})
+	for n := range 16 {
+		a, _ := h.hold(agent, held(fmt.Sprintf(`{"n":%d}`, n)))
+		if err := h.svc.WithdrawCall(h.ctx, agent, a.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var full *keys.PendingError
+	if _, _, err := h.svc.HoldCall(h.ctx, agent, held(`{}`)); !errors.As(err, &full) || full.Whose != "key" {
+		t.Errorf("after 16 withdrawn ones: %v", err)
+	}
+	h.clock.Advance(10 * time.Minute)
+	h.hold(agent, held(`{}`))
+}
+
 // TestApprovalOfASubject: a JWT's subject has approvals of its own, which an edit of the
 // tenant voids.
 func TestApprovalOfASubject(t *testing.T) {

@@ -54,6 +54,15 @@ func (e *snapshot) within(ctx context.Context, k *Key) error {
 	return exceeds(exceeding(e.layers, s))
 }
 
+// withinDraft is within for a new key's draft.
+func (e *snapshot) withinDraft(ctx context.Context, k *Key) error {
+	if k.Shadow == nil {
+		return nil
+	}
+	inForce := k.draftInForce()
+	return ofDraft(e.within(ctx, &inForce))
+}
+
 // holds checks a key that stands. In the principal's own subtree the rights are
 // within the principal's whatever the key's own layer says, because the
 // principal's layers are met with it in every decision.
@@ -66,7 +75,7 @@ func (e *snapshot) holds(ctx context.Context, k *Key) error {
 		return err
 	}
 	if !slices.Contains(c.ids(), e.who.KeyID()) && e.limited() {
-		return exceeds([]policy.Problem{{Field: "mcpLimits", Problem: "your own key has limits, which hold for its children only"}})
+		return e.countsElsewhere()
 	}
 	if !slices.Contains(c.ids(), e.who.KeyID()) {
 		return exceeds(exceeding(e.layers, c.layers[0]))
@@ -78,11 +87,22 @@ func (e *snapshot) holds(ctx context.Context, k *Key) error {
 	return nil
 }
 
-// limited tells whether the calls of the principal's key are counted. The calls of
-// its children are counted with its own; any other key that it had in hand would
-// give it the same number of calls once more. (A JWT's subject has no children.)
+// limited tells whether the calls of the principal are counted. The calls of a key's
+// children are counted with its own; any other key that it had in hand would give it
+// the same number of calls once more. A JWT's subject has no children: to it each key is
+// another.
 func (e *snapshot) limited() bool {
-	return e.who.KeyID() != "" && slices.ContainsFunc(e.layers, func(s policy.Subject) bool { return len(s.Policy.Limits) > 0 })
+	return !e.who.IsOperator() && slices.ContainsFunc(e.layers, func(s policy.Subject) bool { return len(s.Policy.Limits) > 0 })
+}
+
+// countsElsewhere refuses a key to who is limited, with whose calls its own would not
+// count.
+func (e *snapshot) countsElsewhere() error {
+	problem := "your own key has limits, which hold for its children only"
+	if e.who.IsSubject() {
+		problem = "the calls of tokens have limits in this organization (jwtPolicy), which would not hold for a key: use an API key"
+	}
+	return exceeds([]policy.Problem{{Field: "mcpLimits", Problem: problem}})
 }
 
 func exceeds(problems []policy.Problem) error {

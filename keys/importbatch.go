@@ -34,6 +34,21 @@ func (e *edit) newBatch(ctx context.Context, list []ImportedKey) (*batch, error)
 	return b, err
 }
 
+// maxImported bounds what one import writes, in bytes of its audit entries, which say
+// all of each key: a short request may have 10,000 keys get long lists of the key that
+// makes them, and no edit of anybody's comes before it is done.
+const maxImported = 32 << 20
+
+// full is the fault of every entry from where there is too much on.
+func (b *batch) full() error {
+	if b.Writer.(*known).written <= maxImported {
+		return nil
+	}
+	var f faults
+	f.add("keys", "come to more than %d MiB, with what they get of your own key: import fewer at once", maxImported>>20)
+	return f.err()
+}
+
 // hashes are those of a digest under every version of the root secret, the
 // current one first.
 func (d *derived) hashes(digest [32]byte) [][32]byte {
@@ -46,6 +61,9 @@ func (d *derived) hashes(digest [32]byte) [][32]byte {
 
 // add checks an entry and makes its key, which write writes.
 func (b *batch) add(ctx context.Context, in *ImportedKey) error {
+	if err := b.full(); err != nil {
+		return err
+	}
 	var f faults
 	in.check(&f)
 	k, err := b.newKey(ctx, &in.NewKey)
@@ -107,6 +125,7 @@ type known struct {
 	parents   map[string]parent
 	children  map[string][]Key // by parent, those of the batch too
 	entries   []AuditEntry
+	written   int // bytes of their details
 }
 
 // parent is a key that was looked for.
@@ -219,5 +238,8 @@ func (k *known) Keys(ctx context.Context, tenantID string, q KeyQuery) ([]Key, i
 
 func (k *known) Record(_ context.Context, entries ...AuditEntry) error {
 	k.entries = append(k.entries, entries...)
+	for i := range entries {
+		k.written += len(entries[i].Detail)
+	}
 	return nil
 }

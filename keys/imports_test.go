@@ -295,3 +295,27 @@ func (h *house) run(svc *keys.Service) (stop func()) {
 		}
 	}
 }
+
+// TestImportIsBounded: what keys get of their maker counts, and nothing is written of
+// an import that is too large with it.
+func TestImportIsBounded(t *testing.T) {
+	h := newHouse(t)
+	long := make([]string, policy.MaxPatterns)
+	for i := range long {
+		long[i] = fmt.Sprintf("%s%d", strings.Repeat("a", policy.MaxPatternLength-3), i)
+	}
+	n := keys.NewKey{Permissions: keys.Some([]string{"manage:api-keys"}), PolicyPatch: wide()}
+	n.MCPAllowlistMode, n.MCPToolAllowlist = keys.Some(policy.ModeAllow), keys.Some(long)
+	maker := h.as(n)
+	list := make([]keys.ImportedKey, 600)
+	for i := range list {
+		list[i] = keys.ImportedKey{NewKey: keys.NewKey{Name: "x"}, Digest: sha256.Sum256([]byte(fmt.Sprint(i)))}
+	}
+	var refused *keys.ImportError
+	if _, err := h.svc.ImportKeys(h.ctx, maker, list); !errors.As(err, &refused) || !isInvalid(refused.Results[len(list)-1].Err) {
+		t.Fatalf("an import of 40 MB: %v", err)
+	}
+	if _, err := h.svc.ImportKeys(h.ctx, maker, list[:100]); err != nil {
+		t.Errorf("a part of it: %v", err)
+	}
+}

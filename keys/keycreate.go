@@ -27,6 +27,9 @@ func (s *Service) CreateKey(ctx context.Context, p Principal, n NewKey) (Issued,
 
 // newKey checks a request and makes the key of it, still without an id.
 func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
+	if e.limited() && e.who.IsSubject() {
+		return Key{}, e.countsElsewhere()
+	}
 	if e.limited() && n.ParentKeyID == "" {
 		n.ParentKeyID = e.who.KeyID()
 	}
@@ -49,8 +52,16 @@ func (e *edit) newKey(ctx context.Context, n *NewKey) (Key, error) {
 	if err := e.fit(ctx, &k, openFields(n)); err != nil {
 		return Key{}, err
 	}
-	if checkPermissions(&f, &k); f != nil { // the maker's projectId may have come in
-		return Key{}, f.err()
+	k.applyShadow(n.MCPShadow) // over what has come in of the maker's
+	if err := e.withinDraft(ctx, &k); err != nil {
+		return Key{}, err
+	}
+	// The maker's projectId and rules may have come in.
+	if err := (checks{e}).checkKey(ctx, &f, &k, &k); err != nil {
+		return Key{}, err
+	}
+	if err := f.err(); err != nil {
+		return Key{}, err
 	}
 	return k, e.giveHandle(ctx, &k)
 }

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -64,11 +65,45 @@ func (e *snapshot) patched(ctx context.Context, was *Key, p *KeyPatch) (Key, err
 	return k, f.err()
 }
 
-// mayBecome holds a change to the principal's rights, unless it only narrows.
+// mayBecome holds a change to the principal's rights, unless it only narrows, and a new
+// draft as if it were the key's policy: somebody else may put it in force, who sees
+// only the calls that it decides otherwise.
 func (e *snapshot) mayBecome(ctx context.Context, was, becomes *Key) error {
 	if e.who.IsOperator() {
 		return nil
 	}
+	err := e.mayHaveRights(ctx, was, becomes)
+	if err != nil || becomes.Shadow == nil || was.Shadow != nil && was.Shadow.Equal(*becomes.Shadow) {
+		return err
+	}
+	inForce := becomes.draftInForce()
+	return ofDraft(e.mayHaveRights(ctx, was, &inForce))
+}
+
+// draftInForce is the key with its draft as its policy. A pause stays as it is.
+func (k *Key) draftInForce() Key {
+	out := *k
+	out.Policy, out.Shadow = *k.Shadow, nil
+	out.Policy.Active = k.Policy.Active
+	return out
+}
+
+// ofDraft says of an error's fields that they are those of a draft.
+func ofDraft(err error) error {
+	var denied *PermissionError
+	if !errors.As(err, &denied) {
+		return err
+	}
+	told := *denied
+	told.Fields = make([]policy.Problem, len(denied.Fields))
+	for i, p := range denied.Fields {
+		told.Fields[i] = policy.Problem{Field: "mcpShadow." + p.Field, Problem: p.Problem}
+	}
+	return &told
+}
+
+// mayHaveRights is mayBecome without a look at drafts.
+func (e *snapshot) mayHaveRights(ctx context.Context, was, becomes *Key) error {
 	before, err := subjectOf(ctx, e, was, e.who.Tenant())
 	if err != nil {
 		return err

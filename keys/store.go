@@ -147,8 +147,8 @@ type Reader interface {
 	// CallApprovals answers approvals by id, newest first, with the status that is
 	// stored; the query's counts what is open and has expired as expired.
 	CallApprovals(ctx context.Context, tenantID string, q CallApprovalQuery) ([]CallApprovalRecord, error)
-	// PendingCalls counts the approvals that are pending and not expired at the
-	// time: the actor's, and all of the tenant.
+	// PendingCalls counts the approvals that are pending, or were withdrawn, and have
+	// not expired at the time: the actor's, and all of the tenant.
 	PendingCalls(ctx context.Context, tenantID, actor string, at time.Time) (own, all int, err error)
 
 	// Audit answers entries by id, in the order that the query asks for.

@@ -66,8 +66,8 @@ func (g *Gateway) approved(ctx context.Context, r *request, v verdict) (verdict,
 		refused := badState(r)
 		return v, &refused
 	}
-	if problem := readTwice(r); problem != "" {
-		refused := refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "a person must approve this call, and could read it in another way than its tool: "+problem, nil)
+	if problem := misread(r, v); problem != "" {
+		refused := refusal(r.era, r.msg.id, mcpgo.INVALID_PARAMS, "a person must approve this call, and "+problem, nil)
 		return v, &refused
 	}
 	h := &heldCall{g: g, r: r, v: v, digest: hexDigest(r.msg.digested()), begun: g.cfg.Now(), back: state.kind == stateHeld}
@@ -97,12 +97,20 @@ func (g *Gateway) goOn(ctx context.Context, r *request, v verdict, state request
 	return v, nil
 }
 
-// readTwice says why a person could take the arguments for others than the tool does.
-func readTwice(r *request) string {
-	var any any
-	if arguments := r.msg.digested(); arguments != nil {
+// misread says why a person would not see what the tool gets: arguments that can be
+// read in two ways, and what is cut out because it is, or looks like, an API key, which
+// anybody can write.
+func misread(r *request, v verdict) string {
+	arguments := r.msg.digested()
+	if arguments != nil {
+		var any any
 		if err := policy.UnmarshalStrict(arguments, &any); err != nil {
-			return "params.arguments" + err.Error()
+			return "could read it in another way than its tool: params.arguments" + err.Error()
+		}
+	}
+	for _, shown := range []string{string(arguments), v.target.name} {
+		if keys.WithoutToken(shown) != shown {
+			return "would not see all of it: it has what looks like an API key, which nobody is shown"
 		}
 	}
 	return ""

@@ -185,8 +185,10 @@ func (g *Gateway) inputReply(r *request, v verdict, raw json.RawMessage) (reply,
 // upstreamCall is the request as the upstream gets it. What it says meanwhile
 // goes to each request that tell calls back for.
 func (g *Gateway) upstreamCall(r *request, v verdict, tell func(each func(to *request))) upstream.Call {
-	c := upstream.Call{Meta: metaForUpstream(r.msg.meta), Owner: r.owner(),
-		Principal: r.principal.TenantID() + "/" + r.principal.ID()}
+	c := upstream.Call{Owner: r.owner(), Principal: r.principal.TenantID() + "/" + r.principal.ID()}
+	if !v.needsApproval { // no person has seen it
+		c.Meta = metaForUpstream(r.msg.meta)
+	}
 	r.passParams(&c, v)
 	if takesInput(r.msg.method) {
 		c.Types = []string{typeInputRequired}

@@ -15,8 +15,8 @@ import (
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
 
-// subscribeLimit is how long subscriptions/listen waits for the upstreams before
-// it is acknowledged without what they did not agree to.
+// subscribeLimit is how long subscriptions/listen decides, and waits for the upstreams,
+// before it is acknowledged without what was not granted by then.
 const subscribeLimit = 5 * time.Second
 
 var (
@@ -223,6 +223,9 @@ func (g *Gateway) listenTo(ctx context.Context, r *request) (granted []string) {
 	agreed := make([]bool, len(uris))
 	var work sync.WaitGroup
 	for i, uri := range uris {
+		if ctx.Err() != nil { // each costs what its instance's templates make it
+			break
+		}
 		q := r.question(g)
 		q.method, q.target = string(mcpgo.MethodResourcesRead), target{kindResource, uri}
 		v := decide(q)

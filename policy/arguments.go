@@ -64,14 +64,36 @@ func (g *Grant) DecideArguments(t *Tool, arguments []byte, projects Projects) Ar
 			continue
 		}
 		switch {
-		case need.project && !g.layers[need.layer].names(projects[value]):
+		case !need.project:
+			need.problem = need.unmatched(value)
+		case !g.layers[need.layer].names(projects[value]):
 			need.problem = "it names no project that the key is limited to"
-		case !need.project && !slices.ContainsFunc(need.allow, func(p string) bool { return globMatch(p, value) }):
-			need.problem = "it is another value"
 		}
 	}
 	return d
 }
+
+// maxMatched is the longest value that patterns are held against, in bytes. It bounds
+// the work of one call: as many patterns as a key can have would take minutes over a
+// value as long as a message may be.
+const maxMatched = 8 << 10
+
+// unmatched says why no pattern matches the value; "" when one does. What * alone
+// matches may have any length. That goes by value and pattern alone, whatever other
+// patterns there are, so that taking one away never lets a call through.
+func (n *argumentDemand) unmatched(value string) string {
+	long := len(value) > maxMatched
+	if slices.ContainsFunc(n.allow, func(p string) bool { return anything(p) || !long && globMatch(p, value) }) {
+		return ""
+	}
+	if long {
+		return fmt.Sprintf("it has more than %d bytes, which nothing but the pattern * matches", maxMatched)
+	}
+	return "it is another value"
+}
+
+// anything tells the pattern *, however many of them it is written with.
+func anything(pattern string) bool { return pattern != "" && strings.Trim(pattern, "*") == "" }
 
 // DemandsOfArguments is what calls of the tool must meet, before there are any
 // arguments: allowed, and with something to explain where there is a demand.

@@ -123,7 +123,7 @@ func FuzzArguments(f *testing.F) {
 		})
 		got := compile([]policy.Subject{rule}).DecideArguments(argumentTool("a/read", ""), text, nil).Allowed()
 		found, ok := naivePointer(text, pointer)
-		matches := ok && naiveGlob(value, found)
+		matches := ok && policy.PointerProblem(pointer) == "" && naiveGlob(value, found)
 		switch plain := readInOneWay(text); {
 		case got && !matches:
 			t.Fatalf("%q of %q matches %q: encoding/json finds %q, %v", pointer, text, value, found, ok)

@@ -222,7 +222,8 @@ func everyRule[R any](parent, child []R, stricter func(p, c *R) bool) bool {
 
 // valuesWithin tells whether what the child's patterns match is shown to be
 // matched by the parent's. A * of the child's is only taken in by one of the
-// parent's.
+// parent's, and only by nothing but stars one that is nothing else, which alone matches
+// what is longer than maxMatched.
 func valuesWithin(parent, child []string) bool {
 	return !slices.ContainsFunc(child, func(c string) bool {
 		return !slices.ContainsFunc(parent, func(p string) bool { return globMatch(p, c) })

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -22,12 +23,16 @@ type pointerTree struct {
 // pointerNode is one token of a pointer, below the one before it.
 type pointerNode struct {
 	token    string
-	children []*pointerNode
+	children map[string][]*pointerNode // by their tokens, whatever their case
 
 	at      int  // where its value begins
 	count   int  // how many members have this name
 	variant bool // another member's name differs from it by case alone
 	broken  bool // a member's name below it can be read in two ways
+
+	read    bool // text and problem say what its value is
+	text    string
+	problem string
 }
 
 // PointerProblem says why a text is no JSON pointer into a call's arguments; "" when
@@ -41,7 +46,10 @@ func (t *pointerTree) add(pointer string) {
 		child := n.child(token)
 		if child == nil {
 			child = &pointerNode{token: token}
-			n.children = append(n.children, child)
+			if n.children == nil {
+				n.children = map[string][]*pointerNode{}
+			}
+			n.children[folded(token)] = append(n.children[folded(token)], child)
 		}
 		n = child
 	}
@@ -60,12 +68,30 @@ func pointerTokens(pointer string) []string {
 }
 
 func (n *pointerNode) child(token string) *pointerNode {
-	for _, c := range n.children {
+	for _, c := range n.children[folded(token)] {
 		if c.token == token {
 			return c
 		}
 	}
 	return nil
+}
+
+// folded is the same of all names that differ by case alone, as strings.EqualFold
+// has it. What is folded already is not copied.
+func folded(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z':
+			return r - 'a' + 'A'
+		case r < utf8.RuneSelf:
+			return r
+		}
+		first := r
+		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+			first = min(first, other)
+		}
+		return first
+	}, name)
 }
 
 // read finds the pointers in a JSON text; nil is one that is not there.
@@ -125,14 +151,13 @@ func (w *walker) findMembers(n *pointerNode) {
 // that differ by case are noted, since a reader may take the one for the other,
 // as encoding/json does.
 func (n *pointerNode) meets(name string) (first *pointerNode) {
-	for _, c := range n.children {
-		switch {
-		case c.token == name:
-			if c.count++; c.count == 1 {
-				first = c
-			}
-		case strings.EqualFold(c.token, name):
+	for _, c := range n.children[folded(name)] {
+		if c.token != name {
 			c.variant = true
+			continue
+		}
+		if c.count++; c.count == 1 {
+			first = c
 		}
 	}
 	return first
@@ -215,13 +240,21 @@ func (t *pointerTree) value(pointer string) (value, problem string) {
 			return "", "it is beside a name that is no valid text"
 		}
 	}
-	w := walker{data: t.text.data, pos: n.at}
+	if !n.read {
+		n.read = true
+		n.text, n.problem = t.textAt(n.at)
+	}
+	return n.text, n.problem
+}
+
+func (t *pointerTree) textAt(pos int) (text, problem string) {
+	w := walker{data: t.text.data, pos: pos}
 	if w.peek() != '"' {
 		return "", "it is no string"
 	}
-	value, err := w.text()
+	text, err := w.text()
 	if err != nil {
 		return "", "it is no valid text"
 	}
-	return value, ""
+	return text, ""
 }

@@ -129,8 +129,8 @@ SELECT EXISTS (SELECT "replica_row"."id", "replica_row"."name", "replica_row"."a
 SELECT EXISTS (SELECT "secret_row"."hash", "secret_row"."key_id", "secret_row"."tenant_id", "secret_row"."pepper", "secret_row"."imported", "secret_row"."created_at", "secret_row"."expires_at" FROM "key_secrets" AS "secret_row" WHERE (hash = $1) AND (key_id <> $2));
 SELECT EXISTS (SELECT "tenant_row"."id", "tenant_row"."slug", "tenant_row"."name", "tenant_row"."mcp_enabled", "tenant_row"."audit_arguments", "tenant_row"."jwt_policy", "tenant_row"."created_at", "tenant_row"."updated_at", "tenant_row"."version" FROM "tenants" AS "tenant_row" WHERE ("id" = $1));
 SELECT EXISTS (SELECT "tenant_row"."id", "tenant_row"."slug", "tenant_row"."name", "tenant_row"."mcp_enabled", "tenant_row"."audit_arguments", "tenant_row"."jwt_policy", "tenant_row"."created_at", "tenant_row"."updated_at", "tenant_row"."version" FROM "tenants" AS "tenant_row" WHERE (id <> $1) AND ("slug" = $2));
-SELECT count(*) FROM "approvals" AS "approval_row" WHERE (tenant_id = $1) AND (status = $2) AND (expires_at > $3);
-SELECT count(*) FROM "approvals" AS "approval_row" WHERE (tenant_id = $1) AND (status = $2) AND (expires_at > $3) AND ("actor" = $4);
+SELECT count(*) FROM "approvals" AS "approval_row" WHERE (tenant_id = $1) AND (status IN ($1)) AND (expires_at > $4);
+SELECT count(*) FROM "approvals" AS "approval_row" WHERE (tenant_id = $1) AND (status IN ($1)) AND (expires_at > $4) AND ("actor" = $5);
 SELECT count(*) FROM "keys" AS "key_row" WHERE (revoked_at IS NULL);
 SELECT count(*) FROM "keys" AS "key_row" WHERE (search LIKE $1 ESCAPE $2) AND (revoked_at IS NULL);
 SELECT count(*) FROM "keys" AS "key_row" WHERE (tenant_id = $1);

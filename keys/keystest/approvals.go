@@ -43,7 +43,8 @@ func (r *reader) CallApprovals(ctx context.Context, tenantID string, q keys.Call
 
 func (r *reader) PendingCalls(ctx context.Context, tenantID, actor string, at time.Time) (own, all int, err error) {
 	for _, a := range r.state.approvals {
-		if a.TenantID != tenantID || a.Status != keys.ApprovalPending || !a.ExpiresAt.After(stamp(at)) {
+		waits := a.Status == keys.ApprovalPending || a.Status == keys.ApprovalWithdrawn
+		if a.TenantID != tenantID || !waits || !a.ExpiresAt.After(stamp(at)) {
 			continue
 		}
 		if all++; a.Actor == actor {

@@ -172,6 +172,8 @@ var approvalTests = []contractTest{
 		add("granted", b.acme, "a", keys.ApprovalApproved, time.Hour, 2)
 		add("denied", b.acme, "a", keys.ApprovalDenied, -time.Hour, 1)
 		add("used", b.acme, "a", keys.ApprovalUsed, -time.Hour, 1)
+		add("taken back", b.acme, "a", keys.ApprovalWithdrawn, time.Microsecond, 3)
+		add("taken back long ago", b.acme, "a", keys.ApprovalWithdrawn, 0, 3)
 		var names []string
 		last := ""
 		list := func(q keys.CallApprovalQuery) []string {
@@ -185,27 +187,27 @@ var approvalTests = []contractTest{
 			})
 			return names
 		}
-		b.equal("all", list(keys.CallApprovalQuery{}), []string{"used", "denied", "granted", "two", "one", "stale", "past"})
+		b.equal("all", list(keys.CallApprovalQuery{}), []string{"taken back long ago", "taken back", "used", "denied", "granted", "two", "one", "stale", "past"})
 		b.equal("pending", list(keys.CallApprovalQuery{Status: keys.ApprovalPending}), []string{"two", "one"})
 		b.equal("approved", list(keys.CallApprovalQuery{Status: keys.ApprovalApproved}), []string{"granted"})
 		b.equal("expired", list(keys.CallApprovalQuery{Status: keys.ApprovalExpired}), []string{"stale", "past"})
 		b.equal("denied", list(keys.CallApprovalQuery{Status: keys.ApprovalDenied}), []string{"denied"})
 		b.equal("bound", list(keys.CallApprovalQuery{Binding: [32]byte{1}}), []string{"used", "denied", "one", "stale", "past"})
-		b.equal("first page", list(keys.CallApprovalQuery{Limit: 3}), []string{"used", "denied", "granted"})
+		b.equal("first page", list(keys.CallApprovalQuery{Limit: 5}), []string{"taken back long ago", "taken back", "used", "denied", "granted"})
 		b.equal("second page", list(keys.CallApprovalQuery{Limit: 3, Before: last}), []string{"two", "one", "stale"})
 		b.read(func(r keys.Reader) error {
 			own, all, err := r.PendingCalls(b.ctx, b.acme, "a", begin)
-			b.equal("pending", []int{own, all}, []int{1, 2})
+			b.equal("pending or withdrawn", []int{own, all}, []int{2, 3})
 			return err
 		})
-		for _, want := range []int{4, 0} {
+		for _, want := range []int{5, 0} {
 			b.aside(func(w keys.Writer) error {
 				n, err := w.DropCallApprovals(b.ctx, begin)
 				b.equal("dropped", n, want)
 				return err
 			})
 		}
-		b.equal("left", list(keys.CallApprovalQuery{}), []string{"granted", "two", "one"})
+		b.equal("left", list(keys.CallApprovalQuery{}), []string{"taken back", "granted", "two", "one"})
 	}},
 	{"no more than a page where none is said", func(b *bench) {
 		for range keys.DefaultApprovalLimit + 1 {
