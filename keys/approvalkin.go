@@ -111,9 +111,13 @@ func hasApprovals(layers []policy.Subject) bool {
 	return slices.ContainsFunc(layers, func(s policy.Subject) bool { return len(s.Policy.Approvals) > 0 })
 }
 
-// mayTake refuses the secret of another's key to who needs approval and may answer
-// for calls: it would ask with the one key and answer with the other.
+// mayTake refuses the secret of a key above one's own, with which one would go on after
+// one's own key was revoked; and that of another's key to who needs approval and may
+// answer for calls: it would ask with the one key and answer with the other.
 func (e *edit) mayTake(ctx context.Context, k *Key) error {
+	if k.ID != e.who.KeyID() && slices.Contains(e.who.Chain(), k.ID) {
+		return &PermissionError{Hint: "a key rotates no key above it, whose secret would outlive its own: use that key, or one that is not below it"}
+	}
 	if e.who.IsOperator() || !hasApprovals(e.layers) || !e.who.Can(manageApprovals, e.now) {
 		return nil
 	}

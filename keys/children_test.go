@@ -186,3 +186,26 @@ func TestSubtreeStaysManageable(t *testing.T) {
 		t.Errorf("widening on paper: %v", err)
 	}
 }
+
+// TestNoKeyTakesOneAboveIt: with the secret of its parent, a key would go on after it
+// was revoked itself.
+func TestNoKeyTakesOneAboveIt(t *testing.T) {
+	h := newHouse(t)
+	may := keys.Some([]string{"manage:api-keys"})
+	top := h.mint(h.op, keys.NewKey{Name: "top", Permissions: may})
+	mid := h.mint(h.op, keys.NewKey{Name: "mid", ParentKeyID: top.Key.ID, Permissions: may})
+	leaf := h.mint(h.op, keys.NewKey{Name: "leaf", ParentKeyID: mid.Key.ID, Permissions: may})
+	for name, tt := range map[string]struct {
+		by, of keys.Issued
+		may    bool
+	}{
+		"its parent":      {leaf, mid, false},
+		"its grandparent": {leaf, top, false},
+		"itself":          {leaf, leaf, true},
+		"its child":       {top, mid, true},
+	} {
+		if err := errOf(h.svc.RotateKey(h.ctx, h.login(tt.by.Secret), tt.of.Key.ID, keys.Rotation{Grace: time.Hour})); isDenied(err) == tt.may {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
