@@ -24,7 +24,7 @@ var choices = map[string][]string{
 
 // files are what flags take of which a shell can tell the names; a draft policy
 // is @FILE.
-var files = []string{"file", "folder", "command", "argument", "policy"}
+var files = []string{"file", "folder", "command", "argument", "policy", "json"}
 
 // complete tells shells the values of flags, that other flags take no files, and
 // that the arguments of all commands but import and run are none.

@@ -29,6 +29,7 @@ func (c *cli) explain() *cobra.Command {
 	cmd.Example = "  bailiwick explain note-taker notes__delete_note\n" +
 		"  bailiwick explain --key note-taker --tool docs/file:///handbook.md\n" +
 		"  bailiwick explain note-taker notes__read_note --at +24h\n" +
+		"  bailiwick explain note-taker notes__read_note --arguments '{\"title\": \"team-plan\"}'\n" +
 		"  bailiwick explain note-taker\n" +
 		"  bailiwick explain --ref k3v7q2m5w4xa6bzc\n" +
 		"  bailiwick explain note-taker --diff support-agent\n" +

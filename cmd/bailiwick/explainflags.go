@@ -22,6 +22,7 @@ const maxPolicyFile = 1 << 20
 type explainFlags struct {
 	place
 	tool, at, ref, policy string
+	arguments             string
 	diff, diffVersion     string
 	all                   bool
 }
@@ -42,13 +43,14 @@ func (f *explainFlags) flags(c *cli, cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.key, "key", "", "the `key` that is asked about, by id or handle; with --url, the key to ask as comes from $BAILIWICK_KEY or --key-file")
 	flags.StringVar(&f.tool, "tool", "", "the `tool`, prompt, resource or template; without it, all of them")
+	flags.StringVar(&f.arguments, "arguments", "", "with a tool, the `json` object with the arguments of a call, or @FILE: they are judged too")
 	flags.StringVar(&f.at, "at", "", "as of this `time`, as in RFC 3339, or so long from now: +24h, -90m; it matters to a key that expires")
 	flags.StringVar(&f.ref, "ref", "", "the recorded decision behind this `reference` of a denial")
 	flags.BoolVar(&f.all, "all", false, "all tools, which is so without a tool anyway")
 	flags.StringVar(&f.diff, "diff", "", "what is different for this `other` key, by id or handle")
 	flags.StringVar(&f.diffVersion, "diff-version", "", "what has changed since this `version` of the key, or between two of them, as in 17:42")
 	flags.StringVar(&f.policy, "policy", "", "`file` with MCP fields in JSON, - for standard input, that are not saved: laid over the key, or over a new key where none is named")
-	for _, name := range []string{"key", "tool", "at", "ref", "all", "diff", "diff-version", "policy"} {
+	for _, name := range []string{"key", "tool", "arguments", "at", "ref", "all", "diff", "diff-version", "policy"} {
 		variables(flags, name, "BAILIWICK_EXPLAIN_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
 	}
 	keyNames, toolNames := f.completing(c, keyHandles), f.completing(c, toolsOnOffer)
@@ -86,6 +88,12 @@ func (f *explainFlags) query(c *cli, args []string) (q accessQuery, err error) {
 	if tool != "" {
 		q.body.Tool = keys.Some(tool)
 	}
+	if f.arguments != "" {
+		q.body.Arguments.Set = true
+		if err := jsonFlag("arguments", f.arguments, `{"title": "team-plan"}`, &q.body.Arguments.Value); err != nil {
+			return q, err
+		}
+	}
 	if q.body.At, err = instant(f.at, time.Now()); err != nil {
 		return q, err
 	}
@@ -108,12 +116,14 @@ func (f *explainFlags) together(key, tool string, more int) error {
 	switch {
 	case more > 0:
 		return &usageError{"bailiwick explain takes one key and one tool", hint}
-	case f.ref != "" && (key != "" || tool != "" || f.at != "" || f.all || f.policy != "" || compares):
+	case f.ref != "" && (key != "" || tool != "" || f.at != "" || f.all || f.arguments != "" || f.policy != "" || compares):
 		return &usageError{"--ref is a decision that was made: it goes with no key, tool or other question", "leave the rest out"}
 	case f.ref != "":
 		return nil
 	case key == "" && f.policy == "":
 		return &usageError{"whose access is to be explained?", "name a key, as in bailiwick explain KEY TOOL, or give --policy or --ref; bailiwick keys list shows the keys"}
+	case tool == "" && f.arguments != "":
+		return &usageError{"--arguments are those of a call of one tool", "name the tool, as in bailiwick explain KEY TOOL --arguments '{}'"}
 	case tool != "" && (f.all || compares):
 		return &usageError{"a tool does not go with --all, --diff or --diff-version, which are about all tools", "leave the tool out, or the flag"}
 	case f.diff != "" && f.diffVersion != "":

@@ -37,18 +37,24 @@ func (f *shadowFlags) given(flags *pflag.FlagSet) (out wire.ShadowField, err err
 	case !flags.Changed("shadow"):
 		return out, nil
 	}
-	text := []byte(f.draft)
-	if name, isFile := strings.CutPrefix(f.draft, "@"); isFile {
-		if text, err = os.ReadFile(name); err != nil {
-			return out, &usageError{"--shadow: " + err.Error(), "@ is followed by the name of a file with a JSON object"}
-		}
-	}
 	out.MCPShadow.Set = true
 	// A file's null would take the draft away, which --no-shadow says.
-	if err := policy.UnmarshalStrict(text, &out.MCPShadow.Value); err != nil {
-		return out, &usageError{"--shadow: " + err.Error(), `like: --shadow '{"mcpAllowlistMode": "allow", "mcpToolAllowlist": ["get_*"]}', or from a file: --shadow @FILE`}
+	err = jsonFlag("shadow", f.draft, `{"mcpAllowlistMode": "allow", "mcpToolAllowlist": ["get_*"]}`, &out.MCPShadow.Value)
+	return out, err
+}
+
+// jsonFlag reads a flag's JSON object, or that of its @FILE.
+func jsonFlag(flag, given, like string, into any) (err error) {
+	text := []byte(given)
+	if name, isFile := strings.CutPrefix(given, "@"); isFile {
+		if text, err = os.ReadFile(name); err != nil {
+			return &usageError{"--" + flag + ": " + err.Error(), "@ is followed by the name of a file with a JSON object"}
+		}
 	}
-	return out, nil
+	if err := policy.UnmarshalStrict(text, into); err != nil {
+		return &usageError{"--" + flag + ": " + err.Error(), "like: --" + flag + " '" + like + "', or from a file: --" + flag + " @FILE"}
+	}
+	return nil
 }
 
 func (c *cli) keysShadow() *cobra.Command {
