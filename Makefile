@@ -43,7 +43,7 @@ test: unit e2e ## Run all tests, with real databases, MCP servers and clients
 
 unit: ## Run the tests of the packages, under the race detector
 	@.ci/postgres || [ -z "$$CI" ]
-	go test -race $(RACE_PACKAGES)
+	go test -race -timeout 20m $(RACE_PACKAGES)
 	@.ci/postgres || true
 
 # -count=1: the test's cache does not know of the binary that it builds.
