@@ -135,14 +135,17 @@ type ExplainPolicy struct {
 	Scope       keys.Opt[policy.Scope] `json:"scope,omitzero" doc:"Of a new key only: which doors it would open." default:"full" example:"full"`
 	ProjectID   keys.Opt[string]       `json:"projectId,omitzero" doc:"Of a new key only: the one project that it would be confined to." format:"uuid" example:"0197c1de-7a10-7c3e-9b1f-2f4f5a6b7c8d"`
 	Tool        keys.Opt[string]       `json:"tool,omitzero" doc:"The tool, prompt, resource or template: by its name as listed, or as <instance>/<name or uri>. Absent or null is all that is on offer." minLength:"1" maxLength:"8192" example:"notes__read_note" sample:"true"`
-	Arguments   Arguments              `json:"arguments,omitzero" doc:"With tool: the arguments of a call, which are judged too. Without them, argument.not_allowed says what they must meet." example:"{\"title\":\"team-plan\"}"`
+	Arguments   Arguments              `json:"arguments,omitzero" doc:"With tool: the arguments of a call, which are judged too. Without them, argument.not_allowed says what they must meet." maxProperties:"1000" example:"{\"title\":\"team-plan\"}"`
 	At          keys.Opt[string]       `json:"at,omitzero" doc:"As of this time (RFC 3339), for a key that expires; absent or null is now." format:"date-time" example:"2026-01-31T12:00:00Z"`
 }
 
 // Arguments are those of a call; absent or null is none.
 type Arguments = keys.Opt[map[string]json.RawMessage]
 
-const maxToolName = 8192 // characters; there are long uris
+const (
+	maxToolName      = 8192 // characters; there are long uris
+	maxCallArguments = 1000
+)
 
 // Question is the domain's; the error is a *keys.InvalidError.
 func (e ExplainPolicy) Question() (keys.Question, error) {
@@ -160,6 +163,9 @@ func (e ExplainPolicy) Question() (keys.Question, error) {
 	if e.Arguments.Value != nil {
 		if e.Tool.Value == "" {
 			return q, invalid("arguments", "are those of a call of one tool: name it, or leave them out")
+		}
+		if len(e.Arguments.Value) > maxCallArguments {
+			return q, invalid("arguments", "must be at most 1000")
 		}
 		if q.Arguments, err = json.Marshal(e.Arguments.Value); err != nil {
 			return q, err
