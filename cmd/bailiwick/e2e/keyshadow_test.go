@@ -44,7 +44,7 @@ func TestKeysShadow(t *testing.T) {
 			}
 			return said
 		})
-		if !strings.HasPrefix(said, name+": 1 recorded calls since ") || !strings.Contains(said, "\n- notes/list_notes  tool  1, last ") || !strings.Contains(said, "  allowlist  event ") {
+		if !strings.Contains(said, "\n"+name+": 1 recorded calls since ") || !strings.Contains(said, "\n- notes/list_notes  tool  1, last ") || !strings.Contains(said, "  allowlist  event ") {
 			t.Errorf("%s: %s", name, said)
 		}
 		if said := run("bailiwick keys shadow " + name + " " + where + " --apply"); !strings.Contains(said, "allow read_*") {
