@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"time"
 
+	mcpgo "github.com/mark3labs/mcp-go/mcp"
+
 	"github.com/bailiwick-mcp/bailiwick/keys"
 	"github.com/bailiwick-mcp/bailiwick/policy"
 )
@@ -52,6 +54,15 @@ func Answer(g *Gateway, p keys.Principal, m *message) []byte {
 		r.era = eraModern
 	}
 	return g.dispatch(context.Background(), r).body
+}
+
+// ListenTo is what of some uris a subscriptions/listen is granted.
+func ListenTo(ctx context.Context, g *Gateway, p keys.Principal, uris []string) []string {
+	list, _ := json.Marshal(uris)
+	r := &request{msg: &message{method: string(mcpgo.MethodSubscriptionsListen), params: json.RawMessage(`{"notifications":{"resourceSubscriptions":` + string(list) + `}}`)},
+		era: eraModern, edits: g.edits.Load(), principal: p, tenant: g.tenantOf(p.TenantID()), narrowing: unnarrowed, subs: &subscriptions{}}
+	defer g.subs.end(r.subs)
+	return g.listenTo(ctx, r)
 }
 
 // RunningCalls are those that are not answered yet, held ones among them.

@@ -1,6 +1,7 @@
 package mcp_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,22 @@ func TestLimitsWithoutTheStore(t *testing.T) {
 	w.store.SetDown(false)
 	if !strings.Contains(a.body, `"code":-32029`) || !strings.Contains(a.body, `"retryAfterSeconds":1`) {
 		t.Errorf("%s", a.body)
+	}
+}
+
+// TestLimitsOfListening: each uri that a subscriptions/listen names counts like one that
+// resources/subscribe does; those beyond a limit are not granted.
+func TestLimitsOfListening(t *testing.T) {
+	w := newWorld(t)
+	up := newUpstream(t).with(others{resources: []string{resource("x:a"), resource("x:b"), resource("x:c")}})
+	up.subscribes = true
+	w.mount("a1", up)
+	k := w.key(limits(perDay("a1/*", 2)))
+	if _, granted := w.watch("modern", k, "/mcp", "x:a", "x:b", "x:c"); !slices.Equal(granted, []string{"x:a", "x:b"}) {
+		t.Errorf("granted %v", granted)
+	}
+	if a := w.modern(k, "/mcp", "resources/read", `"uri":"x:a"`); !strings.Contains(a.body, "-32029") {
+		t.Errorf("then read: %s", a.body)
 	}
 }
 

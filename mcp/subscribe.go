@@ -233,6 +233,9 @@ func (g *Gateway) listenTo(ctx context.Context, r *request) (granted []string) {
 			g.recordDenial(ctx, r, v, newReference())
 			continue
 		}
+		if g.count(ctx, r, v) != nil { // like resources/subscribe; it is recorded
+			continue
+		}
 		work.Go(func() { agreed[i] = g.subscribeTo(ctx, r, r.subs, v) == nil }) // at once: an upstream takes them together
 	}
 	work.Wait()
