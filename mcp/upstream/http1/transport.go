@@ -35,7 +35,7 @@ var (
 type Transport struct {
 	Dial           func(ctx context.Context, network, address string) (net.Conn, error)
 	IdleTimeout    time.Duration // how long an unused connection is kept; 0 = for good
-	MaxHeaderBytes int64         // of an answer, 1xx and trailers among it; 0 = without a limit
+	MaxHeaderBytes int64         // of the head of an answer, with all 1xx before it; 0 = without a limit
 
 	mu    sync.Mutex
 	idle  map[string][]*conn // by address, the longest idle first
