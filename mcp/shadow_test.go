@@ -260,15 +260,21 @@ func (s presetless) Read(ctx context.Context, fn func(keys.Reader) error) error 
 	})
 }
 
-// TestShadowFails: a draft that can't be read refuses no call and is read again; nor
-// does one whose decision breaks off.
-func TestShadowFails(t *testing.T) {
-	var broken atomic.Bool
-	w := newWorldOver(t, func(m *keystest.Memory) keys.Store { return presetless{m, &broken} })
+// newPresetless is a world on such a store, with a tool that reads and a key whose draft
+// has a preset of the tenant's.
+func newPresetless(t *testing.T) (w *world, k keys.Issued, broken *atomic.Bool) {
+	broken = new(atomic.Bool)
+	w = newWorldOver(t, func(m *keystest.Memory) keys.Store { return presetless{m, broken} })
 	w.mount("a1", newUpstream(t, tool("read", "r")))
 	_, err := w.svc.CreatePreset(t.Context(), w.op, keys.NewPreset{Name: "own", Permissions: []string{"mcp:other"}, MaxEffect: policy.EffectRead})
 	must(t, err)
-	k := w.key(drafted(keys.PolicyPatch{MCPPreset: keys.Some("own")}))
+	return w, w.key(drafted(keys.PolicyPatch{MCPPreset: keys.Some("own")})), broken
+}
+
+// TestShadowFails: a draft that can't be read refuses no call and is read again; nor
+// does one whose decision breaks off.
+func TestShadowFails(t *testing.T) {
+	w, k, broken := newPresetless(t)
 	for _, is := range []bool{true, true, false} {
 		broken.Store(is)
 		if a := w.modern(k, "/mcp", "tools/call", `"name":"a1__read"`); !strings.Contains(a.body, `"result"`) {
@@ -297,12 +303,8 @@ func TestShadowIsNotTold(t *testing.T) {
 // TestShadowUnreadAndTheStoreAway: while the store is away, a key whose draft could not
 // be read passes for as long as one without a draft.
 func TestShadowUnreadAndTheStoreAway(t *testing.T) {
-	var broken atomic.Bool
-	w := newWorldOver(t, func(m *keystest.Memory) keys.Store { return presetless{m, &broken} })
-	w.mount("a1", newUpstream(t, tool("read", "r")))
-	_, err := w.svc.CreatePreset(t.Context(), w.op, keys.NewPreset{Name: "own", Permissions: []string{"mcp:other"}, MaxEffect: policy.EffectRead})
-	must(t, err)
-	with, without := w.key(drafted(keys.PolicyPatch{MCPPreset: keys.Some("own")})), w.key()
+	w, with, broken := newPresetless(t)
+	without := w.key()
 	broken.Store(true)
 	for _, down := range []bool{false, true, true} {
 		w.store.SetDown(down)
@@ -314,7 +316,7 @@ func TestShadowUnreadAndTheStoreAway(t *testing.T) {
 	}
 	w.store.SetDown(false)
 	broken.Store(false)
-	_, err = w.svc.RevokeKey(t.Context(), w.op, with.Key.ID, keys.Revocation{})
+	_, err := w.svc.RevokeKey(t.Context(), w.op, with.Key.ID, keys.Revocation{})
 	must(t, err)
 	broken.Store(true)
 	w.store.SetDown(true)

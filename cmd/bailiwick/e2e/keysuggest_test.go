@@ -1,8 +1,6 @@
 package e2e_test
 
 import (
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -17,16 +15,7 @@ func TestKeysSuggest(t *testing.T) {
 	m.project(t, "alpha")
 	m.stdio(t, "alpha", "notes", notesBin)
 	m.settle(t, "notes__list_notes")
-	run := func(command string) string {
-		t.Helper()
-		shell := exec.Command("sh", "-c", command)
-		shell.Env = append(cleanEnv(), "PATH="+filepath.Dir(bailiwickBin)+":/usr/bin:/bin", "BAILIWICK_KEY="+s.firstKey)
-		out, err := shell.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v: %s", command, err, out)
-		}
-		return string(out)
-	}
+	run := s.shell(t)
 	for name, where := range map[string]string{"store": "--data '" + s.data + "'", "server": "--url " + s.url} {
 		_, token := s.rest().key(t, with(fullAccess(), object{"name": name}))
 		client := modern{s.url + "/mcp", token}
